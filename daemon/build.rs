@@ -1,0 +1,2 @@
+//! Embeds the cloud files.
+fn main() {}

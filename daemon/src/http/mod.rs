@@ -1,0 +1,59 @@
+//! The network as an argument: one request, one reply.
+
+use cloud_agent_protocol::Secret;
+use zeroize::Zeroizing;
+
+use crate::provider::Boxed;
+
+/// The largest reply body that is read, in bytes.
+pub const MAX_BODY: usize = 256 * 1024;
+
+/// A request to a cloud. Its body and headers may hold secrets.
+#[derive(Debug)]
+pub struct Request {
+    /// `GET`, `POST` …
+    pub method: String,
+    /// Absolute.
+    pub url: String,
+    /// In order; a header may hold a secret.
+    pub headers: Vec<(String, Secret)>,
+    /// The body and its media type.
+    pub body: Option<Body>,
+    /// Certificate authorities to trust besides the system's: a PEM file.
+    pub ca_file: Option<std::path::PathBuf>,
+}
+
+/// A body that is wiped once sent.
+pub struct Body {
+    /// Such as `application/json`.
+    pub media_type: &'static str,
+    /// The bytes.
+    pub bytes: Zeroizing<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({} bytes)", self.media_type, self.bytes.len())
+    }
+}
+
+/// What the cloud answered, of whatever status.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// In order, names in lower case; values that are not visible ASCII are left out.
+    pub headers: Vec<(String, Secret)>,
+    /// At most [`MAX_BODY`] bytes.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+/// Something that sends requests.
+pub trait Transport: Send + Sync + 'static {
+    /// Sends once: never follows a redirect, never tries again.
+    ///
+    /// # Errors
+    /// `Unreachable` if no whole reply came in time (DNS, refused, reset, silence), `MalformedReply` if it was no HTTP or
+    /// longer than [`MAX_BODY`], `Config` if the address or its certificate cannot be used.
+    fn send(&self, request: Request) -> Boxed<'_, Reply>;
+}

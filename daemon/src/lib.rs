@@ -1,0 +1,6 @@
+//! `cloud-agent`: holds the long-lived secrets, caches access tokens, renews them, answers over a private socket.
+
+pub mod clock;
+pub mod cloud;
+pub mod http;
+pub mod provider;

@@ -1,0 +1,105 @@
+//! How a cloud is logged in to: the one seam between the agent and the clouds.
+//!
+//! Nothing above this trait knows a cloud's name; nothing below it knows that there is a socket or a cache.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use cloud_agent_protocol::v1::Question;
+use cloud_agent_protocol::{AccountName, Credential, Fault, Secret};
+
+use crate::clock::Timestamp;
+use crate::cloud::Cloud;
+
+/// A future of a trait object's method.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
+
+/// A named login at a cloud, complete: what was left out is filled in from the cloud's defaults.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// As the user spelt it.
+    pub name: AccountName,
+    /// Its cloud.
+    pub cloud: Arc<Cloud>,
+    /// The name of one of the cloud's methods.
+    pub method: String,
+    /// Scheme, host, port and perhaps a path prefix, by the origin's name; the main one's name is empty.
+    pub origins: BTreeMap<String, String>,
+    /// What the method asked that is no secret.
+    pub settings: BTreeMap<String, String>,
+    /// `http://` beyond loopback is allowed.
+    pub allow_plaintext: bool,
+    /// Certificate authorities to trust besides the system's: a PEM file.
+    pub ca_file: Option<std::path::PathBuf>,
+}
+
+/// The secrets that the agent keeps of an account, by the names that the cloud's description gives them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held(pub BTreeMap<String, Secret>);
+
+/// What a login or renewal at the cloud returned.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// What callers get. Its environment is filled.
+    pub credential: Credential,
+    /// When the request that returned it was sent: the moment from which relative lifetimes count.
+    pub obtained_at: Timestamp,
+    /// When it ends, in milliseconds where the cloud says so; `None` if nobody knows.
+    pub expires_at: Option<Timestamp>,
+    /// All that is held from now on; replaces what was held before.
+    pub held: Held,
+}
+
+/// What became of a token at the cloud when it was logged out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// The cloud has forgotten it.
+    Revoked,
+    /// The cloud said that it was dead already.
+    AlreadyDead,
+    /// The cloud offers no way to.
+    NotOffered,
+}
+
+/// Someone who can answer what only a human knows, or who says at once that nobody is there.
+pub trait Ask: Send + Sync {
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// [`NeedsHuman`](cloud_agent_protocol::FaultKind::NeedsHuman) if nobody is there, or they gave up.
+    fn ask(&self, question: Question) -> Boxed<'_, Secret>;
+}
+
+/// One way of talking to clouds.
+///
+/// Every method may return `Refused`, `Unreachable`, `MalformedReply` and `Config`; the others are named where they occur.
+pub trait Provider: Send + Sync + 'static {
+    /// Logs in with `secrets` (all that the method asks before it starts) and the account's settings.
+    /// With `remember`, the grant's held secrets include those that a further login needs.
+    ///
+    /// # Errors
+    /// `NeedsHuman` if a question was asked in vain.
+    fn login<'a>(
+        &'a self,
+        account: &'a Account,
+        secrets: &'a Held,
+        remember: bool,
+        ask: &'a dyn Ask,
+    ) -> Boxed<'a, Grant>;
+
+    /// Gets a new credential with what is held: by refreshing, else by logging in again if all that takes is held.
+    ///
+    /// # Errors
+    /// `NeedsHuman` if neither is possible, or the refresh was refused and nothing else is held.
+    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held) -> Boxed<'a, Grant>;
+
+    /// Tells the cloud to forget what it issued, as far as it can be told.
+    fn revoke<'a>(
+        &'a self,
+        account: &'a Account,
+        held: &'a Held,
+        credential: Option<&'a Credential>,
+    ) -> Boxed<'a, Revocation>;
+}

@@ -1,0 +1,36 @@
+//! The only file that names bincode, so that the codec stays replaceable.
+//!
+//! bincode without a limit aborts the process on a nine-byte frame (a hostile length becomes an allocation), and it
+//! accepts bytes behind the value. Both are closed here: always a limit, always the consumed length compared. Message
+//! types must not be recursive: no limit bounds the stack.
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::FrameError;
+use crate::frame::MAX_RESPONSE;
+
+const CONFIG: Configuration<LittleEndian, Varint, Limit<MAX_RESPONSE>> =
+    bincode::config::standard().with_limit::<MAX_RESPONSE>();
+
+/// The bytes of `message`, in a buffer that is wiped on drop.
+pub(crate) fn encode(message: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, FrameError> {
+    // Sized up front: a buffer that grows would leave copies of secrets in freed memory.
+    let mut counter = bincode::enc::write::SizeWriter::default();
+    bincode::serde::encode_into_writer(message, &mut counter, CONFIG).map_err(|e| FrameError::Body(e.to_string()))?;
+    if counter.bytes_written > MAX_RESPONSE {
+        return Err(FrameError::TooLong { len: counter.bytes_written, cap: MAX_RESPONSE });
+    }
+    let mut body = Zeroizing::new(vec![0; counter.bytes_written]);
+    bincode::serde::encode_into_slice(message, &mut body, CONFIG).map_err(|e| FrameError::Body(e.to_string()))?;
+    Ok(body)
+}
+
+/// The message in `body`, all of it.
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
+    let (message, consumed) =
+        bincode::serde::decode_from_slice(body, CONFIG).map_err(|e| FrameError::Body(e.to_string()))?;
+    if consumed == body.len() { Ok(message) } else { Err(FrameError::Trailing) }
+}

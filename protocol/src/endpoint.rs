@@ -1,0 +1,150 @@
+//! Where the socket is, and whether that place can be trusted.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::{Fault, FaultKind};
+
+/// Names the socket; wins over every other source.
+pub const ENV_SOCKET: &str = "CLOUD_AGENT_SOCK";
+
+/// The longest path that fits a Unix socket address, in bytes (`sun_path` less its terminating NUL).
+pub const MAX_SOCKET_PATH: usize = 107;
+
+/// The socket's path: `$CLOUD_AGENT_SOCK`, else `$XDG_RUNTIME_DIR/cloud-agent/agent.sock`, else a directory under the
+/// temporary directory that is named by the user's id.
+///
+/// # Errors
+/// [`FaultKind::Usage`] if it is longer than [`MAX_SOCKET_PATH`] or not absolute.
+pub fn resolve() -> Result<PathBuf, Fault> {
+    check(resolve_from(|name| env::var_os(name), own_uid()))
+}
+
+/// The same for a path that was given on a command line.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn check(path: PathBuf) -> Result<PathBuf, Fault> {
+    let length = path.as_os_str().len();
+    if length > MAX_SOCKET_PATH {
+        return Err(Fault::new(FaultKind::Usage, format!("the socket path `{}` is too long", path.display()))
+            .because(format!("it has {length} bytes, and a Unix socket address holds {MAX_SOCKET_PATH}"))
+            .hint(format!("set {ENV_SOCKET} to a shorter path")));
+    }
+    if !path.is_absolute() {
+        return Err(Fault::new(FaultKind::Usage, format!("the socket path `{}` is not absolute", path.display()))
+            .hint(format!("set {ENV_SOCKET} to an absolute path")));
+    }
+    Ok(path)
+}
+
+fn resolve_from(var: impl Fn(&str) -> Option<OsString>, uid: u32) -> PathBuf {
+    let given = |name: &str| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = given(ENV_SOCKET) {
+        return path;
+    }
+    // The XDG specification: a relative value is invalid and to be ignored.
+    if let Some(runtime) = given("XDG_RUNTIME_DIR").filter(|dir| dir.is_absolute()) {
+        return runtime.join("cloud-agent/agent.sock");
+    }
+    let temp = given("TMPDIR").filter(|dir| dir.is_absolute()).unwrap_or_else(|| PathBuf::from("/tmp"));
+    temp.join(format!("cloud-agent-{uid}/agent.sock"))
+}
+
+#[cfg(unix)]
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn own_uid() -> u32 {
+    0
+}
+
+#[cfg(unix)]
+pub use unix::verify_directory;
+
+#[cfg(unix)]
+mod unix {
+    use std::path::Path;
+
+    use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+    use rustix::io::Errno;
+    use rustix::process::geteuid;
+
+    use crate::{Fault, FaultKind};
+
+    /// Checks that the directory of `socket` is a real directory, ours, and closed to everybody else: in a directory
+    /// where others may write, the socket may be somebody else's and would be handed our secrets.
+    ///
+    /// The checks are made on an open directory, not on its name, so that it cannot be swapped in between.
+    /// `Ok(false)` if there is no such directory.
+    ///
+    /// # Errors
+    /// [`FaultKind::Config`], saying what is wrong with it.
+    pub fn verify_directory(socket: &Path) -> Result<bool, Fault> {
+        let dir = socket.parent().unwrap_or(Path::new("/"));
+        let fault = |why: String| {
+            Fault::new(FaultKind::Config, format!("the socket directory `{}` cannot be trusted", dir.display()))
+                .because(why)
+                .hint(format!(
+                    "`chmod 700 {0}` if it is yours; else set CLOUD_AGENT_SOCK to a path in a directory of your own",
+                    dir.display()
+                ))
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let stat = match openat(CWD, dir, flags, Mode::empty()).and_then(fstat) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(false),
+            Err(Errno::NOTDIR | Errno::LOOP) => return Err(fault("it is a symbolic link or not a directory".into())),
+            Err(e) => return Err(fault(e.to_string())),
+        };
+        if !FileType::from_raw_mode(stat.st_mode).is_dir() {
+            return Err(fault("it is not a directory".into()));
+        }
+        if stat.st_uid != geteuid().as_raw() {
+            return Err(fault(format!("it is owned by uid {}", stat.st_uid)));
+        }
+        let mode = stat.st_mode & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(fault(format!("its mode is {mode:04o}, which lets others in")));
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(vars: &[(&str, &str)]) -> PathBuf {
+        resolve_from(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()), 1000)
+    }
+
+    #[test]
+    fn the_environment_wins_then_the_runtime_directory_then_temp() {
+        assert_eq!(resolved(&[(ENV_SOCKET, "/a/b"), ("XDG_RUNTIME_DIR", "/run/user/1000")]), PathBuf::from("/a/b"));
+        assert_eq!(
+            resolved(&[("XDG_RUNTIME_DIR", "/run/user/1000")]),
+            PathBuf::from("/run/user/1000/cloud-agent/agent.sock")
+        );
+        assert_eq!(resolved(&[("XDG_RUNTIME_DIR", "relative")]), PathBuf::from("/tmp/cloud-agent-1000/agent.sock"));
+        assert_eq!(
+            resolved(&[(ENV_SOCKET, ""), ("TMPDIR", "/var/tmp")]),
+            PathBuf::from("/var/tmp/cloud-agent-1000/agent.sock")
+        );
+    }
+
+    #[test]
+    fn a_path_too_long_for_a_socket_is_refused_with_its_limit() {
+        let fault = check(PathBuf::from(format!("/{}", "x".repeat(120)))).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Usage);
+        assert!(fault.to_string().contains("107"), "{fault}");
+    }
+
+    #[test]
+    fn a_relative_path_is_refused() {
+        assert_eq!(check(PathBuf::from("agent.sock")).unwrap_err().kind, FaultKind::Usage);
+    }
+}

@@ -1,0 +1,348 @@
+//! The messages of version 1, frozen: `tests/golden/v1/*.bin` holds their bytes.
+//!
+//! A new message is a new number and may be added; an agent that does not know it says so ([`FaultKind::Unsupported`]).
+//! A change to a message that is there is version 2, because bincode cannot skip what it does not know.
+//!
+//! There is no message that returns a refresh token, password, key or seed.
+//!
+//! [`FaultKind::Unsupported`]: crate::FaultKind::Unsupported
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
+
+/// The number of this version.
+pub const VERSION: u16 = 1;
+
+/// Give me an account's credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Get {
+    /// The account; compared without case.
+    pub account: String,
+    /// How many seconds it must at least live on; `None` leaves it to the agent.
+    pub min_valid: Option<u32>,
+    /// Renew even if a valid one is cached.
+    pub fresh: bool,
+    /// Fill [`Credential::environment`].
+    pub environment: bool,
+    /// How long the caller waits, in milliseconds. The agent answers before that, if only with a fault.
+    pub deadline_ms: u32,
+}
+
+/// A name and a value that is no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// As the cloud's description calls it.
+    pub name: String,
+    /// As the user gave it.
+    pub value: String,
+}
+
+/// A name and a value that is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedSecret {
+    /// As the cloud's description calls it.
+    pub name: String,
+    /// Its value.
+    pub value: Secret,
+}
+
+/// Set an account up and log in. What is missing is asked for by [`Response::Question`], if `interactive`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// The account; compared without case, kept as spelt.
+    pub account: String,
+    /// The cloud; `None` for the one it already has, or the one it is named after.
+    pub cloud: Option<String>,
+    /// The method; `None` for the one it already has, or the cloud's first.
+    pub method: Option<String>,
+    /// Origins; an empty name is the main one.
+    pub origins: Vec<Setting>,
+    /// Settings that are no secret.
+    pub settings: Vec<Setting>,
+    /// Secrets.
+    pub secrets: Vec<NamedSecret>,
+    /// Hold the secrets that a login needs, so that the agent can log in again by itself.
+    pub remember: bool,
+    /// Keep nothing beyond the agent's life: neither settings nor secrets.
+    pub ephemeral: bool,
+    /// Somebody is there to answer questions.
+    pub interactive: bool,
+    /// How long the caller waits for the cloud, in milliseconds, not counting the time questions take.
+    pub deadline_ms: u32,
+}
+
+/// The answer to a [`Question`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What the human said; `None` if they gave up.
+    pub value: Option<Secret>,
+}
+
+/// Revoke at the cloud where that can be done, and forget locally in any case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logout {
+    /// Which accounts.
+    pub accounts: Vec<String>,
+    /// All of them.
+    pub all: bool,
+    /// Forget the account's settings too.
+    pub forget: bool,
+}
+
+/// The clouds that are known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListClouds {
+    /// Only this one.
+    pub name: Option<String>,
+}
+
+/// The API answered 401 to this account's token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reject {
+    /// The account.
+    pub account: String,
+    /// The token that was refused; `None` for whichever is cached.
+    pub token: Option<Secret>,
+}
+
+/// What a client may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// See [`Get`].
+    Get(Get),
+    /// See [`Login`].
+    Login(Login),
+    /// See [`Answer`].
+    Answer(Answer),
+    /// See [`Logout`].
+    Logout(Logout),
+    /// How are agent and accounts?
+    Status,
+    /// See [`ListClouds`].
+    Clouds(ListClouds),
+    /// See [`Reject`].
+    Reject(Reject),
+    /// End the agent.
+    Stop,
+}
+
+/// Something only the human can answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// As the cloud's description calls it; `--set` and `--secret` take the same name.
+    pub name: String,
+    /// What to show.
+    pub prompt: String,
+    /// More about it: why it is asked again, where the value is found.
+    pub detail: Option<String>,
+    /// Do not echo the answer.
+    pub secret: bool,
+    /// An empty answer is an answer.
+    pub optional: bool,
+    /// If not empty, the answer is one of these.
+    pub choices: Vec<String>,
+}
+
+/// It was done. Each line is for the human.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// What was done, in words.
+    pub notes: Vec<String>,
+}
+
+/// How the agent is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The agent's version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started, in seconds since the Unix epoch.
+    pub started_at: i64,
+    /// Where it listens.
+    pub socket: String,
+    /// Its configuration directory.
+    pub config: String,
+    /// Which vault it uses.
+    pub vault: String,
+    /// Why that one.
+    pub vault_reason: String,
+    /// What the human should know: a configuration that could not be read, a vault that could not be written.
+    pub warnings: Vec<String>,
+    /// The accounts, by name.
+    pub accounts: Vec<AccountStatus>,
+}
+
+/// How an account is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountStatus {
+    /// As it was set up.
+    pub name: String,
+    /// Its cloud.
+    pub cloud: String,
+    /// Its method.
+    pub method: String,
+    /// Its main origin.
+    pub origin: String,
+    /// `valid`, `renewable`, `needs-login`, `failing` or `refused`.
+    pub state: String,
+    /// When the cached token ends, in seconds since the Unix epoch.
+    pub expires_at: Option<i64>,
+    /// How that is known; see [`crate::ExpirySource::word`].
+    pub expiry_source: String,
+    /// When it will be renewed ahead of time, in seconds since the Unix epoch.
+    pub renews_at: Option<i64>,
+    /// The names of the held secrets.
+    pub holds: Vec<String>,
+    /// The first characters of the token's SHA-256, in hexadecimal, by which a log line or a colleague can be matched.
+    pub fingerprint: Option<String>,
+    /// The last fault, if nothing has succeeded since.
+    pub fault: Option<Fault>,
+}
+
+/// A cloud and what it asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudInfo {
+    /// Its name.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// Where its API is documented.
+    pub docs: String,
+    /// Built in, or a file of the user's.
+    pub built_in: bool,
+    /// Its origins, the main one first.
+    pub origins: Vec<OriginInfo>,
+    /// Its methods, the default first.
+    pub methods: Vec<MethodInfo>,
+}
+
+/// Where a cloud's API lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginInfo {
+    /// Empty for the main one.
+    pub name: String,
+    /// The default; `None` if the user must say.
+    pub default: Option<String>,
+    /// What to ask.
+    pub prompt: String,
+}
+
+/// One way in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MethodInfo {
+    /// Its name.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// What it asks.
+    pub asks: Vec<AskInfo>,
+}
+
+/// One thing a method asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskInfo {
+    /// Its name in `--set` or `--secret`.
+    pub name: String,
+    /// What to ask.
+    pub prompt: String,
+    /// Given by `--secret`, not by `--set`.
+    pub secret: bool,
+    /// May be left out.
+    pub optional: bool,
+    /// Asked in the middle of a login, such as a code.
+    pub at_login: bool,
+}
+
+/// The clouds that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clouds {
+    /// By name.
+    pub clouds: Vec<CloudInfo>,
+}
+
+/// What an agent may answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Response {
+    /// To [`Request::Get`].
+    Credential(Credential),
+    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`] and [`Request::Stop`].
+    Done(Done),
+    /// To [`Request::Status`].
+    Status(Status),
+    /// To [`Request::Clouds`].
+    Clouds(Clouds),
+    /// In the middle of a login; the client sends [`Request::Answer`] on the same connection.
+    Question(Question),
+    /// To anything.
+    Fault(Fault),
+}
+
+macro_rules! messages {
+    ($message:ident: $($kind:literal $variant:ident $(($body:ty))?,)*) => {
+        impl $message {
+            /// The number of this message in a frame's header.
+            #[must_use]
+            pub fn kind(&self) -> u16 {
+                match self { $(messages!(@pattern $variant _body $(($body))?) => $kind,)* }
+            }
+
+            /// The message as a frame.
+            ///
+            /// # Errors
+            /// [`FrameError::TooLong`] if it is longer than any frame may be.
+            pub fn encode(&self) -> Result<Frame, FrameError> {
+                let body = match self { $(messages!(@pattern $variant body $(($body))?) => messages!(@encode body $(($body))?),)* };
+                Ok(Frame { version: VERSION, kind: self.kind(), body: body? })
+            }
+
+            /// The message in a frame.
+            ///
+            /// # Errors
+            /// [`FrameError::UnknownKind`], [`FrameError::Body`], [`FrameError::Trailing`].
+            pub fn decode(frame: &Frame) -> Result<Self, FrameError> {
+                Self::decode_body(frame.kind, &frame.body)
+            }
+
+            /// The message of number `kind` in `body`.
+            ///
+            /// # Errors
+            /// As [`Self::decode`].
+            pub fn decode_body(kind: u16, body: &[u8]) -> Result<Self, FrameError> {
+                match kind {
+                    $($kind => messages!(@decode $variant body $(($body))?),)*
+                    other => Err(FrameError::UnknownKind(other)),
+                }
+            }
+        }
+    };
+    (@pattern $variant:ident $body:ident ($type:ty)) => { Self::$variant($body) };
+    (@pattern $variant:ident $body:ident) => { Self::$variant };
+    (@encode $body:ident ($type:ty)) => { codec::encode($body) };
+    (@encode $body:ident) => { codec::encode(&()) };
+    (@decode $variant:ident $body:ident ($type:ty)) => { codec::decode::<$type>($body).map(Self::$variant) };
+    (@decode $variant:ident $body:ident) => { codec::decode::<()>($body).map(|()| Self::$variant) };
+}
+
+messages! { Request:
+    1 Get(Get),
+    2 Login(Login),
+    3 Answer(Answer),
+    4 Logout(Logout),
+    5 Status,
+    6 Clouds(ListClouds),
+    7 Reject(Reject),
+    8 Stop,
+}
+
+messages! { Response:
+    0x8001 Credential(Credential),
+    0x8002 Done(Done),
+    0x8003 Status(Status),
+    0x8004 Clouds(Clouds),
+    0x8005 Question(Question),
+    0x8006 Fault(Fault),
+}
