@@ -63,7 +63,7 @@ fn own_uid() -> u32 {
 }
 
 #[cfg(unix)]
-pub use unix::verify_directory;
+pub use unix::{verify_directory, verify_parents};
 
 #[cfg(unix)]
 mod unix {
@@ -73,7 +73,41 @@ mod unix {
     use rustix::io::Errno;
     use rustix::process::geteuid;
 
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
+
     use crate::{Fault, FaultKind};
+
+    /// Checks that nobody but us and root can rename or replace the directory of `socket` or one above it.
+    ///
+    /// Links are resolved first (`/var/run`, macOS's `/tmp`), then each directory up to the root must be owned by us or
+    /// root, and not be writable by others unless its sticky bit keeps them from touching what is not theirs.
+    ///
+    /// # Errors
+    /// [`FaultKind::Config`], naming the directory.
+    pub fn verify_parents(socket: &Path) -> Result<(), Fault> {
+        let dir = socket.parent().unwrap_or(Path::new("/"));
+        let fault = |at: &Path, why: String| {
+            Fault::new(FaultKind::Config, format!("the socket directory `{}` cannot be trusted", dir.display()))
+                .because(format!("`{}` above it {why}", at.display()))
+                .hint("set CLOUD_AGENT_SOCK to a path below your own home or runtime directory")
+        };
+        let real = fs::canonicalize(dir).map_err(|e| fault(dir, e.to_string()))?;
+        for above in real.ancestors().skip(1) {
+            let meta = fs::symlink_metadata(above).map_err(|e| fault(above, e.to_string()))?;
+            if meta.uid() != 0 && meta.uid() != geteuid().as_raw() {
+                return Err(fault(above, format!("is owned by uid {}", meta.uid())));
+            }
+            let (writable, sticky) = (meta.mode() & 0o022 != 0, meta.mode() & 0o1000 != 0);
+            if writable && !sticky {
+                return Err(fault(
+                    above,
+                    format!("may be changed by others: its mode is {:04o}", meta.mode() & 0o7777),
+                ));
+            }
+        }
+        Ok(())
+    }
 
     /// Checks that the directory of `socket` is a real directory, ours, and closed to everybody else: in a directory
     /// where others may write, the socket may be somebody else's and would be handed our secrets.

@@ -1,0 +1,112 @@
+//! One message of each kind, with every field filled; the values never change, because golden files hold their bytes.
+
+use cloud_agent_protocol::v1::{
+    AccountStatus, Answer, AskInfo, CloudInfo, Clouds, Done, Get, ListClouds, Login, Logout, MethodInfo, NamedSecret,
+    OriginInfo, Question, Reject, Request, Response, Setting, Status,
+};
+use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
+
+fn setting(name: &str, value: &str) -> Setting {
+    Setting { name: name.into(), value: value.into() }
+}
+
+fn header(name: &str, value: &str) -> Header {
+    Header { name: name.into(), value: value.into() }
+}
+
+pub(crate) fn requests() -> Vec<(&'static str, Request)> {
+    let get = Get { account: "ecHome".into(), min_valid: None, fresh: false, environment: false, deadline_ms: 30_000 };
+    let login = Login {
+        account: "ecHome".into(),
+        cloud: Some("echome".into()),
+        method: Some("access-key".into()),
+        origins: vec![setting("", "https://echome.example"), setting("iam", "https://iam.example")],
+        settings: vec![setting("access-id", "AKIA0123")],
+        secrets: vec![NamedSecret { name: "secret".into(), value: "s3cr3t".into() }],
+        remember: true,
+        ephemeral: false,
+        interactive: true,
+        deadline_ms: 30_000,
+    };
+    vec![
+        ("request-get", Request::Get(get.clone())),
+        ("request-get-fresh", Request::Get(Get { min_valid: Some(900), fresh: true, environment: true, ..get })),
+        ("request-login", Request::Login(login)),
+        ("request-answer", Request::Answer(Answer { value: Some("012345".into()) })),
+        ("request-answer-none", Request::Answer(Answer { value: None })),
+        (
+            "request-logout",
+            Request::Logout(Logout { accounts: vec!["a".into(), "b".into()], all: false, forget: true }),
+        ),
+        ("request-status", Request::Status),
+        ("request-clouds", Request::Clouds(ListClouds { name: Some("echome".into()) })),
+        ("request-reject", Request::Reject(Reject { account: "ecHome".into(), token: Some("dead".into()) })),
+        ("request-stop", Request::Stop),
+    ]
+}
+
+pub(crate) fn responses() -> Vec<(&'static str, Response)> {
+    let credential = Credential {
+        account: "ecHome".into(),
+        cloud: "echome".into(),
+        token: Some("eyJhbGciOi.J9.x".into()),
+        headers: vec![header("Authorization", "Bearer eyJhbGciOi.J9.x"), header("X-Key", "k")],
+        environment: vec![header("ECHOME_TOKEN", "eyJhbGciOi.J9.x")],
+        expires_at: Some(1_700_000_000),
+        expiry_source: ExpirySource::Jwt,
+    };
+    let fault = Fault::new(FaultKind::Unreachable, "`ecHome` did not answer")
+        .because("connection refused")
+        .hint("try again later")
+        .retry_at(1_700_000_060);
+    let account = AccountStatus {
+        name: "ecHome".into(),
+        cloud: "echome".into(),
+        method: "access-key".into(),
+        origin: "https://echome.example".into(),
+        state: "valid".into(),
+        expires_at: Some(1_700_000_000),
+        expiry_source: "jwt".into(),
+        renews_at: Some(1_699_999_700),
+        holds: vec!["refresh".into()],
+        fingerprint: Some("ba7816bf8f01".into()),
+        fault: Some(fault.clone()),
+    };
+    let status = Status {
+        version: "0.1.0".into(),
+        pid: 4711,
+        started_at: 1_699_990_000,
+        socket: "/run/user/1000/cloud-agent/agent.sock".into(),
+        config: "/home/u/.config/cloud-agent".into(),
+        vault: "memory".into(),
+        vault_reason: "chosen".into(),
+        warnings: vec!["a warning".into()],
+        accounts: vec![account],
+    };
+    let ask =
+        AskInfo { name: "secret".into(), prompt: "Secret".into(), secret: true, optional: false, at_login: false };
+    let cloud = CloudInfo {
+        name: "echome".into(),
+        title: "ecHome".into(),
+        docs: "https://docs.example".into(),
+        built_in: true,
+        origins: vec![OriginInfo { name: String::new(), default: None, prompt: "Address".into() }],
+        methods: vec![MethodInfo { name: "access-key".into(), title: "access key".into(), asks: vec![ask] }],
+    };
+    let question = Question {
+        name: "sms-code".into(),
+        prompt: "Code from the SMS".into(),
+        detail: Some("sent to +46…".into()),
+        secret: false,
+        optional: false,
+        choices: vec!["a".into()],
+    };
+    vec![
+        ("response-credential", Response::Credential(credential)),
+        ("response-done", Response::Done(Done { notes: vec!["logged in".into()] })),
+        ("response-status", Response::Status(status)),
+        ("response-clouds", Response::Clouds(Clouds { clouds: vec![cloud] })),
+        ("response-question", Response::Question(question)),
+        ("response-fault", Response::Fault(fault)),
+    ]
+}
