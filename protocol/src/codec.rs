@@ -30,6 +30,7 @@ pub(crate) fn encode(message: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, Fra
 
 /// The message in `body`, all of it.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
+    #[expect(clippy::disallowed_methods, reason = "the one place, with the limit")]
     let (message, consumed) =
         bincode::serde::decode_from_slice(body, CONFIG).map_err(|e| FrameError::Body(e.to_string()))?;
     if consumed == body.len() { Ok(message) } else { Err(FrameError::Trailing) }

@@ -106,8 +106,8 @@ impl Frame {
         while have < HEADER {
             have += read_some(stream, &mut first[have..])?;
         }
-        let header: [u8; HEADER] = first[..HEADER].try_into().expect("eight bytes were read");
-        let header = Header::parse(header, cap)?;
+        let (header, _) = first.split_first_chunk::<HEADER>().ok_or(FrameError::TooShort)?;
+        let header = Header::parse(*header, cap)?;
         if have - HEADER > header.body {
             return Err(FrameError::Trailing);
         }
@@ -121,7 +121,9 @@ impl Frame {
     #[must_use]
     pub fn version_refused(spoken: &[u16]) -> Self {
         let mut body = vec![u8::try_from(spoken.len()).unwrap_or(u8::MAX)];
-        spoken.iter().take(usize::from(u8::MAX)).for_each(|version| body.extend_from_slice(&version.to_le_bytes()));
+        for version in spoken.iter().take(usize::from(u8::MAX)) {
+            body.extend_from_slice(&version.to_le_bytes());
+        }
         Self { version: 0, kind: KIND_VERSION_REFUSED, body: Zeroizing::new(body) }
     }
 
@@ -216,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_length_above_the_cap_is_refused_before_anything_is_allocated() {
-        for len in [u32::MAX, (MAX_RESPONSE as u32) - 3] {
+        for len in [u32::MAX, u32::try_from(MAX_RESPONSE).unwrap() - 3] {
             let mut bytes = len.to_le_bytes().to_vec();
             bytes.extend_from_slice(&[1, 0, 7, 0]);
             assert!(matches!(Frame::read(&mut bytes.as_slice(), MAX_RESPONSE), Err(FrameError::TooLong { .. })));

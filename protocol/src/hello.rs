@@ -24,7 +24,9 @@ pub fn encode(versions: &[u16]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(5 + 2 * versions.len());
     bytes.extend_from_slice(&MAGIC);
     bytes.push(u8::try_from(versions.len()).expect("at most 16"));
-    versions.iter().for_each(|version| bytes.extend_from_slice(&version.to_le_bytes()));
+    for version in versions {
+        bytes.extend_from_slice(&version.to_le_bytes());
+    }
     bytes
 }
 
