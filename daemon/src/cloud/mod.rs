@@ -1,4 +1,37 @@
 //! Clouds as data: one file describes one cloud.
+//!
+//! A file is read once, into [`Cloud`], and everything that can be wrong with it is found then: the engine that acts on it
+//! never meets a step that is not there or a name that nothing takes. No conditions but equality, no loops, no expressions:
+//! a step leads only to a later step, so that every login ends.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `file` | the file as it is written: serde types |
+//! | `parse` | from the file to a [`Cloud`], with the line of whatever is wrong |
+//! | `template` | `{name}` and `{name:int}` |
+//! | `step` | what a step sends, takes, and makes of the reply |
+//! | `registry` | the clouds built in, and the user's own |
+//! | [`origin`] | which addresses are allowed |
+
+mod example;
+mod file;
+pub(crate) mod nearest;
+pub mod origin;
+mod parse;
+mod registry;
+mod step;
+mod template;
+
+pub use example::{Example, Exchange, Expected, ExpectedGrant, Phase, SentBody};
+#[cfg(test)]
+pub(crate) use registry::BUILT_IN;
+pub use registry::Clouds;
+pub use step::{
+    Condition, Expiry, FaultRule, HeaderTemplate, JsonTemplate, Outcome, Reply, Source, Step, StepBody, Subject, Take,
+    Verdict,
+};
+pub use template::Template;
+pub(crate) use template::{integer, percent_encode};
 
 /// A cloud, as its file describes it.
 #[derive(Debug)]
@@ -15,6 +48,30 @@ pub struct Cloud {
     pub origins: Vec<Origin>,
     /// Ways in; the default first.
     pub methods: Vec<Method>,
+    /// Where in a bad reply the server says why; the first that is there.
+    pub messages: Vec<Source>,
+    /// Where the default judgement of a bad reply is wrong.
+    pub faults: Vec<FaultRule>,
+    /// Named things to do that are no login.
+    pub actions: Vec<Action>,
+    /// Recorded requests and replies, which run as tests.
+    pub examples: Vec<Example>,
+}
+
+impl Cloud {
+    /// Reads a cloud from the text of its file. `file` is what errors call it.
+    ///
+    /// # Errors
+    /// `Config` with file, line and key of the first thing that is wrong.
+    pub fn parse(name: &str, file: &str, text: &str, built_in: bool) -> Result<Self, cloud_agent_protocol::Fault> {
+        parse::cloud(name, file, text, built_in)
+    }
+
+    /// The method of that name.
+    #[must_use]
+    pub fn method(&self, name: &str) -> Option<&Method> {
+        self.methods.iter().find(|method| method.name == name)
+    }
 }
 
 /// Where (a part of) a cloud's API lives.
@@ -37,6 +94,33 @@ pub struct Method {
     pub title: String,
     /// What it asks.
     pub asks: Vec<AskSpec>,
+    /// What the agent holds after a grant.
+    pub holds: Vec<Hold>,
+    /// The headers that a caller presents.
+    pub headers: Vec<HeaderTemplate>,
+    /// The value that alone is of use, if there is one.
+    pub token: Option<String>,
+    /// Environment variables for programs, in order; one whose value is absent is left out.
+    pub environment: Vec<HeaderTemplate>,
+    /// Where the expiry is learnt from; the earliest wins.
+    pub expiry: Vec<Expiry>,
+    /// Logging in; empty if what was asked is the credential already.
+    pub login: Vec<Step>,
+    /// Refreshing; empty if only a login renews.
+    pub refresh: Vec<Step>,
+    /// Telling the cloud to forget; empty if it cannot be told.
+    pub revoke: Vec<Step>,
+    /// Asking the cloud whether the credential is alive.
+    pub check: Option<Step>,
+}
+
+/// A value that is held.
+#[derive(Debug)]
+pub struct Hold {
+    /// Its name.
+    pub name: String,
+    /// Held if it is there.
+    pub optional: bool,
 }
 
 /// One thing a method asks.
@@ -54,4 +138,23 @@ pub struct AskSpec {
     pub optional: bool,
     /// Asked in the middle of a login, such as a code.
     pub at_login: bool,
+    /// Has to be digits; white space and hyphens in an answer are dropped.
+    pub digits: bool,
+}
+
+/// A named thing to do at a cloud that is no login.
+#[derive(Debug)]
+pub struct Action {
+    /// Its name.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// What it asks.
+    pub asks: Vec<AskSpec>,
+    /// What it does.
+    pub steps: Vec<Step>,
+    /// What to say when it is done; templates over what was asked and taken.
+    pub say: Vec<Template>,
+    /// What the agent holds from then on.
+    pub holds: Vec<Hold>,
 }

@@ -21,6 +21,8 @@ pub struct Request {
     pub body: Option<Body>,
     /// Certificate authorities to trust besides the system's: a PEM file.
     pub ca_file: Option<std::path::PathBuf>,
+    /// `http://` beyond loopback is allowed.
+    pub allow_plaintext: bool,
 }
 
 /// A body that is wiped once sent.

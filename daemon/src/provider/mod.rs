@@ -8,10 +8,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use cloud_agent_protocol::v1::Question;
-use cloud_agent_protocol::{AccountName, Credential, Fault, Secret};
+use cloud_agent_protocol::{AccountName, Credential, Fault, FaultKind, Secret};
 
 use crate::clock::Timestamp;
 use crate::cloud::Cloud;
+
+mod recipe;
+
+pub use recipe::Recipe;
 
 /// A future of a trait object's method.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
@@ -102,4 +106,14 @@ pub trait Provider: Send + Sync + 'static {
         held: &'a Held,
         credential: Option<&'a Credential>,
     ) -> Boxed<'a, Revocation>;
+
+    /// Asks the cloud whether `credential` is alive.
+    ///
+    /// # Errors
+    /// `Refused` if it is not, `Unsupported` if the cloud cannot be asked.
+    fn check<'a>(&'a self, account: &'a Account, held: &'a Held, credential: &'a Credential) -> Boxed<'a, ()> {
+        let _ = (held, credential);
+        let message = format!("`{}` offers no way to ask whether a token is alive", account.cloud.title);
+        Box::pin(std::future::ready(Err(Fault::new(FaultKind::Unsupported, message))))
+    }
 }

@@ -1,0 +1,281 @@
+//! Judges a cloud file: reads it, and plays its examples through the engine against what was recorded.
+//!
+//! The network is a script that answers at once, so nothing here waits, and no runtime is needed.
+
+mod compare;
+mod script;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use cloud_agent_protocol::v1::Question;
+use cloud_agent_protocol::{AccountName, Credential, ExpirySource, Fault, FaultKind, Header, Secret};
+
+use crate::clock::{ManualClock, Timestamp};
+use crate::cloud::{Cloud, Example, Method, Phase};
+use crate::provider::{Account, Ask, Boxed, Grant, Held, Provider, Recipe, Revocation};
+use script::Script;
+
+/// The largest cloud file that is read, in bytes.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// What a good cloud file was found to be.
+#[derive(Debug)]
+pub struct Report {
+    /// The cloud.
+    pub cloud: Arc<Cloud>,
+    /// The titles of the examples that were played.
+    pub examples: Vec<String>,
+    /// What is no error but worth knowing: a method that no example plays.
+    pub notes: Vec<String>,
+}
+
+/// Reads the cloud file at `path` and plays its examples.
+///
+/// # Errors
+/// `Config` faults with file and line: one if the file cannot be read as a cloud, else one for every example that does not
+/// come out as it says.
+pub fn check_file(path: &Path) -> Result<Report, Vec<Fault>> {
+    use std::io::Read as _;
+
+    let shown = path.display().to_string();
+    let unreadable = |why: std::io::Error| {
+        vec![Fault::new(FaultKind::Config, format!("`{shown}` cannot be read")).because(why.to_string())]
+    };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(MAX_FILE).read_to_string(&mut text).map_err(unreadable)?;
+    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    check_text(name, &shown, &text)
+}
+
+/// Reads `text` as the cloud `name` and plays its examples. `file` is what errors call it.
+///
+/// # Errors
+/// As [`check_file`].
+pub fn check_text(name: &str, file: &str, text: &str) -> Result<Report, Vec<Fault>> {
+    let cloud = Arc::new(Cloud::parse(name, file, text, false).map_err(|fault| vec![fault])?);
+    let faults: Vec<Fault> = cloud
+        .examples
+        .iter()
+        .filter_map(|example| {
+            let why = play(&cloud, example).err()?;
+            let message = format!("`{file}`, line {}: the example `{}` does not hold", example.line, example.title);
+            Some(Fault::new(FaultKind::Config, message).because(why))
+        })
+        .collect();
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let played = |method: &&Method| cloud.examples.iter().any(|example| example.method == method.name);
+    let notes = cloud
+        .methods
+        .iter()
+        .filter(|method| !played(method))
+        .map(|method| format!("no example plays the method `{}`", method.name))
+        .collect();
+    let examples = cloud.examples.iter().map(|example| example.title.clone()).collect();
+    Ok(Report { cloud, examples, notes })
+}
+
+/// What came of a doing.
+#[derive(Debug)]
+enum Came {
+    Grant(Grant),
+    Word(&'static str),
+    Fault(Fault),
+}
+
+/// Plays one example; what is wrong with it, in words.
+fn play(cloud: &Arc<Cloud>, example: &Example) -> Result<(), String> {
+    let method = cloud.method(&example.method).ok_or("its method is gone")?;
+    let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(example.now)));
+    let account = account(cloud, method, example);
+    let script = Arc::new(Script::new(&account, &example.exchanges));
+    let recipe = Recipe::new(script.clone(), clock);
+    let given = Held(
+        example
+            .given
+            .iter()
+            .filter(|(name, _)| !account.settings.contains_key(*name))
+            .map(|(name, value)| (name.clone(), Secret::from(value.as_str())))
+            .collect(),
+    );
+    let answers = Answers(&example.answers);
+    let came = match example.phase {
+        Phase::Login => Came::of(now(recipe.login(&account, &given, example.remember, &answers)), Came::Grant),
+        Phase::Renew => Came::of(now(recipe.renew(&account, &given)), Came::Grant),
+        Phase::Revoke => {
+            let credential = credential(method, example, &account);
+            Came::of(now(recipe.revoke(&account, &given, credential.as_ref())), |revocation| {
+                Came::Word(match revocation {
+                    Revocation::Revoked => "revoked",
+                    Revocation::AlreadyDead => "already-dead",
+                    Revocation::NotOffered => "not-offered",
+                })
+            })
+        }
+        Phase::Check => match credential(method, example, &account) {
+            Some(credential) => Came::of(now(recipe.check(&account, &given, &credential)), |()| Came::Word("alive")),
+            None => return Err("`given` lacks what the headers need".to_owned()),
+        },
+    };
+    script.verdict()?;
+    compare::came(&came, &example.expected, example.now)
+}
+
+impl Came {
+    fn of<T>(result: Result<T, Fault>, good: impl FnOnce(T) -> Self) -> Self {
+        match result {
+            Ok(value) => good(value),
+            Err(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+/// A future that waits for nothing but the script.
+fn now<T>(future: Boxed<'_, T>) -> Result<T, Fault> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(Fault::new(FaultKind::Internal, "an example waited for something")),
+    }
+}
+
+fn account(cloud: &Arc<Cloud>, method: &Method, example: &Example) -> Account {
+    let origin = |name: &str, default: Option<&String>| match default {
+        Some(default) => default.clone(),
+        None if name.is_empty() => "https://cloud.example".to_owned(),
+        None => format!("https://{name}.example"),
+    };
+    let settings: BTreeMap<String, String> = method
+        .asks
+        .iter()
+        .filter(|ask| !ask.secret && !ask.at_login)
+        .filter_map(|ask| Some((ask.name.clone(), example.given.get(&ask.name)?.clone())))
+        .collect();
+    Account {
+        name: AccountName::parse("example").expect("`example` is a name"),
+        cloud: cloud.clone(),
+        method: method.name.clone(),
+        origins: cloud.origins.iter().map(|o| (o.name.clone(), origin(&o.name, o.default.as_ref()))).collect(),
+        settings,
+        allow_plaintext: false,
+        ca_file: None,
+    }
+}
+
+/// The credential that `given` makes, if it gives all that the headers need.
+fn credential(method: &Method, example: &Example, account: &Account) -> Option<Credential> {
+    let values: BTreeMap<&str, Secret> =
+        example.given.iter().map(|(name, value)| (name.as_str(), Secret::from(value.as_str()))).collect();
+    let render = |template: &crate::cloud::Template| template.render(|name| values.get(name)).ok().flatten();
+    let headers = method
+        .headers
+        .iter()
+        .map(|header| Some(Header { name: header.name.clone(), value: render(&header.value)? }))
+        .collect::<Option<_>>()?;
+    Some(Credential {
+        account: account.name.as_str().to_owned(),
+        cloud: account.cloud.name.clone(),
+        token: method.token.as_ref().and_then(|name| values.get(name.as_str()).cloned()),
+        headers,
+        environment: Vec::new(),
+        expires_at: None,
+        expiry_source: ExpirySource::Unknown,
+    })
+}
+
+/// Answers by name; to anything else, nobody is there.
+struct Answers<'a>(&'a BTreeMap<String, String>);
+
+impl Ask for Answers<'_> {
+    fn ask(&self, question: Question) -> Boxed<'_, Secret> {
+        let answer = self.0.get(&question.name).map(|answer| Secret::from(answer.as_str()));
+        let nobody = || Fault::new(FaultKind::NeedsHuman, format!("the example does not answer `{}`", question.name));
+        Box::pin(std::future::ready(answer.ok_or_else(nobody)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_cloud_keeps_what_its_examples_promise() {
+        for (name, text) in crate::cloud::BUILT_IN {
+            let report = check_text(name, &format!("{name}.toml"), text).unwrap_or_else(|faults| {
+                panic!("{}", faults.iter().map(|f| format!("{f}\n")).collect::<String>());
+            });
+            assert!(report.notes.is_empty(), "{:?}", report.notes);
+            assert!(!report.examples.is_empty(), "{name}");
+        }
+    }
+
+    const ACME: &str = r#"
+title = "Acme"
+docs = "https://docs.acme.example"
+[[origin]]
+default = "https://api.acme.example"
+[[method]]
+name = "key"
+title = "Key"
+headers = ["X-Token: {token}"]
+[[method.ask]]
+name = "key"
+prompt = "Key"
+secret = true
+[[method.login]]
+request = "POST /login"
+json = { key = "{key}" }
+take = { token = "/token" }
+[[example]]
+title = "in"
+given = { key = "k3y" }
+[[example.exchange]]
+request = "POST /login"
+json = { key = "k3y" }
+status = 200
+reply = '{"token":"t0k"}'
+[example.grant]
+headers = ["X-Token: t0k"]
+"#;
+
+    #[test]
+    fn an_example_that_holds_is_reported() {
+        let report = check_text("acme", "acme.toml", ACME).unwrap();
+        assert_eq!(report.examples, ["in"]);
+    }
+
+    #[test]
+    fn an_example_that_does_not_hold_says_what_differs() {
+        for (from, to, says) in [
+            ("json = { key = \"k3y\" }", "json = { key = \"other\" }", "body"),
+            (
+                "request = \"POST /login\"\njson = { key = \"k3y\" }",
+                "request = \"POST /x\"\njson = { key = \"k3y\" }",
+                "/x",
+            ),
+            ("[\"X-Token: t0k\"]", "[\"X-Token: t1k\"]", "headers"),
+            ("status = 200", "status = 401", "refused"),
+            ("[example.grant]\nheaders = [\"X-Token: t0k\"]", "[example.fault]\nkind = \"refused\"", "a grant"),
+            (
+                "[example.grant]\n",
+                "[[example.exchange]]\nrequest = \"GET /\"\nstatus = 200\n[example.grant]\n",
+                "never sent",
+            ),
+        ] {
+            assert!(ACME.contains(from), "{from}");
+            let faults = check_text(
+                "acme",
+                "acme.toml",
+                &ACME.replacen(from, to, 1).replace("\n[example.grant]\nheaders = [\"X-Token: t0k\"]\n\n", ""),
+            )
+            .expect_err(to);
+            let words = faults[0].to_string();
+            assert!(words.contains("`acme.toml`, line 18") && words.contains(says), "{to}: {words}");
+        }
+    }
+}

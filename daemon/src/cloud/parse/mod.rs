@@ -1,0 +1,113 @@
+//! From a file to a [`Cloud`]: parsed, not validated, so that what comes out cannot be wrong in a way that the engine minds.
+
+mod example;
+mod method;
+mod problem;
+mod scope;
+mod step;
+mod words;
+
+use cloud_agent_protocol::Fault;
+
+use super::file::{File, RawOrigin};
+use super::{Action, Cloud, Origin, origin, template};
+use problem::{Judged, Problem, unique};
+use scope::Scope;
+use toml::Spanned;
+
+pub(super) fn cloud(name: &str, file: &str, text: &str, built_in: bool) -> Result<Cloud, Fault> {
+    let raw: File = toml::from_str(text).map_err(|why| Problem::of_toml(&why).into_fault(file, text))?;
+    build(name, raw, text, built_in).map_err(|problem| problem.into_fault(file, text))
+}
+
+/// What the parts of a file have in common.
+pub(super) struct Context<'a> {
+    pub(super) text: &'a str,
+    pub(super) origins: Vec<String>,
+}
+
+fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
+    if !template::is_name(name) {
+        return Err(Problem::new(0..0, format!("`{name}` is no name of a cloud: lower-case letters, digits and `-`")));
+    }
+    words::line(&raw.title, "title")?;
+    if !raw.docs.get_ref().starts_with("https://") {
+        return Err(Problem::new(raw.docs.span(), "`docs` has to be an `https://` address"));
+    }
+    let origins = origins(raw.origin)?;
+    let context = Context { text, origins: origins.iter().map(|origin| origin.name.clone()).collect() };
+    if raw.method.is_empty() {
+        return Err(Problem::new(0..0, "there is no `[[method]]`"));
+    }
+    unique(raw.method.iter().map(|method| &method.get_ref().name), "method")?;
+    unique(raw.action.iter().map(|action| &action.get_ref().name), "action")?;
+    let messages = raw.message.iter().map(words::source).collect::<Judged<Vec<_>>>()?;
+    let faults = raw.fault.into_iter().map(|fault| step::fault_rule(fault, None)).collect::<Judged<Vec<_>>>()?;
+    let methods = raw.method.into_iter().map(|raw| method::method(raw, &context)).collect::<Judged<Vec<_>>>()?;
+    let actions = raw.action.into_iter().map(|raw| action(raw, &context)).collect::<Judged<Vec<_>>>()?;
+    let mut cloud = Cloud {
+        name: name.to_owned(),
+        title: raw.title.into_inner(),
+        docs: raw.docs.into_inner(),
+        built_in,
+        origins,
+        methods,
+        messages,
+        faults,
+        actions,
+        examples: Vec::new(),
+    };
+    cloud.examples =
+        raw.example.into_iter().map(|raw| example::example(raw, &cloud, &context)).collect::<Judged<Vec<_>>>()?;
+    Ok(cloud)
+}
+
+fn origins(raw: Vec<Spanned<RawOrigin>>) -> Judged<Vec<Origin>> {
+    let mut origins: Vec<Origin> = Vec::new();
+    for raw in raw {
+        let span = raw.span();
+        let raw = raw.into_inner();
+        let name = match raw.name {
+            None => String::new(),
+            Some(name) => words::name(&name)?,
+        };
+        if origins.is_empty() != name.is_empty() {
+            return Err(Problem::new(
+                span,
+                "the first `[[origin]]` is the main one and has no `name`; the others have one",
+            ));
+        }
+        if origins.iter().any(|other| other.name == name) {
+            return Err(Problem::new(span, format!("there are two origins `{name}`")));
+        }
+        let default = raw
+            .default
+            .map(|text| match origin::normalise(text.get_ref(), false) {
+                Ok(normal) if normal.starts_with("https://") => Ok(normal),
+                Ok(_) => Err(Problem::new(text.span(), "a `default` has to begin with `https://`")),
+                Err(fault) => Err(Problem::new(text.span(), format!("`default`: {}", fault.message))),
+            })
+            .transpose()?;
+        let prompt = match raw.prompt {
+            Some(prompt) => words::line(&prompt, "prompt")?,
+            None if default.is_some() => "Address".to_owned(),
+            None => return Err(Problem::new(span, "an origin without `default` needs a `prompt`")),
+        };
+        origins.push(Origin { name, default, prompt });
+    }
+    if origins.is_empty() {
+        return Err(Problem::new(0..0, "there is no `[[origin]]`"));
+    }
+    Ok(origins)
+}
+
+fn action(raw: Spanned<super::file::RawAction>, context: &Context<'_>) -> Judged<Action> {
+    let raw = raw.into_inner();
+    let name = words::name(&raw.name)?;
+    let asks = method::asks(raw.ask)?;
+    let start = Scope::of_asks(&asks, context);
+    let (steps, end) = step::steps(raw.step, &start, context, step::Place::Action)?;
+    let say = raw.say.iter().map(|text| end.template(text, "say")).collect::<Judged<Vec<_>>>()?;
+    let holds = method::holds(&raw.hold, &end)?;
+    Ok(Action { name, title: raw.title.into_inner(), asks, steps, say, holds })
+}
