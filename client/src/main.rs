@@ -1,2 +1,5 @@
-//! Entry point.
-fn main() {}
+//! `cloud-token`, the program; see the library.
+
+fn main() -> std::process::ExitCode {
+    cloud_token::main()
+}

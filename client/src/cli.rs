@@ -1,0 +1,304 @@
+//! The command line beyond the plain get, and the words of `--help`.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use cloud_agent_protocol::account::RESERVED;
+
+use crate::commands::{clouds, login, logout, reject, status, stop};
+use crate::deadline::{parse_seconds, parse_timeout};
+use crate::get;
+use crate::output::Format;
+use crate::report::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  cloud-token login work --cloud CLOUD       set the account `work` up and log in; asks for what is missing
+  cloud-token work                           print its token, renewed if need be
+  curl -H @<(cloud-token work -o headers) URL
+  cloud-token work -o curl | curl -K - URL   the token appears in no argument and on no screen
+  eval \"$(cloud-token work -o env)\"          for programs that read the environment
+  cloud-token status                         every account, until when it is good, and what went wrong
+
+Exit codes:
+  0  given                                   4  needs you: a login, a code, an unlock
+  1  refused, or another fault               5  the cloud cannot be reached; try later
+  2  wrong usage                             6  no such account or cloud
+  3  no agent, or none that can be trusted
+
+Environment:
+  CLOUD_AGENT_SOCK           where the agent listens
+  CLOUD_AGENT_NO_AUTOSTART   if not empty, no agent is started where none answers
+
+stdout carries data only; everything else goes to stderr.";
+
+/// Prints a fresh access token of a cloud account. The agent keeps the secrets, and renews the token ahead of time.
+#[derive(Parser)]
+#[command(
+    name = "cloud-token",
+    version,
+    after_help = EXAMPLES,
+    override_usage = "cloud-token ACCOUNT [OPTIONS]\n       cloud-token COMMAND …",
+    arg_required_else_help = true,
+    disable_help_subcommand = false,
+    max_term_width = 120
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print an account's credential; `cloud-token ACCOUNT` is short for it
+    #[command(override_usage = "cloud-token ACCOUNT [OPTIONS]", after_help = EXAMPLES)]
+    Token(Token),
+    /// Set an account up and log in; asks for what is missing, secrets hidden
+    #[command(after_help = LOGIN_EXAMPLES)]
+    Login(Box<Login>),
+    /// Revoke at the cloud where it can be done, and forget here in any case
+    Logout(Logout),
+    /// How agent and accounts are
+    Status {
+        /// As one JSON object; times are seconds since the Unix epoch
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// The clouds that are known; with a name, what that one asks
+    Clouds {
+        /// Only this one, in full
+        #[arg(value_name = "CLOUD")]
+        name: Option<String>,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Tell that the API answered 401: the token is forgotten and renewed on next use
+    #[command(after_help = "The token is read from stdin, so that another one that was renewed meanwhile is kept:\n  \
+        printf %s \"$token\" | cloud-token reject work\nWith a terminal or nothing on stdin, the cached one is meant.")]
+    Reject {
+        /// Whose token
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// End the agent; what it keeps in memory only is gone
+    Stop {
+        #[command(flatten)]
+        wait: Wait,
+    },
+}
+
+#[derive(Args)]
+struct Wait {
+    /// How long to wait, for everything together: `5`, `500ms`, `1m30s`
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_timeout)]
+    timeout: Duration,
+}
+
+#[derive(Args)]
+struct Token {
+    /// Whose credential; names compare without case
+    #[arg(value_name = "ACCOUNT")]
+    account: String,
+    /// At least this long it must live on; without it, the agent judges
+    #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+    min_valid: Option<u32>,
+    /// Renew even if a valid one is cached
+    #[arg(long)]
+    fresh: bool,
+    /// token · headers (`Name: value` lines) · curl (for `curl -K -`) · json · env (for `eval`)
+    #[arg(short, long, value_name = "FORMAT", default_value = "token", value_parser = format)]
+    output: Format,
+    /// The shell that `-o env` writes for; only `sh` so far, which bash, zsh, dash and ksh read
+    #[arg(long, value_name = "SHELL", default_value = "sh", value_parser = ["sh"])]
+    shell: String,
+    /// Never ask at the terminal; exit 4 instead
+    #[arg(long)]
+    no_input: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+const LOGIN_EXAMPLES: &str = "\
+Examples:
+  cloud-token login work --cloud CLOUD
+  cloud-token login ci --cloud CLOUD --set username=ci --secret password=env:CI_PASSWORD --no-input
+  cloud-token login ci --cloud CLOUD --secret 'password=cmd:pass show cloud/ci'
+
+`cloud-token clouds CLOUD` shows the names that --set, --secret and --url take.
+SOURCE is env:VARIABLE, file:PATH, stdin or cmd:COMMAND (run by sh); the last line end is dropped.
+A secret itself is never an argument: `ps` would show it to everybody.";
+
+#[derive(Args)]
+struct Login {
+    /// What to call it: letters, digits, `.`, `_`, `-`, `@`
+    #[arg(value_name = "ACCOUNT")]
+    account: String,
+    /// Which cloud; not needed for an account that has one or is named after it
+    #[arg(long, value_name = "CLOUD")]
+    cloud: Option<String>,
+    /// Which way in; the cloud's first if not given
+    #[arg(long, value_name = "METHOD")]
+    method: Option<String>,
+    /// Where the API is, or one of its further origins by name
+    #[arg(long, value_name = "URL|NAME=URL")]
+    url: Vec<String>,
+    /// A setting that is no secret
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Where to read a secret from
+    #[arg(long, value_name = "NAME=SOURCE")]
+    secret: Vec<String>,
+    /// Let the agent keep what a login needs, so that it can log in again by itself
+    #[arg(long, conflicts_with = "ephemeral")]
+    remember: bool,
+    /// Keep nothing beyond the agent's life
+    #[arg(long)]
+    ephemeral: bool,
+    /// Never ask at the terminal; exit 4 instead
+    #[arg(long)]
+    no_input: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+#[derive(Args)]
+struct Logout {
+    /// Which accounts
+    #[arg(value_name = "ACCOUNT", required_unless_present = "all", conflicts_with = "all")]
+    accounts: Vec<String>,
+    /// All of them
+    #[arg(long)]
+    all: bool,
+    /// Forget the settings too
+    #[arg(long)]
+    forget: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    Format::parse(name).ok_or_else(|| {
+        let known = Format::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
+        format!("the formats are {known}")
+    })
+}
+
+/// Does what `args`, without the program's name, say.
+pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
+    let parsed = match Cli::try_parse_from(with_command(args)) {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            // Its own words and streams: help on stdout with 0, a mistake on stderr with 2.
+            let _ = error.print();
+            std::process::exit(error.exit_code());
+        }
+    };
+    match parsed {
+        Command::Token(token) => get::run(&get::Options {
+            account: token.account,
+            min_valid: token.min_valid,
+            fresh: token.fresh,
+            format: token.output,
+            no_input: token.no_input,
+            timeout: token.wait.timeout,
+        }),
+        Command::Login(login) => login::run(login::Options {
+            account: login.account,
+            cloud: login.cloud,
+            method: login.method,
+            urls: login.url,
+            settings: login.set,
+            secrets: login.secret,
+            remember: login.remember,
+            ephemeral: login.ephemeral,
+            no_input: login.no_input,
+            timeout: login.wait.timeout,
+        }),
+        Command::Logout(logout) => logout::run(logout.accounts, logout.all, logout.forget, logout.wait.timeout),
+        Command::Status { json, wait } => status::run(json, wait.timeout),
+        Command::Clouds { name, wait } => clouds::run(name, wait.timeout),
+        Command::Reject { account, wait } => reject::run(account, wait.timeout),
+        Command::Stop { wait } => stop::run(wait.timeout),
+    }
+}
+
+/// The arguments as clap takes them: the program's name first, and `token` where the command is left out, which is
+/// whenever the first word is no command of any version of this program.
+fn with_command(args: Vec<OsString>) -> Vec<OsString> {
+    let mut all = vec![OsString::from("cloud-token")];
+    let first = args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
+    let of_the_program = ["", "-h", "--help", "-V", "--version"].contains(&first.as_str());
+    if !of_the_program && !RESERVED.contains(&first.to_ascii_lowercase().as_str()) {
+        all.push(OsString::from("token"));
+    }
+    all.extend(args);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        let args = line.split_whitespace().map(OsString::from).collect();
+        Cli::try_parse_from(with_command(args)).map(|cli| cli.command)
+    }
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_account_is_taken_with_and_without_the_command() {
+        for line in ["work --fresh -o json", "token work --fresh -o json", "--fresh -o json work"] {
+            let Ok(Command::Token(token)) = parse(line) else { panic!("{line}") };
+            assert_eq!((token.account.as_str(), token.fresh, token.output), ("work", true, Format::Json));
+        }
+    }
+
+    #[test]
+    fn mistakes_are_usage_errors() {
+        for line in [
+            "doctor",
+            "work other",
+            "work -o yaml",
+            "work --min-valid soon",
+            "work --timeout 0",
+            "work --shell fish",
+            "login",
+            "login work --remember --ephemeral",
+            "login work --password hunter2",
+            "logout",
+            "logout work --all",
+        ] {
+            match parse(line) {
+                Ok(_) => panic!("{line} was taken"),
+                Err(error) => assert_eq!(error.exit_code(), 2, "{line}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_is_a_reserved_word() {
+        for command in Cli::command().get_subcommands() {
+            assert!(RESERVED.contains(&command.get_name()), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn help_shows_an_example_and_every_exit_code() {
+        let help = Cli::command().render_help().to_string();
+        assert!(help.contains("cloud-token work") && help.contains("Exit codes"));
+        for code in 0..=6 {
+            assert!(help.contains(&format!("  {code}  ")), "{code}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! `status`: how agent and accounts are. Never a secret: the protocol has none to show here.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use cloud_agent_protocol::Fault;
+use cloud_agent_protocol::v1::{AccountStatus, Request, Response, Status};
+
+use crate::client::{Client, unexpected};
+use crate::report::{Failure, printable};
+use crate::{json, moment, stdio};
+
+/// The columns of the table.
+const HEADINGS: [&str; 6] = ["ACCOUNT", "CLOUD", "STATE", "EXPIRES", "HOLDS", "LAST FAULT"];
+
+/// Shows the status.
+pub(crate) fn run(as_json: bool, timeout: Duration) -> Result<(), Failure> {
+    let client = Client::new(timeout)?;
+    let status = match client.ask(&Request::Status)? {
+        Response::Status(status) => status,
+        other => return Err(unexpected(&other)),
+    };
+    let text = if as_json { to_json(&status) } else { to_words(&status, moment::now()) };
+    stdio::stdout(text.as_bytes())
+}
+
+fn to_words(status: &Status, now: i64) -> String {
+    let mut text = format!(
+        "agent {} (pid {}), started {}, vault {} ({})\nsocket {}, configuration {}\n",
+        printable(&status.version),
+        status.pid,
+        moment::relative(status.started_at, now),
+        printable(&status.vault),
+        printable(&status.vault_reason),
+        printable(&status.socket),
+        printable(&status.config),
+    );
+    for warning in &status.warnings {
+        writeln!(text, "warning: {}", printable(warning)).expect("a string takes every write");
+    }
+    if status.accounts.is_empty() {
+        text.push_str(
+            "\nno accounts yet: `cloud-token login ACCOUNT --cloud CLOUD`; `cloud-token clouds` lists the clouds\n",
+        );
+        return text;
+    }
+    text.push('\n');
+    table(&status.accounts.iter().map(|account| row(account, now)).collect::<Vec<_>>(), &mut text);
+    text
+}
+
+fn row(account: &AccountStatus, now: i64) -> [String; 6] {
+    let dash = || "-".to_owned();
+    [
+        printable(&account.name),
+        printable(&account.cloud),
+        printable(&account.state),
+        account.expires_at.map_or_else(dash, |at| moment::relative(at, now)),
+        if account.holds.is_empty() { dash() } else { printable(&account.holds.join(", ")) },
+        account.fault.as_ref().map_or_else(dash, |fault| printable(&fault.to_string())),
+    ]
+}
+
+/// Columns as wide as their widest cell; nothing behind the last.
+fn table(rows: &[[String; 6]], text: &mut String) {
+    let headings = HEADINGS.map(str::to_owned);
+    let lines = || std::iter::once(&headings).chain(rows);
+    let mut widths = [0; 6];
+    for line in lines() {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for line in lines() {
+        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+}
+
+fn to_json(status: &Status) -> String {
+    let mut text = String::new();
+    json::Writer::new(&mut text).object(|o| {
+        o.key("version").string(&status.version);
+        o.key("pid").number_or_null(Some(i64::from(status.pid)));
+        o.key("started_at").number_or_null(Some(status.started_at));
+        o.key("socket").string(&status.socket);
+        o.key("config").string(&status.config);
+        o.key("vault").string(&status.vault);
+        o.key("vault_reason").string(&status.vault_reason);
+        o.key("warnings").array(|a| status.warnings.iter().for_each(|warning| a.string(warning)));
+        o.key("accounts").array(|a| status.accounts.iter().for_each(|account| a.object(|o| account_json(account, o))));
+    });
+    text.push('\n');
+    text
+}
+
+fn account_json(account: &AccountStatus, o: &mut json::Writer<'_>) {
+    o.key("name").string(&account.name);
+    o.key("cloud").string(&account.cloud);
+    o.key("method").string(&account.method);
+    o.key("origin").string(&account.origin);
+    o.key("state").string(&account.state);
+    o.key("expires_at").number_or_null(account.expires_at);
+    o.key("expiry_source").string(&account.expiry_source);
+    o.key("renews_at").number_or_null(account.renews_at);
+    o.key("holds").array(|a| account.holds.iter().for_each(|name| a.string(name)));
+    o.key("fingerprint").string_or_null(account.fingerprint.as_deref());
+    match &account.fault {
+        Some(fault) => o.key("fault").object(|o| fault_json(fault, o)),
+        None => o.key("fault").string_or_null(None),
+    }
+}
+
+fn fault_json(fault: &Fault, o: &mut json::Writer<'_>) {
+    o.key("kind").string(fault.kind.word());
+    o.key("message").string(&fault.message);
+    o.key("causes").array(|a| fault.causes.iter().for_each(|cause| a.string(cause)));
+    o.key("hint").string_or_null(fault.hint.as_deref());
+    o.key("retry_at").number_or_null(fault.retry_at);
+}
+
+#[cfg(test)]
+mod tests {
+    use cloud_agent_protocol::FaultKind;
+
+    use super::*;
+
+    fn status() -> Status {
+        let account = AccountStatus {
+            name: "work".into(),
+            cloud: "acme".into(),
+            method: "password".into(),
+            origin: "https://a.example".into(),
+            state: "valid".into(),
+            expires_at: Some(1600),
+            expiry_source: "jwt".into(),
+            renews_at: Some(1500),
+            holds: vec!["refresh".into(), "password".into()],
+            fingerprint: Some("ab12".into()),
+            fault: None,
+        };
+        let broken = AccountStatus {
+            name: "longer-name".into(),
+            state: "failing".into(),
+            expires_at: None,
+            holds: vec![],
+            fault: Some(Fault::new(FaultKind::Unreachable, "no \x1b[2Jroute").because("timeout").retry_at(1010)),
+            ..account.clone()
+        };
+        Status {
+            version: "0.1.0".into(),
+            pid: 7,
+            started_at: 400,
+            socket: "/s".into(),
+            config: "/c".into(),
+            vault: "memory".into(),
+            vault_reason: "no keyring answered".into(),
+            warnings: vec!["nothing is kept".into()],
+            accounts: vec![account, broken],
+        }
+    }
+
+    #[test]
+    fn the_table_is_aligned_and_cannot_steer_the_terminal() {
+        assert_eq!(
+            to_words(&status(), 1000),
+            "agent 0.1.0 (pid 7), started 10 min ago, vault memory (no keyring answered)\n\
+             socket /s, configuration /c\n\
+             warning: nothing is kept\n\
+             \n\
+             ACCOUNT      CLOUD  STATE    EXPIRES    HOLDS              LAST FAULT\n\
+             work         acme   valid    in 10 min  refresh, password  -\n\
+             longer-name  acme   failing  -          -                  no \u{fffd}[2Jroute: timeout\n"
+        );
+    }
+
+    #[test]
+    fn no_accounts_say_how_to_get_one() {
+        let text = to_words(&Status { accounts: vec![], ..status() }, 1000);
+        assert!(text.contains("cloud-token login ACCOUNT"), "{text}");
+    }
+
+    #[test]
+    fn json_carries_everything_that_the_protocol_does() {
+        let text = to_json(&status());
+        for part in [
+            r#""pid":7,"started_at":400"#,
+            r#""warnings":["nothing is kept"]"#,
+            r#""holds":["refresh","password"],"fingerprint":"ab12","fault":null}"#,
+            r#""fault":{"kind":"unreachable","message":"no \u001b[2Jroute","causes":["timeout"],"hint":null,"retry_at":1010}"#,
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}

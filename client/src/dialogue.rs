@@ -1,0 +1,162 @@
+//! A login as a conversation: the agent asks over the connection, the human answers at the terminal.
+
+use std::time::Instant;
+
+use cloud_agent_protocol::v1::{Answer, Done, Login, Question, Request, Response};
+use cloud_agent_protocol::{Fault, FaultKind, Secret};
+
+use crate::client::{Client, answered, unexpected};
+use crate::report::{Failure, printable};
+use crate::tty::Human;
+
+/// How often a question is put again when the answer cannot be one.
+const ATTEMPTS: u8 = 3;
+
+/// Logs in, with somebody to ask if `human` is there.
+pub(crate) fn log_in(mut login: Login, mut human: Option<&mut dyn Human>, mut client: Client) -> Result<Done, Failure> {
+    let mut connection = client.connect()?;
+    login.interactive = human.is_some();
+    login.deadline_ms = client.deadline.for_agent();
+    let mut request = Request::Login(login);
+    loop {
+        // Never sent twice: a password that is tried again unasked may lock the login out.
+        match answered(connection.ask(&request, &client.deadline))? {
+            Response::Done(done) => return Ok(done),
+            Response::Question(question) => {
+                let asked = Instant::now();
+                let value = match &mut human {
+                    Some(human) => put(&question, *human).map_err(|e| {
+                        let fault = Fault::new(FaultKind::NeedsHuman, "cannot ask at the terminal");
+                        Failure::from(fault.because(e.to_string()))
+                    })?,
+                    None => None,
+                };
+                client.deadline.extend(asked.elapsed());
+                request = Request::Answer(Answer { value });
+            }
+            other => return Err(unexpected(&other)),
+        }
+    }
+}
+
+/// Puts a question; `None` if the human gives up.
+fn put(question: &Question, human: &mut dyn Human) -> std::io::Result<Option<Secret>> {
+    if let Some(detail) = &question.detail {
+        human.tell(&printable(detail))?;
+    }
+    for (i, choice) in question.choices.iter().enumerate() {
+        human.tell(&format!("  {}) {}", i + 1, printable(choice)))?;
+    }
+    let text = printable(question.prompt.trim_end_matches([':', ' ']));
+    let prompt = if question.optional { format!("{text} (may be empty): ") } else { format!("{text}: ") };
+    for _ in 0..ATTEMPTS {
+        let Some(answer) = human.ask(&prompt, question.secret)? else { return Ok(None) };
+        if answer.is_empty() {
+            if question.optional {
+                return Ok(Some(answer));
+            }
+            human.tell("an answer is needed; ^D gives up")?;
+        } else if question.choices.is_empty() {
+            return Ok(Some(answer));
+        } else if let Some(choice) = chosen(&question.choices, answer.expose()) {
+            return Ok(Some(Secret::from(choice)));
+        } else {
+            human.tell(&format!("answer with a number from 1 to {}", question.choices.len()))?;
+        }
+    }
+    Ok(None)
+}
+
+/// The choice that `answer` names, by its text or its number. The text wins, because a choice may be a number.
+fn chosen<'a>(choices: &'a [String], answer: &str) -> Option<&'a str> {
+    let by_text = choices.iter().find(|choice| *choice == answer);
+    let by_number = || choices.get(answer.trim().parse::<usize>().ok()?.checked_sub(1)?);
+    by_text.or_else(by_number).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers from a list; the end of the list is the end of the input.
+    #[derive(Default)]
+    struct Script {
+        answers: Vec<&'static str>,
+        shown: Vec<String>,
+        hidden: Vec<bool>,
+    }
+
+    impl Script {
+        fn answering(answers: &[&'static str]) -> Self {
+            Self { answers: answers.iter().rev().copied().collect(), ..Self::default() }
+        }
+    }
+
+    impl Human for Script {
+        fn tell(&mut self, line: &str) -> std::io::Result<()> {
+            self.shown.push(line.to_owned());
+            Ok(())
+        }
+
+        fn ask(&mut self, prompt: &str, hidden: bool) -> std::io::Result<Option<Secret>> {
+            self.shown.push(prompt.to_owned());
+            self.hidden.push(hidden);
+            Ok(self.answers.pop().map(Secret::from))
+        }
+    }
+
+    fn question() -> Question {
+        Question {
+            name: "password".into(),
+            prompt: "Password:".into(),
+            detail: None,
+            secret: true,
+            optional: false,
+            choices: vec![],
+        }
+    }
+
+    fn answer(question: &Question, script: &mut Script) -> Option<String> {
+        put(question, script).unwrap().map(|secret| secret.expose().to_owned())
+    }
+
+    #[test]
+    fn secrets_are_asked_hidden_and_the_prompt_ends_in_one_colon() {
+        let mut script = Script::answering(&["hunter2"]);
+        assert_eq!(answer(&question(), &mut script).as_deref(), Some("hunter2"));
+        assert_eq!((script.shown, script.hidden), (vec!["Password: ".to_owned()], vec![true]));
+    }
+
+    #[test]
+    fn an_empty_answer_is_one_only_where_it_may_be() {
+        let mut script = Script::answering(&["", "x"]);
+        assert_eq!(answer(&question(), &mut script).as_deref(), Some("x"));
+        let optional = Question { optional: true, ..question() };
+        assert_eq!(answer(&optional, &mut Script::answering(&[""])).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn the_end_of_input_and_three_useless_answers_give_up() {
+        assert_eq!(answer(&question(), &mut Script::answering(&[])), None);
+        assert_eq!(answer(&question(), &mut Script::answering(&["", "", "", "late"])), None);
+    }
+
+    #[test]
+    fn choices_are_listed_and_taken_by_number_or_text() {
+        let choices = Question { choices: vec!["eu".into(), "us".into(), "1".into()], ..question() };
+        for (typed, choice) in [("2", "us"), ("eu", "eu"), ("1", "1"), ("3", "1")] {
+            assert_eq!(answer(&choices, &mut Script::answering(&[typed])).as_deref(), Some(choice), "{typed}");
+        }
+        let mut script = Script::answering(&["9", "0", "mars"]);
+        assert_eq!(answer(&choices, &mut script), None);
+        assert_eq!(script.shown[0], "  1) eu");
+    }
+
+    #[test]
+    fn what_a_cloud_says_cannot_steer_the_terminal() {
+        let mut script = Script::answering(&["x"]);
+        let hostile = Question { prompt: "a\x1b[2Jb".into(), detail: Some("c\x07d".into()), ..question() };
+        answer(&hostile, &mut script);
+        assert!(script.shown.iter().all(|line| !line.contains(char::is_control)), "{:?}", script.shown);
+    }
+}

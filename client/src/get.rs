@@ -1,0 +1,76 @@
+//! The one question that matters: an account's credential, in a format, on stdout.
+
+use std::time::Duration;
+
+use cloud_agent_protocol::v1::{Get, Request, Response};
+use cloud_agent_protocol::{AccountName, Credential, FaultKind};
+
+use crate::client::{Client, unexpected};
+use crate::commands::login;
+use crate::output::{self, Format};
+use crate::report::{self, Failure};
+use crate::{stdio, tty};
+
+/// What `cloud-token ACCOUNT` may be told.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Whose credential.
+    pub(crate) account: String,
+    /// How many seconds it must at least live on.
+    pub(crate) min_valid: Option<u32>,
+    /// Renew even if a valid one is cached.
+    pub(crate) fresh: bool,
+    /// How it is printed.
+    pub(crate) format: Format,
+    /// Never ask the human.
+    pub(crate) no_input: bool,
+    /// How long to wait, for everything together.
+    pub(crate) timeout: Duration,
+}
+
+/// Asks and prints.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    AccountName::parse(&options.account)?;
+    let credential = match ask(options) {
+        Err(failure) if failure.fault.kind == FaultKind::NeedsHuman => log_in_and_ask(options, failure)?,
+        other => other?,
+    };
+    let text = output::render(&credential, options.format)?;
+    let seen_by_human = stdio::stdout_is_tty();
+    stdio::stdout(text.as_bytes())?;
+    if seen_by_human {
+        let account = &options.account;
+        report::note(&format!(
+            "warning: this is now in the scrollback of your terminal; \
+             `cloud-token {account} -o curl | curl -K - URL` shows it to nobody"
+        ));
+    }
+    Ok(())
+}
+
+fn ask(options: &Options) -> Result<Credential, Failure> {
+    let client = Client::new(options.timeout)?;
+    let request = Request::Get(Get {
+        account: options.account.clone(),
+        min_valid: options.min_valid,
+        fresh: options.fresh,
+        environment: options.format == Format::Env,
+        deadline_ms: client.deadline.for_agent(),
+    });
+    match client.ask(&request)? {
+        Response::Credential(credential) => Ok(credential),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Whoever sits at a terminal is asked at once, instead of being told which command would ask them.
+fn log_in_and_ask(options: &Options, failure: Failure) -> Result<Credential, Failure> {
+    if options.no_input || !stdio::stderr_is_tty() {
+        return Err(failure);
+    }
+    let Ok(tty) = tty::Tty::open() else { return Err(failure) };
+    report::note(&failure.fault.message);
+    login::at_terminal(&options.account, tty, options.timeout)?;
+    // The login has just brought a credential; `--fresh` would throw it away.
+    ask(&Options { account: options.account.clone(), fresh: false, ..*options })
+}

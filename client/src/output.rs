@@ -1,0 +1,288 @@
+//! A credential in the format that was asked for: one pure function each.
+//!
+//! What is printed is parsed next, by a shell, by curl, by a program. So every value is quoted by the rules of its
+//! reader, and a value that could smuggle in a second line is refused rather than repaired.
+
+use cloud_agent_protocol::{Credential, Fault, FaultKind, Header};
+use zeroize::Zeroizing;
+
+use crate::json;
+use crate::moment;
+
+/// How a credential is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The primary token and a line end.
+    #[default]
+    Token,
+    /// `Name: value` lines.
+    Headers,
+    /// A configuration for `curl -K -`.
+    Curl,
+    /// One JSON object.
+    Json,
+    /// Assignments for a shell.
+    Env,
+}
+
+impl Format {
+    /// Every format by name, in the order that help lists them.
+    pub(crate) const ALL: [(&'static str, Self); 5] = [
+        ("token", Self::Token),
+        ("headers", Self::Headers),
+        ("curl", Self::Curl),
+        ("json", Self::Json),
+        ("env", Self::Env),
+    ];
+
+    /// The format of that name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
+    }
+}
+
+/// `credential` in `format`.
+///
+/// # Errors
+/// [`FaultKind::Unsupported`] if it has nothing to print in that format; [`FaultKind::MalformedReply`] if a value could
+/// not be printed without becoming something else.
+pub(crate) fn render(credential: &Credential, format: Format) -> Result<Zeroizing<String>, Fault> {
+    match format {
+        Format::Token => token(credential),
+        Format::Headers => headers(credential),
+        Format::Curl => curl(credential),
+        Format::Json => Ok(json(credential)),
+        Format::Env => env(credential),
+    }
+}
+
+fn token(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
+    let Some(token) = &credential.token else {
+        return Err(nothing(credential, "has no single token")
+            .because("its API wants several headers, and none of them alone is of use")
+            .hint(format!("`cloud-token {} -o headers`", credential.account)));
+    };
+    if token.expose().contains(['\n', '\r', '\0']) {
+        return Err(unprintable(credential, "the token"));
+    }
+    let mut text = buffer(token.len() + 1);
+    text.push_str(token.expose());
+    text.push('\n');
+    Ok(text)
+}
+
+fn headers(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
+    let mut text = buffer(size(&credential.headers));
+    for header in safe_headers(credential)? {
+        text.push_str(&header.name);
+        text.push_str(": ");
+        text.push_str(header.value.expose());
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// curl's own rules: inside double quotes, backslash escapes itself and the quote.
+fn curl(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
+    let mut text = buffer(2 * size(&credential.headers));
+    for header in safe_headers(credential)? {
+        text.push_str("header = \"");
+        for c in header.name.chars().chain(": ".chars()).chain(header.value.expose().chars()) {
+            if matches!(c, '"' | '\\') {
+                text.push('\\');
+            }
+            text.push(c);
+        }
+        text.push_str("\"\n");
+    }
+    Ok(text)
+}
+
+fn json(credential: &Credential) -> Zeroizing<String> {
+    let token = credential.token.as_ref().map_or(0, |token| 2 * token.len());
+    let mut text = buffer(token + 2 * size(&credential.headers) + 512);
+    json::Writer::new(&mut text).object(|o| {
+        o.key("account").string(&credential.account);
+        o.key("cloud").string(&credential.cloud);
+        o.key("token").string_or_null(credential.token.as_ref().map(|token| token.expose()));
+        o.key("headers").object(|headers| {
+            for header in &credential.headers {
+                headers.key(&header.name).string(header.value.expose());
+            }
+        });
+        o.key("expires_at").string_or_null(credential.expires_at.map(moment::rfc3339).as_deref());
+        o.key("expires_at_unix").number_or_null(credential.expires_at);
+        o.key("expiry_source").string(credential.expiry_source.word());
+    });
+    text.push('\n');
+    text
+}
+
+/// POSIX sh: between single quotes nothing is special but the single quote, which is left, escaped and entered again.
+fn env(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
+    if credential.environment.is_empty() {
+        return Err(nothing(credential, "names no environment variables")
+            .hint(format!("`cloud-token {} -o headers`", credential.account)));
+    }
+    let mut text = buffer(2 * size(&credential.environment));
+    for variable in &credential.environment {
+        // The name ends up before the `=` of an `eval`: it must be a name and nothing else.
+        let mut bytes = variable.name.bytes();
+        let plain = |b: u8| b.is_ascii_alphabetic() || b == b'_';
+        let is_name = bytes.next().is_some_and(plain) && bytes.all(|b| plain(b) || b.is_ascii_digit());
+        if !is_name || variable.value.expose().contains('\0') {
+            return Err(unprintable(credential, "an environment variable"));
+        }
+        text.push_str("export ");
+        text.push_str(&variable.name);
+        text.push_str("='");
+        for (i, part) in variable.value.expose().split('\'').enumerate() {
+            if i > 0 {
+                text.push_str(r"'\''");
+            }
+            text.push_str(part);
+        }
+        text.push_str("'\n");
+    }
+    Ok(text)
+}
+
+/// The headers, if all of them are what HTTP takes for one line.
+fn safe_headers(credential: &Credential) -> Result<&[Header], Fault> {
+    if credential.headers.is_empty() {
+        return Err(nothing(credential, "has no headers").hint(format!("`cloud-token {}`", credential.account)));
+    }
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    };
+    let is_value = |value: &str| value.chars().all(|c| c == '\t' || !c.is_control());
+    match credential.headers.iter().find(|h| !is_name(&h.name) || !is_value(h.value.expose())) {
+        Some(_) => Err(unprintable(credential, "a header")),
+        None => Ok(&credential.headers),
+    }
+}
+
+fn nothing(credential: &Credential, what: &str) -> Fault {
+    Fault::new(FaultKind::Unsupported, format!("the credential of `{}` {what}", credential.account))
+}
+
+fn unprintable(credential: &Credential, what: &str) -> Fault {
+    Fault::new(FaultKind::MalformedReply, format!("{what} of `{}` cannot be printed safely", credential.account))
+        .because("it holds a line break or another control character, which its reader would take for something else")
+        .hint(format!("`cloud-token {} -o json` escapes it", credential.account))
+}
+
+/// Made large enough at once: a buffer that grows leaves copies of secrets behind.
+fn buffer(capacity: usize) -> Zeroizing<String> {
+    Zeroizing::new(String::with_capacity(capacity))
+}
+
+fn size(headers: &[Header]) -> usize {
+    headers.iter().map(|h| h.name.len() + h.value.len() + 16).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use cloud_agent_protocol::{ExpirySource, Secret};
+
+    use super::*;
+
+    fn header(name: &str, value: &str) -> Header {
+        Header { name: name.into(), value: Secret::from(value) }
+    }
+
+    fn credential() -> Credential {
+        Credential {
+            account: "work".into(),
+            cloud: "acme".into(),
+            token: Some(Secret::from("t0k")),
+            headers: vec![header("Authorization", "Bearer t0k"), header("X-Key", r#"a"b\c"#)],
+            environment: vec![header("ACME_TOKEN", "it's"), header("ACME_URL", "https://x/$(id)`id`")],
+            expires_at: Some(1_795_319_040),
+            expiry_source: ExpirySource::Jwt,
+        }
+    }
+
+    fn rendered(credential: &Credential, format: Format) -> String {
+        render(credential, format).unwrap().to_string()
+    }
+
+    #[test]
+    fn token_is_the_token_and_a_line_end() {
+        assert_eq!(rendered(&credential(), Format::Token), "t0k\n");
+    }
+
+    #[test]
+    fn headers_are_name_colon_value() {
+        assert_eq!(rendered(&credential(), Format::Headers), "Authorization: Bearer t0k\nX-Key: a\"b\\c\n");
+    }
+
+    #[test]
+    fn curl_values_are_quoted_by_the_rules_of_curl() {
+        assert_eq!(
+            rendered(&credential(), Format::Curl),
+            "header = \"Authorization: Bearer t0k\"\nheader = \"X-Key: a\\\"b\\\\c\"\n"
+        );
+    }
+
+    #[test]
+    fn json_has_every_field_and_null_where_nobody_knows() {
+        assert_eq!(
+            rendered(&credential(), Format::Json),
+            "{\"account\":\"work\",\"cloud\":\"acme\",\"token\":\"t0k\",\"headers\":{\"Authorization\":\"Bearer t0k\",\
+             \"X-Key\":\"a\\\"b\\\\c\"},\"expires_at\":\"2026-11-22T03:44:00Z\",\"expires_at_unix\":1795319040,\
+             \"expiry_source\":\"jwt\"}\n"
+        );
+        let bare = Credential { token: None, expires_at: None, headers: vec![], ..credential() };
+        assert!(
+            rendered(&bare, Format::Json)
+                .contains(r#""token":null,"headers":{},"expires_at":null,"expires_at_unix":null"#)
+        );
+    }
+
+    #[test]
+    fn env_survives_quotes_and_substitutions() {
+        assert_eq!(
+            rendered(&credential(), Format::Env),
+            "export ACME_TOKEN='it'\\''s'\nexport ACME_URL='https://x/$(id)`id`'\n"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_shell_reads_back_what_env_wrote() {
+        let hostile = "a'b\"c$d`e\\f\ng;h&i|j k\tü";
+        let credential = Credential { environment: vec![header("X", hostile)], ..credential() };
+        let script = format!("{}printf %s \"$X\"", rendered(&credential, Format::Env));
+        let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), hostile);
+    }
+
+    #[test]
+    fn a_credential_without_a_primary_token_says_which_format_to_ask_for() {
+        let fault = render(&Credential { token: None, ..credential() }, Format::Token).unwrap_err();
+        assert_eq!(fault.hint.as_deref(), Some("`cloud-token work -o headers`"));
+    }
+
+    #[test]
+    fn values_that_would_become_a_second_line_are_refused() {
+        let line_break = Credential { headers: vec![header("A", "x\r\nB: y")], ..credential() };
+        let bad_name = Credential { headers: vec![header("A\nB", "x")], ..credential() };
+        for format in [Format::Headers, Format::Curl] {
+            assert!(render(&line_break, format).is_err() && render(&bad_name, format).is_err());
+        }
+        let token = Credential { token: Some(Secret::from("a\nb")), ..credential() };
+        assert!(render(&token, Format::Token).is_err());
+        for name in ["", "A B", "A;id", "1A", "A=B", "PÄTH"] {
+            let env = Credential { environment: vec![header(name, "x")], ..credential() };
+            assert!(render(&env, Format::Env).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_buffer_that_holds_a_secret_had_to_grow() {
+        let long = "\"\\'".repeat(3000);
+        let credential = Credential { headers: vec![header("A", &long)], ..credential() };
+        assert!(render(&credential, Format::Curl).unwrap().capacity() <= 2 * size(&credential.headers));
+    }
+}

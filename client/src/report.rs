@@ -1,0 +1,137 @@
+//! A failure in words and as an exit code. Both are an interface: scripts branch on the one, people read the other.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use cloud_agent_protocol::{Fault, FaultKind};
+
+use crate::moment;
+
+/// Why the program ends without having done what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What happened.
+    pub(crate) fault: Fault,
+    /// There is no agent that could be asked, or none that can be trusted, whatever kind the fault is.
+    no_agent: bool,
+}
+
+impl Failure {
+    /// No agent to ask.
+    pub(crate) fn no_agent(fault: Fault) -> Self {
+        Self { fault, no_agent: true }
+    }
+
+    /// A wrong command line.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Fault::new(FaultKind::Usage, message).into()
+    }
+
+    /// What a shell sees.
+    pub(crate) fn code(&self) -> u8 {
+        match self.fault.kind {
+            _ if self.no_agent => 3,
+            FaultKind::Usage => 2,
+            FaultKind::NeedsHuman => 4,
+            FaultKind::Unreachable | FaultKind::Busy => 5,
+            FaultKind::UnknownAccount | FaultKind::UnknownCloud => 6,
+            _ => 1,
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self { fault, no_agent: false }
+    }
+}
+
+/// Tells `failure` on stderr and as an exit code.
+pub(crate) fn failure(failure: &Failure) -> ExitCode {
+    // One write, so that fifty clients that fail at once do not interleave their lines.
+    crate::stdio::stderr(&words(&failure.fault, moment::now()));
+    ExitCode::from(failure.code())
+}
+
+/// Tells the human something on stderr, without failing.
+pub(crate) fn note(text: &str) {
+    crate::stdio::stderr(&format!("{}\n", printable(text)));
+}
+
+/// `text` with control characters replaced: what a cloud or a file says must not steer a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    // Also the marks that reorder text: a hostile hint must not read as another command than it is.
+    let hostile = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if hostile(c) { '\u{fffd}' } else { c }).collect()
+}
+
+fn words(fault: &Fault, now: i64) -> String {
+    let mut text = format!("error: {}\n", printable(&fault.message));
+    for cause in &fault.causes {
+        line(&mut text, "caused by", cause);
+    }
+    if let Some(at) = fault.retry_at {
+        line(&mut text, "next try", &format!("{} ({})", moment::rfc3339(at), moment::relative(at, now)));
+    }
+    if let Some(hint) = &fault.hint {
+        line(&mut text, "hint", hint);
+    }
+    text
+}
+
+fn line(text: &mut String, label: &str, value: &str) {
+    writeln!(text, "{label}: {}", printable(value)).expect("a string takes every write");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_the_exit_code_that_scripts_rely_on() {
+        for (kind, code) in [
+            (FaultKind::Refused, 1),
+            (FaultKind::Config, 1),
+            (FaultKind::MalformedReply, 1),
+            (FaultKind::Version, 1),
+            (FaultKind::Unsupported, 1),
+            (FaultKind::Internal, 1),
+            (FaultKind::Other(77), 1),
+            (FaultKind::Usage, 2),
+            (FaultKind::NeedsHuman, 4),
+            (FaultKind::Unreachable, 5),
+            (FaultKind::Busy, 5),
+            (FaultKind::UnknownAccount, 6),
+            (FaultKind::UnknownCloud, 6),
+        ] {
+            assert_eq!(Failure::from(Fault::new(kind, "")).code(), code, "{kind:?}");
+            assert_eq!(Failure::no_agent(Fault::new(kind, "")).code(), 3);
+        }
+    }
+
+    #[test]
+    fn a_fault_reads_as_error_causes_next_try_and_hint() {
+        let fault = Fault::new(FaultKind::Unreachable, "`work` did not answer")
+            .because("connection refused")
+            .because("port 443")
+            .hint("try later")
+            .retry_at(1_795_319_040);
+        assert_eq!(
+            words(&fault, 1_795_319_030),
+            "error: `work` did not answer\n\
+             caused by: connection refused\n\
+             caused by: port 443\n\
+             next try: 2026-11-22T03:44:00Z (in 10 s)\n\
+             hint: try later\n"
+        );
+    }
+
+    #[test]
+    fn control_characters_never_reach_the_terminal() {
+        let fault = Fault::new(FaultKind::Other(9), "a\x1b[2Jb\nc").because("\x07").hint("\u{9b}x\u{202e}");
+        let text = words(&fault, 0);
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+        assert_eq!(text.lines().count(), 3);
+        assert!(!text.contains('\u{202e}'));
+    }
+}
