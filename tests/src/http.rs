@@ -78,9 +78,11 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -
     stream.set_read_timeout(Some(DEADLINE))?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
     if method != "GET" {
-        head += &format!("Content-Length: {}\r\n", body.len());
+        head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
     }
-    headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+    for (name, value) in headers {
+        head.extend([*name, ": ", *value, "\r\n"]);
+    }
     stream.write_all(&[head.as_bytes(), b"\r\n", body].concat())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;

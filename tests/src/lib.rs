@@ -13,13 +13,13 @@
 
 pub mod fake;
 pub mod http;
-// TODO #[cfg(unix)]
-// TODO pub mod lab;
-// TODO #[cfg(unix)]
-// TODO pub mod process;
-// TODO #[cfg(unix)]
-// TODO pub mod raw;
-// TODO #[cfg(unix)]
-// TODO pub mod sandbox;
+#[cfg(unix)]
+pub mod lab;
+#[cfg(unix)]
+pub mod process;
+#[cfg(unix)]
+pub mod raw;
+#[cfg(unix)]
+pub mod sandbox;
 pub mod skip;
 pub mod wait;

@@ -83,11 +83,11 @@ impl Journal {
         number
     }
 
-    /// Records a request, and says how to break.
-    pub(super) fn record(&self, request: Request) -> Option<Fault> {
+    /// Records a request, and says how to break, and since which clearing of the faults that holds.
+    pub(super) fn record(&self, request: Request) -> Option<(Fault, u64)> {
         let mut inner = self.lock();
         let at = inner.rules.iter().position(|rule| rule.path == ANY || rule.path == request.path);
-        let fault = at.map(|at| inner.rules[at].fault.clone());
+        let fault = at.map(|at| (inner.rules[at].fault.clone(), inner.epoch));
         if let Some(at) = at
             && let Some(left) = &mut inner.rules[at].left
         {
@@ -126,10 +126,9 @@ impl Journal {
         self.lock().stopping
     }
 
-    /// Waits, unless the faults are cleared or the server ends.
-    pub(super) fn pause(&self, duration: Duration) {
+    /// Waits, unless the faults were cleared since `epoch`, are cleared now, or the server ends.
+    pub(super) fn pause(&self, epoch: u64, duration: Duration) {
         let inner = self.lock();
-        let epoch = inner.epoch;
         let waiting = |inner: &mut Inner| !inner.stopping && inner.epoch == epoch;
         drop(self.changed.wait_timeout_while(inner, duration, waiting));
     }

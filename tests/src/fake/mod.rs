@@ -19,6 +19,9 @@ mod server;
 mod tls;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use fault::Fault;
 pub use journal::Journal;
 pub use server::{Builder, Server};

@@ -221,7 +221,7 @@ fn converse(stream: TcpStream, shared: &Shared, number: u64) -> io::Result<()> {
     loop {
         match wire::read(&mut stream, &mut pending, number) {
             Ok(Some(request)) => {
-                if !answer(&mut stream, shared, request)? {
+                if !answer(&mut stream, shared, &request)? {
                     return Ok(());
                 }
             }
@@ -237,29 +237,30 @@ fn converse(stream: TcpStream, shared: &Shared, number: u64) -> io::Result<()> {
 }
 
 /// Answers one request, well or not; `false` ends the connection.
-fn answer(stream: &mut Stream, shared: &Shared, request: Request) -> io::Result<bool> {
+fn answer(stream: &mut Stream, shared: &Shared, request: &Request) -> io::Result<bool> {
     let Shared { cloud, journal, .. } = shared;
-    if let Err(breach) = cloud.judge(&request) {
+    if let Err(breach) = cloud.judge(request) {
         journal.violation(format!("{} {}: {breach}", request.method, request.path));
     }
     let fault = journal.record(request.clone());
-    let good = || cloud.answer(&request, journal);
-    let Some(fault) = fault else {
+    let good = || cloud.answer(request, journal);
+    let keep = request.header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close"));
+    let Some((fault, epoch)) = fault else {
         wire::write(stream, &good().bytes())?;
-        return Ok(request.header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close")));
+        return Ok(keep);
     };
     match &fault {
         Fault::Delay(duration) => {
-            journal.pause(*duration);
+            journal.pause(epoch, *duration);
             wire::write(stream, &good().bytes())?;
-            return Ok(true);
+            return Ok(keep);
         }
-        Fault::Hang => journal.pause(FOREVER),
+        Fault::Hang => journal.pause(epoch, FOREVER),
         Fault::Close => {}
         Fault::Reset => stream.reset_on_close(),
         Fault::Answer(reply) => {
             wire::write(stream, &reply.bytes())?;
-            return Ok(true);
+            return Ok(keep);
         }
         Fault::Bytes(bytes) => wire::write(stream, bytes)?,
         Fault::Huge(length) => pour(stream, journal, Some(*length))?,
@@ -281,13 +282,13 @@ fn answer(stream: &mut Stream, shared: &Shared, request: Request) -> io::Result<
         Fault::Drip(interval) => {
             for byte in good().bytes() {
                 wire::write(stream, &[byte])?;
-                journal.pause(*interval);
+                journal.pause(epoch, *interval);
             }
-            return Ok(true);
+            return Ok(keep);
         }
         Fault::Replace(..) | Fault::Remove(_) | Fault::Duplicate(..) | Fault::ClaimsGzip | Fault::Header(..) => {
             wire::write(stream, &fault.spoil(good()).bytes())?;
-            return Ok(true);
+            return Ok(keep);
         }
     }
     Ok(false)

@@ -122,11 +122,13 @@ impl Reply {
     #[must_use]
     pub fn head(&self, length: Option<u64>) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
-        self.headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+        for (name, value) in &self.headers {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
         match length {
             // A 204 must not carry a length (RFC 9110 §8.6).
             Some(_) if self.status == 204 => {}
-            Some(length) => head += &format!("Content-Length: {length}\r\n"),
+            Some(length) => head.extend(["Content-Length: ", &length.to_string(), "\r\n"]),
             None => head += "Connection: close\r\n",
         }
         head += "\r\n";
@@ -275,7 +277,8 @@ mod tests {
 
     #[test]
     fn a_request_is_recorded_as_it_came() {
-        let request = parsed("POST /a?b=c HTTP/1.1\r\nX-Odd-CASE:  v \r\nContent-Length: 7\r\n\r\na=%00+x").unwrap().unwrap();
+        let request =
+            parsed("POST /a?b=c HTTP/1.1\r\nX-Odd-CASE:  v \r\nContent-Length: 7\r\n\r\na=%00+x").unwrap().unwrap();
         assert_eq!((request.method.as_str(), request.path.as_str(), request.query.as_str()), ("POST", "/a", "b=c"));
         assert_eq!(request.headers[0], ("X-Odd-CASE".to_owned(), "v".to_owned()));
         assert_eq!(request.form(), [("a".to_owned(), "\0 x".to_owned())]);

@@ -16,11 +16,8 @@ pub(super) fn answer(state: &State, request: &Request, journal: &Journal) -> Rep
         (TOKEN, "POST") => login(state, request, journal),
         (REFRESH, "POST") => refresh(state, request, journal),
         (VERIFY, "POST") => verify(state, request),
-        (MACHINES, "GET") => machines(state, request),
-        (TOKEN | REFRESH | VERIFY | MACHINES, method) => {
-            let detail = json!({"detail": format!("Method \"{method}\" not allowed.")});
-            Reply::json(405, &detail).header("Allow", if request.path == MACHINES { "GET" } else { "POST, OPTIONS" })
-        }
+        (MACHINES, _) => machines(state, request),
+        (TOKEN | REFRESH | VERIFY, _) => not_allowed(request, "POST, OPTIONS"),
         // With a slash at the end, too.
         _ => Reply::html(404, "Not Found", "The requested resource was not found on this server."),
     }
@@ -141,7 +138,11 @@ fn machines(state: &State, request: &Request) -> Reply {
     debug_assert_eq!(claims.kind, "access");
     match inner.users.iter().find(|user| user.id == claims.user) {
         None => unauthorized(&[("detail", json!("User not found")), ("code", json!("user_not_found"))]),
-        Some(User { active: false, .. }) => unauthorized(&[("detail", json!("User is inactive")), ("code", json!("user_inactive"))]),
+        Some(User { active: false, .. }) => {
+            unauthorized(&[("detail", json!("User is inactive")), ("code", json!("user_inactive"))])
+        }
+        // Who one is comes before what one may do.
+        Some(_) if request.method != "GET" => not_allowed(request, "GET, HEAD, OPTIONS"),
         Some(_) => Reply::json(200, &json!({"success": true, "details": "", "results": []})),
     }
 }
@@ -163,7 +164,9 @@ fn fields<const N: usize>(request: &Request, names: [&str; N]) -> Result<[String
                 return Err(refuse(400, &json!({"detail": text})));
             }
         },
-        other => return Err(refuse(415, &json!({"detail": format!("Unsupported media type \"{other}\" in request.")}))),
+        other => {
+            return Err(refuse(415, &json!({"detail": format!("Unsupported media type \"{other}\" in request.")})));
+        }
     };
     let mut errors = Map::new();
     let values = names.map(|name| {
@@ -191,6 +194,11 @@ fn python_type(value: &Value) -> &'static str {
         Value::Array(_) => "list",
         Value::Object(_) => "dict",
     }
+}
+
+fn not_allowed(request: &Request, allow: &str) -> Reply {
+    let detail = format!("Method \"{}\" not allowed.", request.method);
+    Reply::json(405, &json!({"detail": detail})).header("Allow", allow)
 }
 
 fn token_not_valid(bad: Bad, version: Version) -> Reply {

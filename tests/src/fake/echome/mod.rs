@@ -98,6 +98,7 @@ impl EcHome {
     }
 
     /// Adds an access key and returns its secret.
+    #[must_use]
     pub fn add_key(&self, access_id: &str) -> String {
         let secret = format!("s3cr3t-{}", jwt::unique());
         self.add(access_id, &secret, Kind::AccessKey);
@@ -125,6 +126,7 @@ impl EcHome {
     ///
     /// # Panics
     /// If there is none of that name.
+    #[must_use]
     pub fn change_secret(&self, name: &str) -> String {
         let secret = format!("s3cr3t-{}", jwt::unique());
         self.server.journal().secret(&secret);

@@ -98,7 +98,11 @@ fn an_incomplete_login_is_told_what_is_missing() {
     let it = given(Options::default());
     let post = |body: &Value| post_json(&it.url(TOKEN), body).unwrap();
     refused(&post(&json!({"username": "a"})), 400, &json!({"password": ["This field is required."]}));
-    refused(&post(&json!({"username": "a", "password": ""})), 400, &json!({"password": ["This field may not be blank."]}));
+    refused(
+        &post(&json!({"username": "a", "password": ""})),
+        400,
+        &json!({"password": ["This field may not be blank."]}),
+    );
     let both = json!({"username": ["This field is required."], "password": ["This field is required."]});
     refused(&post(&json!({})), 400, &both);
     let list = json!({"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]});
@@ -181,7 +185,11 @@ fn bad_refresh_tokens_are_refused_in_the_words_of_their_version() {
         refused(&it.refresh(&format!("{}x", &refresh[..refresh.len() - 1])), 401, &not_valid(invalid));
         refused(&it.refresh(&access), 401, &not_valid("Token has wrong type"));
         refused(&it.refresh(""), 400, &json!({"refresh": ["This field may not be blank."]}));
-        refused(&post_json(&it.url(REFRESH), &json!({})).unwrap(), 400, &json!({"refresh": ["This field is required."]}));
+        refused(
+            &post_json(&it.url(REFRESH), &json!({})).unwrap(),
+            400,
+            &json!({"refresh": ["This field is required."]}),
+        );
         it.cloud.revoke_refresh_tokens();
         refused(&it.refresh(&refresh), 401, &not_valid(invalid));
     }
@@ -228,7 +236,11 @@ fn a_disabled_key_still_refreshes_on_5_0_and_its_tokens_are_refused() {
     it.cloud.set_active("AKIA1", false);
     let (newer, _) = pair(&it.refresh(&refresh));
     for token in [access, newer] {
-        refused(&it.call(&format!("Bearer {token}")), 401, &json!({"detail": "User is inactive", "code": "user_inactive"}));
+        refused(
+            &it.call(&format!("Bearer {token}")),
+            401,
+            &json!({"detail": "User is inactive", "code": "user_inactive"}),
+        );
     }
 }
 

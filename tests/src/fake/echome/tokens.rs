@@ -68,8 +68,7 @@ impl State {
         // Django adds the lifetime to the exact moment and then cuts to seconds.
         let (exp, iat, jti) = ((now + life).as_secs(), now.as_secs(), jwt::unique());
         let id = &user.id;
-        let payload =
-            format!(r#"{{"token_type":"{kind}","exp":{exp},"iat":{iat},"jti":"{jti}","user_id":"{id}"}}"#);
+        let payload = format!(r#"{{"token_type":"{kind}","exp":{exp},"iat":{iat},"jti":"{jti}","user_id":"{id}"}}"#);
         ledger.issued.push((kind.into(), jti));
         let token = jwt::sign(&payload, &self.key);
         journal.secret(&token);
