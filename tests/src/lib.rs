@@ -1,1 +1,25 @@
-//! Test harness.
+//! What the tests of the two programs are made of. Nothing here knows how the agent or the client work inside.
+//!
+//! | module | what it is | what it must not know |
+//! |---|---|---|
+//! | [`fake`] | clouds that remember, and break on demand | our cloud files: they are written from the clouds' own truth |
+//! | [`lab`] | the same identity stack as ecHome runs, from its own packages | how the fake imitates it |
+//! | [`sandbox`] | a home of its own for the two programs, removed with everything in it | clouds |
+//! | [`raw`] | bytes and frames on the agent's socket | the client |
+//! | [`http`] | a few lines of HTTP client, independent of the agent's | faults |
+//! | [`process`] | what `/proc` says about a process | what the process is |
+//! | [`wait`] | conditions with deadlines, never blind sleeps | what is waited for |
+//! | [`skip`] | a test that cannot run says so, and fails where it must run | which tests there are |
+
+pub mod fake;
+pub mod http;
+#[cfg(unix)]
+pub mod lab;
+#[cfg(unix)]
+pub mod process;
+#[cfg(unix)]
+pub mod raw;
+#[cfg(unix)]
+pub mod sandbox;
+pub mod skip;
+pub mod wait;

@@ -1,0 +1,5 @@
+//! The programs as programs, against clouds that run. One module per topic.
+
+#![cfg(unix)]
+
+mod conformance;

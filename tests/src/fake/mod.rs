@@ -1,0 +1,54 @@
+//! Clouds that remember what they issued, break on demand, and judge how they were spoken to.
+//!
+//! Written over plain sockets: half of what a cloud can do wrong (a reset in the middle of a body, a promise of bytes that
+//! never come, a reply that is not HTTP) is what a web framework exists to prevent.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`Server`] | listens, records, breaks; knows no cloud |
+//! | [`Cloud`] | what a cloud answers, and what it must never be sent |
+//! | [`Fault`] | a way to break, as data |
+//! | [`echome`] | the identity API of ecHome |
+//! | [`Certificate`] | certificates that are wrong on purpose |
+
+pub mod echome;
+mod fault;
+mod journal;
+pub mod jwt;
+mod server;
+mod tls;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use fault::Fault;
+pub use journal::Journal;
+pub use server::{Builder, Server};
+pub use tls::Certificate;
+pub use wire::{Reply, Request};
+
+/// What a cloud answers.
+pub trait Cloud: Send + Sync + 'static {
+    /// Answers a request, changing the cloud's state as the real one would.
+    fn answer(&self, request: &Request, journal: &Journal) -> Reply;
+
+    /// What no client may send, in words; also asked when a fault keeps [`Self::answer`] from being asked.
+    ///
+    /// # Errors
+    /// What was wrong with the request.
+    fn judge(&self, request: &Request) -> Result<(), String> {
+        let _ = request;
+        Ok(())
+    }
+}
+
+/// A cloud in which everything answers 204: for origins that nobody may ever reach.
+#[derive(Debug)]
+pub struct Nothing;
+
+impl Cloud for Nothing {
+    fn answer(&self, _request: &Request, _journal: &Journal) -> Reply {
+        Reply::empty(204)
+    }
+}
