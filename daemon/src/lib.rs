@@ -1,7 +1,32 @@
 //! `cloud-agent`: holds the long-lived secrets, caches access tokens, renews them, answers over a private socket.
+//!
+//! ```text
+//! server → session → broker → { cache, provider, vault, accounts }      provider → http
+//! ```
+//!
+//! Nothing below the broker knows that there is a socket; nothing above a provider knows a cloud's name. Clocks,
+//! environment and network come in as arguments. `docs/architecture.md` tells why.
 
+pub mod accounts;
+pub mod broker;
+pub mod cache;
 pub mod check;
+mod cli;
 pub mod clock;
 pub mod cloud;
+pub mod hardening;
 pub mod http;
+mod log;
+mod paths;
 pub mod provider;
+pub mod server;
+mod shutdown;
+mod start;
+mod suggest;
+mod tracker;
+pub mod vault;
+mod words;
+
+pub use paths::Paths;
+pub use shutdown::Shutdown;
+pub use start::main;

@@ -1,0 +1,253 @@
+//! `accounts.toml`: read strictly, written without losing a comment.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cloud_agent_protocol::{AccountName, Fault, FaultKind};
+use serde::Deserialize;
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use crate::suggest::nearest;
+
+/// An account as the file holds it. Nothing in it is a secret.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// As the user spelt it.
+    pub name: AccountName,
+    /// Its cloud's name.
+    pub cloud: String,
+    /// Its method's name.
+    pub method: String,
+    /// The main origin, if it is not the cloud's default.
+    pub url: Option<String>,
+    /// Further origins, by name.
+    pub urls: BTreeMap<String, String>,
+    /// What the method asked that is no secret.
+    pub set: BTreeMap<String, String>,
+    /// `http://` beyond loopback is allowed.
+    pub allow_plaintext: bool,
+    /// Certificate authorities to trust besides the system's: a PEM file.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl PartialEq for Stored {
+    fn eq(&self, other: &Self) -> bool {
+        self.name.key() == other.name.key() && self.written() == other.written()
+    }
+}
+
+impl Stored {
+    fn written(&self) -> String {
+        let mut table = Table::new();
+        fill(&mut table, self);
+        table.to_string()
+    }
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    account: BTreeMap<String, toml::Spanned<Entry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Entry {
+    cloud: String,
+    method: String,
+    url: Option<String>,
+    #[serde(default)]
+    urls: BTreeMap<String, String>,
+    #[serde(default)]
+    set: BTreeMap<String, String>,
+    #[serde(default)]
+    allow_plaintext: bool,
+    ca_file: Option<PathBuf>,
+}
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp(Option<SystemTime>, u64, u64);
+
+/// The state of the file at `path`; `None` if there is none.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    let meta = fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&meta);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Some(Stamp(meta.modified().ok(), meta.len(), inode))
+}
+
+/// The accounts in the file at `path`, by key; none if there is no file.
+///
+/// # Errors
+/// `Config`, naming file and line.
+pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(e) => return Err(unusable(path, None).because(e.to_string())),
+    };
+    trusted(path)?;
+    let file: File = toml::from_str(&text).map_err(|e| syntax(path, &text, &e))?;
+    let mut accounts = BTreeMap::new();
+    for (name, entry) in file.account {
+        let line = line_of(&text, entry.span().start);
+        let name = AccountName::parse(&name).map_err(|f| unusable(path, Some(line)).because(f.to_string()))?;
+        let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file } = entry.into_inner();
+        let key = name.key();
+        let account = Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file };
+        if let Some(twin) = accounts.insert(key, account) {
+            return Err(
+                unusable(path, Some(line)).because(format!("two accounts differ only in case: `{}`", twin.name))
+            );
+        }
+    }
+    Ok(accounts)
+}
+
+/// Adds or replaces one account in the file at `path`; everything else in it stays as it is.
+///
+/// # Errors
+/// `Config`; the file is then as it was.
+pub(super) fn write(path: &Path, account: &Stored) -> Result<(), Fault> {
+    edit(path, |accounts| {
+        remove(accounts, &account.name);
+        let mut table = Table::new();
+        fill(&mut table, account);
+        accounts.insert(account.name.as_str(), Item::Table(table));
+    })
+}
+
+/// Removes one account from the file at `path`.
+///
+/// # Errors
+/// As [`write`].
+pub(super) fn erase(path: &Path, name: &AccountName) -> Result<(), Fault> {
+    edit(path, |accounts| remove(accounts, name))
+}
+
+fn fill(table: &mut Table, account: &Stored) {
+    table["cloud"] = value(&account.cloud);
+    table["method"] = value(&account.method);
+    if let Some(url) = &account.url {
+        table["url"] = value(url);
+    }
+    for (key, map) in [("urls", &account.urls), ("set", &account.set)] {
+        if !map.is_empty() {
+            table[key] =
+                value(map.iter().map(|(k, v)| (k, toml_edit::Value::from(v))).collect::<toml_edit::InlineTable>());
+        }
+    }
+    if account.allow_plaintext {
+        table["allow-plaintext"] = value(true);
+    }
+    if let Some(file) = &account.ca_file {
+        table["ca-file"] = value(file.to_string_lossy().as_ref());
+    }
+}
+
+fn remove(accounts: &mut Table, name: &AccountName) {
+    accounts.retain(|known, _| !known.eq_ignore_ascii_case(name.as_str()));
+}
+
+fn edit(path: &Path, change: impl FnOnce(&mut Table)) -> Result<(), Fault> {
+    let failed = |e: io::Error| unusable(path, None).because(e.to_string());
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
+        let line = e.span().map(|span| line_of(&text, span.start));
+        unusable(path, line).because(e.message().to_owned())
+    })?;
+    let accounts = document.entry("account").or_insert_with(|| {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    });
+    let accounts = accounts.as_table_mut().ok_or_else(|| unusable(path, None).because("`account` is not a table"))?;
+    change(accounts);
+    replace(path, document.to_string().as_bytes()).map_err(failed)
+}
+
+/// Writes `bytes` beside `path` and renames: a reader, or a crash, sees the old file or the new one.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    create_private(dir)?;
+    let temp = path.with_extension(format!("toml.{}", std::process::id()));
+    let written = (|| {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&temp)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temp, path)?;
+        #[cfg(unix)]
+        fs::File::open(dir)?.sync_all()?;
+        Ok(())
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&temp);
+    }
+    written
+}
+
+fn create_private(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Who can write this file can send our secrets to a host of their choice.
+fn trusted(path: &Path) -> Result<(), Fault> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let meta = fs::metadata(path).map_err(|e| unusable(path, None).because(e.to_string()))?;
+        let own = rustix::process::geteuid().as_raw();
+        if meta.uid() != own && meta.uid() != 0 {
+            return Err(unusable(path, None).because(format!("it is owned by uid {}", meta.uid())));
+        }
+        if meta.mode() & 0o022 != 0 {
+            return Err(unusable(path, None)
+                .because("others may write it, and so send your secrets where they like")
+                .hint(format!("`chmod go-w {}`", path.display())));
+        }
+    }
+    Ok(())
+}
+
+fn unusable(path: &Path, line: Option<usize>) -> Fault {
+    let place = line.map_or_else(|| path.display().to_string(), |line| format!("{}:{line}", path.display()));
+    Fault::new(FaultKind::Config, format!("the accounts file cannot be used: {place}"))
+}
+
+fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Fault {
+    let line = error.span().map(|span| line_of(text, span.start));
+    let fault = unusable(path, line).because(error.message().trim().to_owned());
+    match unknown_key(error.message()) {
+        Some((given, near)) => fault.hint(format!("`{given}` is not known here; did you mean `{near}`?")),
+        None => fault.hint(format!("edit {}", path.display())),
+    }
+}
+
+/// From serde's "unknown field `a`, expected one of `b`, `c`": `a`, and the nearest of the others.
+fn unknown_key(message: &str) -> Option<(&str, &str)> {
+    let mut words = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    let given = words.next()?;
+    nearest(given, words).map(|near| (given, near))
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count()
+}

@@ -1,0 +1,136 @@
+//! What `status` and `clouds` tell. Nothing here is a secret, and nothing asks the network.
+
+use cloud_agent_protocol::v1::{AccountStatus, AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo, Status};
+use cloud_agent_protocol::{Fault, FaultKind};
+
+use super::Broker;
+use crate::accounts::Stored;
+use crate::clock::Timestamp;
+use crate::cloud::Cloud;
+
+/// What the broker does not know and `status` tells all the same.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// When the agent started.
+    pub started_at: Timestamp,
+    /// Where it listens.
+    pub socket: String,
+    /// Its configuration directory.
+    pub config: String,
+}
+
+impl Broker {
+    /// How agent and accounts are.
+    ///
+    /// # Errors
+    /// Whatever the vault returns if it cannot be read.
+    pub async fn status(&self, surroundings: &Surroundings) -> Result<Status, Fault> {
+        let (stored, broken) = self.accounts.list();
+        let mut warnings: Vec<String> = broken.iter().map(ToString::to_string).collect();
+        warnings.extend(self.clouds.broken().map(ToString::to_string));
+        let mut accounts = Vec::new();
+        for account in stored {
+            accounts.push(self.describe(&account).await?);
+        }
+        warnings.extend(self.unsaved());
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            started_at: surroundings.started_at.seconds(),
+            socket: surroundings.socket.clone(),
+            config: surroundings.config.clone(),
+            vault: self.vault.kind().into(),
+            vault_reason: self.vault.reason().into(),
+            warnings,
+            accounts,
+        })
+    }
+
+    fn unsaved(&self) -> Vec<String> {
+        let entries = self.entries();
+        let unsaved = entries.values().filter(|entry| entry.state().unsaved.is_some());
+        unsaved
+            .map(|entry| format!("what is held of `{}` could not be saved and is in memory only", entry.name))
+            .collect()
+    }
+
+    async fn describe(&self, stored: &Stored) -> Result<AccountStatus, Fault> {
+        let held = self.vault.load(&stored.name.key()).await?;
+        let entry = self.entries().get(&stored.name.key()).cloned();
+        let (cached, failed) = entry.map_or((None, None), |entry| {
+            let state = entry.state();
+            (state.living(&*self.clock), state.memo.as_ref().map(|memo| memo.fault().clone()))
+        });
+        let fault = self.resolve(stored).err().or(failed);
+        let state = match (&cached, &fault, &held) {
+            (Some(_), _, _) => "valid",
+            (None, Some(fault), _) if fault.kind == FaultKind::NeedsHuman => "needs-login",
+            (None, Some(fault), _) if fault.kind == FaultKind::Refused => "refused",
+            (None, Some(_), _) => "failing",
+            (None, None, Some(_)) => "renewable",
+            (None, None, None) => "needs-login",
+        };
+        let origin = stored.url.clone().or_else(|| {
+            let cloud = self.clouds.get(&stored.cloud).ok()?;
+            cloud.origins.first()?.default.clone()
+        });
+        Ok(AccountStatus {
+            name: stored.name.as_str().into(),
+            cloud: stored.cloud.clone(),
+            method: stored.method.clone(),
+            origin: origin.unwrap_or_default(),
+            state: state.into(),
+            expires_at: cached.as_ref().and_then(|c| c.expires_at()).map(Timestamp::seconds),
+            expiry_source: cached.as_ref().map(|c| c.credential().expiry_source.word().into()).unwrap_or_default(),
+            renews_at: None,
+            holds: held.map(|held| held.0.keys().cloned().collect()).unwrap_or_default(),
+            fingerprint: cached.as_ref().and_then(|c| c.fingerprint().map(Into::into)),
+            fault,
+        })
+    }
+
+    /// The clouds that are known, or the one of that name.
+    ///
+    /// # Errors
+    /// `UnknownCloud`; `Config` if that cloud's file is broken.
+    pub fn clouds(&self, name: Option<&str>) -> Result<Clouds, Fault> {
+        let clouds = match name {
+            Some(name) => vec![self.clouds.get(name)?],
+            None => self.clouds.list().cloned().collect(),
+        };
+        Ok(Clouds { clouds: clouds.iter().map(|cloud| info(cloud)).collect() })
+    }
+}
+
+fn info(cloud: &Cloud) -> CloudInfo {
+    CloudInfo {
+        name: cloud.name.clone(),
+        title: cloud.title.clone(),
+        docs: cloud.docs.clone(),
+        built_in: cloud.built_in,
+        origins: cloud
+            .origins
+            .iter()
+            .map(|o| OriginInfo { name: o.name.clone(), default: o.default.clone(), prompt: o.prompt.clone() })
+            .collect(),
+        methods: cloud
+            .methods
+            .iter()
+            .map(|method| MethodInfo {
+                name: method.name.clone(),
+                title: method.title.clone(),
+                asks: method
+                    .asks
+                    .iter()
+                    .map(|ask| AskInfo {
+                        name: ask.name.clone(),
+                        prompt: ask.prompt.clone(),
+                        secret: ask.secret,
+                        optional: ask.optional,
+                        at_login: ask.at_login,
+                    })
+                    .collect(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,106 @@
+//! What the broker knows of one account.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cloud_agent_protocol::{AccountName, Fault};
+use tokio::sync::watch;
+
+use super::memo::{Memo, jitter};
+use crate::cache::Cached;
+use crate::clock::Clock;
+use crate::provider::Held;
+
+/// How a renewal ended; every waiter gets the same.
+pub(super) type Outcome = Result<Arc<Cached>, Fault>;
+
+/// A renewal under way, seen by those who wait for it.
+pub(super) type Flight = watch::Receiver<Option<Outcome>>;
+
+/// One account's place in the broker.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Its name, as it was first asked for.
+    pub(super) name: AccountName,
+    state: Mutex<State>,
+    /// Held by whoever talks to the cloud for this account: a renewal, a login, a logout. Never two at once, because two
+    /// refreshes with one single-use token revoke each other.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    retired: AtomicBool,
+}
+
+/// The part that changes.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) cached: Option<Arc<Cached>>,
+    pub(super) flight: Option<Flight>,
+    pub(super) memo: Option<Memo>,
+    /// Failures in a row.
+    streak: u32,
+    /// Counts credentials put here, so that a waiter can tell whether one came while it waited for its turn.
+    pub(super) generation: u64,
+    /// What a vault would not take; kept here until it does.
+    pub(super) unsaved: Option<Held>,
+    /// The uptime of the last rejection that made us renew.
+    pub(super) rejected_up: Option<Duration>,
+}
+
+impl Entry {
+    pub(super) fn new(name: AccountName) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            state: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            retired: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // Changes are single assignments; a panic between two of them leaves a state that the next renewal puts right.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on nothing that is under way for this entry may be kept: the account was logged out.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        let mut state = self.state();
+        state.cached = None;
+        state.unsaved = None;
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Publishes a new credential and forgets past failures.
+    pub(super) fn put(&self, cached: Arc<Cached>) {
+        let mut state = self.state();
+        state.cached = Some(cached);
+        state.memo = None;
+        state.streak = 0;
+        state.generation += 1;
+    }
+
+    /// Remembers a failure; returns it with the time of the next try.
+    pub(super) fn fail(&self, fault: Fault, clock: &dyn Clock) -> Fault {
+        let mut state = self.state();
+        state.streak = state.streak.saturating_add(1);
+        let memo = Memo::new(fault, state.streak, jitter(), clock);
+        let fault = memo.fault().clone();
+        state.memo = Some(memo);
+        fault
+    }
+}
+
+impl State {
+    /// A token that has not run out, however little is left of it.
+    pub(super) fn living(&self, clock: &dyn Clock) -> Option<Arc<Cached>> {
+        self.cached.clone().filter(|cached| !cached.is_expired(clock))
+    }
+
+    /// The remembered failure, while it stands.
+    pub(super) fn standing(&self, clock: &dyn Clock) -> Option<&Fault> {
+        self.memo.as_ref()?.standing(clock)
+    }
+}

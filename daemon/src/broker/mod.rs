@@ -1,0 +1,187 @@
+//! Hands out credentials: from the cache, else by one renewal per account that all who ask wait for.
+//!
+//! The broker knows accounts, a cache, a vault and a provider. It does not know that there is a socket, nor any cloud's
+//! name. Renewal ahead of time, on demand and after a rejection are all [`Broker::join`]: there is no second path.
+
+mod describe;
+mod entry;
+mod login;
+mod logout;
+mod memo;
+mod renew;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cloud_agent_protocol::{AccountName, Fault, FaultKind, Secret};
+
+use crate::accounts::Accounts;
+use crate::cache::Cached;
+use crate::clock::Clock;
+use crate::cloud::Clouds;
+use crate::provider::Provider;
+use crate::tracker::Tracker;
+use crate::vault::Vault;
+use entry::Entry;
+
+pub use describe::Surroundings;
+
+/// A token refused this soon after a rejection had it renewed is refused for good: renewing again would go on for ever.
+const REJECTED_AGAIN: Duration = Duration::from_secs(10);
+
+/// What a caller wants of a credential.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Need {
+    /// How long it must live on; `None` for the default.
+    pub min_valid: Option<Duration>,
+    /// Renew even if a cached one serves.
+    pub fresh: bool,
+}
+
+/// See the module.
+pub struct Broker {
+    clock: Arc<dyn Clock>,
+    accounts: Accounts,
+    clouds: Clouds,
+    provider: Arc<dyn Provider>,
+    vault: Arc<dyn Vault>,
+    entries: Mutex<HashMap<String, Arc<Entry>>>,
+    /// Renewals and logins under way, which a shutdown waits for: one of them may hold the only copy of a rotated secret.
+    under_way: Tracker,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Broker({} accounts asked for)", self.entries().len())
+    }
+}
+
+impl Broker {
+    /// A broker with nothing cached.
+    #[must_use]
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        accounts: Accounts,
+        clouds: Clouds,
+        provider: Arc<dyn Provider>,
+        vault: Arc<dyn Vault>,
+    ) -> Arc<Self> {
+        let (entries, under_way) = (Mutex::default(), Tracker::default());
+        Arc::new(Self { clock, accounts, clouds, provider, vault, entries, under_way })
+    }
+
+    /// The cached credential, if it serves and nothing needs doing: the warm path. No await, no disk, no network.
+    #[must_use]
+    pub fn warm(&self, account: &str, need: Need) -> Option<Arc<Cached>> {
+        if need.fresh {
+            return None;
+        }
+        let entry = self.entries().get(account.to_ascii_lowercase().as_str()).cloned()?;
+        let cached = entry.state().cached.clone()?;
+        (cached.serves(need.min_valid, &*self.clock) && !cached.is_due(&*self.clock)).then_some(cached)
+    }
+
+    /// The account's credential, renewed if need be, within `deadline`.
+    ///
+    /// A caller that goes away cancels nothing. A token that still lives is handed out through any failure to renew it,
+    /// unless the caller insists on a fresh one.
+    ///
+    /// # Errors
+    /// `UnknownAccount`, `UnknownCloud` and `Config`; `NeedsHuman` if only a login helps; `Refused`, `Unreachable` and
+    /// `MalformedReply` from the cloud; `Unreachable` if it took too long.
+    pub async fn get(self: &Arc<Self>, account: &str, need: Need, deadline: Duration) -> Result<Arc<Cached>, Fault> {
+        let entry = self.entry(&AccountName::parse(account)?)?;
+        let mut flight = {
+            let state = entry.state();
+            let serving = state.cached.clone().filter(|c| !need.fresh && c.serves(need.min_valid, &*self.clock));
+            if let Some(cached) = serving {
+                let renew_ahead = cached.is_due(&*self.clock) && state.standing(&*self.clock).is_none();
+                drop(state);
+                if renew_ahead {
+                    self.join(&entry);
+                }
+                return Ok(cached);
+            }
+            if let Some(fault) = state.standing(&*self.clock) {
+                return state.living(&*self.clock).filter(|_| !need.fresh).ok_or_else(|| fault.clone());
+            }
+            drop(state);
+            self.join(&entry)
+        };
+        let outcome = tokio::time::timeout(deadline, flight.wait_for(Option::is_some)).await;
+        let outcome = match outcome {
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(lost(&entry.name))),
+            Ok(Err(_)) => Err(lost(&entry.name)),
+            Err(_) => Err(Fault::new(FaultKind::Unreachable, format!("`{}` could not be renewed in time", entry.name))
+                .because(format!("the cloud has not answered within {} s; the renewal goes on", deadline.as_secs_f32()))
+                .hint("try again in a moment, or with a longer `--timeout`")),
+        };
+        outcome.or_else(|fault| entry.state().living(&*self.clock).filter(|_| !need.fresh).ok_or(fault))
+    }
+
+    /// The API refused this account's token: forget it, so that the next caller gets a new one.
+    ///
+    /// A `token` that is not the cached one is an old one, and changes nothing. A token that is refused right after a
+    /// rejection had it renewed is refused for good, until the human acts.
+    ///
+    /// # Errors
+    /// `UnknownAccount`, `Config`.
+    pub fn reject(&self, account: &str, token: Option<&Secret>) -> Result<String, Fault> {
+        let name = AccountName::parse(account)?;
+        let entry = self.entry(&name)?;
+        let mut state = entry.state();
+        let Some(cached) = state.cached.clone() else {
+            return Ok(format!("`{name}` has no cached token; the next use renews it"));
+        };
+        let credential = cached.credential();
+        let is_it = token.is_none_or(|token| {
+            credential.token.as_ref() == Some(token) || credential.headers.iter().any(|header| header.value == *token)
+        });
+        if !is_it {
+            return Ok(format!("that is not the current token of `{name}`; nothing was changed"));
+        }
+        state.cached = None;
+        let now = self.clock.uptime();
+        let again = state.rejected_up.is_some_and(|at| now.saturating_sub(at) < REJECTED_AGAIN);
+        state.rejected_up = Some(now);
+        drop(state);
+        if again {
+            entry.fail(
+                Fault::new(FaultKind::NeedsHuman, format!("the cloud refuses the tokens that it issues to `{name}`"))
+                    .because("a token was refused, renewed, and refused again")
+                    .hint(format!("check that the login is still allowed there, then `cloud-token login {name}`")),
+                &*self.clock,
+            );
+            return Ok(format!("the new token of `{name}` is refused too; it is not renewed again until you log in"));
+        }
+        Ok(format!("the token of `{name}` is forgotten; the next use renews it"))
+    }
+
+    /// Waits until nothing is under way at any cloud, at most `patience`. Whether it came to that.
+    pub async fn settle(&self, patience: Duration) -> bool {
+        tokio::time::timeout(patience, self.under_way.idle()).await.is_ok()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The account's entry, made if the account exists.
+    fn entry(&self, name: &AccountName) -> Result<Arc<Entry>, Fault> {
+        let key = name.key();
+        if let Some(entry) = self.entries().get(&key) {
+            return Ok(entry.clone());
+        }
+        let stored = self.accounts.find(name)?;
+        Ok(self.entries().entry(key).or_insert_with(|| Entry::new(stored.name)).clone())
+    }
+}
+
+fn lost(name: &AccountName) -> Fault {
+    Fault::new(FaultKind::Internal, format!("the renewal of `{name}` ended without a result"))
+        .hint("this is a defect; the agent's log says more")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! The one renewal path, and the single flight around it.
+
+use std::sync::Arc;
+
+use cloud_agent_protocol::{Fault, FaultKind};
+use tokio::sync::watch;
+
+use super::Broker;
+use super::entry::{Entry, Flight, Outcome};
+use crate::accounts::Stored;
+use crate::cache::Cached;
+use crate::provider::{Account, Grant, Held};
+
+impl Broker {
+    /// Joins the account's renewal, starting it if there is none. It runs in a task of the agent's own, so that nobody
+    /// who waits for it can cancel it: between the cloud's answer and the vault it holds the only copy of a rotated secret.
+    pub(super) fn join(self: &Arc<Self>, entry: &Arc<Entry>) -> Flight {
+        let mut state = entry.state();
+        if let Some(flight) = &state.flight {
+            return flight.clone();
+        }
+        let (landed, flight) = watch::channel(None);
+        state.flight = Some(flight.clone());
+        let generation = state.generation;
+        drop(state);
+        let (broker, entry, tracked) = (self.clone(), entry.clone(), self.under_way.track());
+        tokio::spawn(async move {
+            // Clears the flight even if the renewal panics; waiters then see the channel close.
+            let landing = Landing(entry.clone());
+            let outcome = broker.renew(&entry, generation).await;
+            drop(landing);
+            let _ = landed.send(Some(outcome));
+            drop(tracked);
+        });
+        flight
+    }
+
+    async fn renew(&self, entry: &Entry, generation: u64) -> Outcome {
+        let _turn = entry.turn.lock().await;
+        {
+            // A login may have finished while this waited for its turn.
+            let state = entry.state();
+            if let Some(cached) = state.cached.clone().filter(|_| state.generation != generation) {
+                return Ok(cached);
+            }
+        }
+        match self.renew_now(entry).await {
+            Ok(cached) => {
+                tracing::info!(account = %entry.name, fingerprint = cached.fingerprint(), "renewed");
+                Ok(cached)
+            }
+            Err(fault) => {
+                tracing::warn!(account = %entry.name, "not renewed: {fault}");
+                Err(entry.fail(fault, &*self.clock))
+            }
+        }
+    }
+
+    async fn renew_now(&self, entry: &Entry) -> Outcome {
+        let stored = self.accounts.find(&entry.name)?;
+        let account = self.resolve(&stored)?;
+        let unsaved = entry.state().unsaved.clone();
+        let held = match unsaved {
+            Some(held) => Some(held),
+            None => self.vault.load(&entry.name.key()).await?,
+        };
+        let held = held.ok_or_else(|| {
+            Fault::new(FaultKind::NeedsHuman, format!("`{}` is not logged in", entry.name))
+                .because("the agent holds nothing to get a token with")
+                .hint(format!("`cloud-token login {}`", entry.name))
+        })?;
+        let up = self.clock.uptime();
+        let grant = self.provider.renew(&account, &held).await?;
+        self.keep(entry, grant, up).await
+    }
+
+    /// Makes a grant durable, then publishes it. In this order: an answer that is out while the rotated secret is not yet
+    /// safe is a session lost at the next crash.
+    pub(super) async fn keep(&self, entry: &Entry, grant: Grant, up: std::time::Duration) -> Outcome {
+        if entry.is_retired() {
+            return Err(Fault::new(FaultKind::NeedsHuman, format!("`{}` was logged out meanwhile", entry.name))
+                .hint(format!("`cloud-token login {}`", entry.name)));
+        }
+        let cached = Arc::new(Cached::new(&grant, up)?);
+        self.save(entry, grant.held).await;
+        entry.put(cached.clone());
+        Ok(cached)
+    }
+
+    /// Saves what is held. A vault that fails does not cost the user the token that the cloud just gave: it is kept in
+    /// memory, said loudly, and saved with the next renewal.
+    async fn save(&self, entry: &Entry, held: Held) {
+        let unsaved = match self.vault.save(&entry.name.key(), &held).await {
+            Ok(()) => None,
+            Err(fault) => {
+                tracing::error!(account = %entry.name, "what must be kept could not be saved and is in memory only: {fault}");
+                Some(held)
+            }
+        };
+        entry.state().unsaved = unsaved;
+    }
+
+    /// The account with all that its cloud's description adds.
+    pub(super) fn resolve(&self, stored: &Stored) -> Result<Account, Fault> {
+        let cloud = self.clouds.get(&stored.cloud)?;
+        if !cloud.methods.iter().any(|method| method.name == stored.method) {
+            return Err(Fault::new(
+                FaultKind::Config,
+                format!("account `{}` names a method that `{}` does not have", stored.name, cloud.name),
+            )
+            .because(format!("`{}`", stored.method))
+            .hint(format!("`cloud-token login {}`", stored.name)));
+        }
+        let mut origins = std::collections::BTreeMap::new();
+        for origin in &cloud.origins {
+            let given = if origin.name.is_empty() { stored.url.as_ref() } else { stored.urls.get(&origin.name) };
+            let url = given.or(origin.default.as_ref()).ok_or_else(|| {
+                Fault::new(FaultKind::Config, format!("account `{}` has no address", stored.name))
+                    .because(origin.prompt.clone())
+                    .hint(format!("`cloud-token login {} --url URL`", stored.name))
+            })?;
+            // Judged again at every use: the file may have been edited by hand.
+            origins.insert(origin.name.clone(), crate::cloud::origin::normalise(url, stored.allow_plaintext)?);
+        }
+        Ok(Account {
+            name: stored.name.clone(),
+            method: stored.method.clone(),
+            origins,
+            settings: stored.set.clone(),
+            allow_plaintext: stored.allow_plaintext,
+            ca_file: stored.ca_file.clone(),
+            cloud,
+        })
+    }
+}
+
+struct Landing(Arc<Entry>);
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.0.state().flight = None;
+    }
+}

@@ -1,0 +1,6 @@
+//! The broker on a clock that stands still, against a cloud that does what the test says.
+
+mod freshness;
+mod getting_in;
+mod scripted;
+mod single_flight;

@@ -1,0 +1,282 @@
+//! A provider and a vault that follow a script, and a broker around them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cloud_agent_protocol::v1::{Login, NamedSecret, Question, Setting};
+use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header, Secret};
+use tokio::sync::Semaphore;
+
+use crate::accounts::Accounts;
+use crate::broker::{Broker, Need};
+use crate::clock::{Clock, ManualClock, Timestamp};
+use crate::cloud::Clouds;
+use crate::provider::{Account, Ask, Boxed, Grant, Held, Provider, Revocation};
+use crate::vault::{Memory, Vault};
+
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+const ACME: &str = r#"
+title = "Acme"
+docs = "https://acme.example/docs"
+[[origin]]
+prompt = "Address of your Acme"
+[[method]]
+name = "password"
+title = "user name and password"
+hold = ["refresh"]
+headers = ["Authorization: Bearer {access}"]
+token = "access"
+[[method.ask]]
+name = "user"
+prompt = "User name"
+[[method.ask]]
+name = "password"
+prompt = "Password"
+secret = true
+[[method.login]]
+request = "POST /login"
+json = { user = "{user}", password = "{password}" }
+take = { access = "/access", refresh = "/refresh" }
+[[method.refresh]]
+request = "POST /refresh"
+json = { refresh = "{refresh}" }
+take = { access = "/access", refresh = "/refresh" }
+"#;
+
+/// What the cloud does next; when the script is over it goes on granting.
+pub(super) enum Act {
+    Fail(Fault),
+    Panic,
+}
+
+pub(super) struct Cloud {
+    clock: Arc<ManualClock>,
+    pub(super) life: Mutex<Option<Duration>>,
+    script: Mutex<VecDeque<Act>>,
+    pub(super) calls: AtomicUsize,
+    pub(super) revoked: AtomicUsize,
+    /// A permit lets one call through; `None` lets all through.
+    gates: Mutex<BTreeMap<String, Arc<Semaphore>>>,
+    /// The origins and secrets that logins came with.
+    pub(super) seen: Mutex<Vec<(String, Held)>>,
+}
+
+impl Cloud {
+    pub(super) fn then(&self, act: Act) {
+        self.script.lock().unwrap().push_back(act);
+    }
+
+    /// From now on calls for `account` wait until they are let through.
+    pub(super) fn gate(&self, account: &str) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        self.gates.lock().unwrap().insert(account.to_owned(), gate.clone());
+        gate
+    }
+
+    pub(super) fn called(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    async fn act(&self, account: &Account, remembered: Option<&Secret>) -> Result<Grant, Fault> {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        let obtained_at = self.clock.now();
+        let gate = self.gates.lock().unwrap().get(account.name.as_str()).cloned();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        let act = self.script.lock().unwrap().pop_front();
+        match act {
+            Some(Act::Fail(fault)) => return Err(fault),
+            Some(Act::Panic) => panic!("the script says so"),
+            None => {}
+        }
+        let life = *self.life.lock().unwrap();
+        let expires_at = life.map(|life| obtained_at.after(life));
+        let token = Secret::new(format!("token-{number}"));
+        let mut held = Held(BTreeMap::from([("refresh".to_owned(), Secret::new(format!("refresh-{number}")))]));
+        held.0.extend(remembered.map(|secret| ("password".to_owned(), secret.clone())));
+        Ok(Grant {
+            credential: Credential {
+                account: account.name.as_str().into(),
+                cloud: account.cloud.name.clone(),
+                headers: vec![Header { name: "Authorization".into(), value: format!("Bearer token-{number}").into() }],
+                token: Some(token),
+                environment: Vec::new(),
+                expires_at: expires_at.map(Timestamp::seconds),
+                expiry_source: ExpirySource::Jwt,
+            },
+            obtained_at,
+            expires_at,
+            held,
+        })
+    }
+}
+
+impl Provider for Cloud {
+    fn login<'a>(
+        &'a self,
+        account: &'a Account,
+        secrets: &'a Held,
+        remember: bool,
+        _: &'a dyn Ask,
+    ) -> Boxed<'a, Grant> {
+        self.seen.lock().unwrap().push((account.origins[""].clone(), secrets.clone()));
+        Box::pin(self.act(account, secrets.0.get("password").filter(|_| remember)))
+    }
+
+    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held) -> Boxed<'a, Grant> {
+        Box::pin(self.act(account, held.0.get("password")))
+    }
+
+    fn revoke<'a>(&'a self, _: &'a Account, _: &'a Held, _: Option<&'a Credential>) -> Boxed<'a, Revocation> {
+        self.revoked.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Ok(Revocation::Revoked) })
+    }
+}
+
+/// A memory vault that can be made to fail, or to wait.
+pub(super) struct Shelf {
+    inner: Memory,
+    pub(super) broken: AtomicBool,
+    pub(super) gate: Mutex<Option<Arc<Semaphore>>>,
+}
+
+impl Vault for Shelf {
+    fn kind(&self) -> &'static str {
+        "shelf"
+    }
+
+    fn reason(&self) -> &'static str {
+        "the test says so"
+    }
+
+    fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Held>> {
+        self.inner.load(account)
+    }
+
+    fn save<'a>(&'a self, account: &'a str, held: &'a Held) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            let gate = self.gate.lock().unwrap().clone();
+            if let Some(gate) = gate {
+                gate.acquire().await.unwrap().forget();
+            }
+            if self.broken.load(Ordering::SeqCst) {
+                return Err(Fault::new(FaultKind::Config, "no space left on device"));
+            }
+            self.inner.save(account, held).await
+        })
+    }
+
+    fn erase<'a>(&'a self, account: &'a str) -> Boxed<'a, bool> {
+        self.inner.erase(account)
+    }
+
+    fn accounts(&self) -> Boxed<'_, Vec<String>> {
+        self.inner.accounts()
+    }
+}
+
+/// Answers questions from a list; a question that is not in it finds nobody.
+#[derive(Default)]
+pub(super) struct Human {
+    pub(super) answers: BTreeMap<&'static str, &'static str>,
+    pub(super) asked: Mutex<Vec<String>>,
+}
+
+impl Ask for Human {
+    fn ask(&self, question: Question) -> Boxed<'_, Secret> {
+        self.asked.lock().unwrap().push(question.name.clone());
+        let answer = self.answers.get(question.name.as_str()).map(|said| Secret::from(*said));
+        Box::pin(async move {
+            answer.ok_or_else(|| Fault::new(FaultKind::NeedsHuman, format!("`{}` is needed", question.name)))
+        })
+    }
+}
+
+pub(super) struct Scene {
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) cloud: Arc<Cloud>,
+    pub(super) vault: Arc<Shelf>,
+    pub(super) broker: Arc<Broker>,
+    pub(super) dir: tempfile::TempDir,
+}
+
+impl Scene {
+    /// No account yet; tokens live an hour.
+    pub(super) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("clouds")).unwrap();
+        std::fs::write(dir.path().join("clouds/acme.toml"), ACME).unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000)));
+        let cloud = Arc::new(Cloud {
+            clock: clock.clone(),
+            life: Mutex::new(Some(60 * MINUTE)),
+            script: Mutex::default(),
+            calls: AtomicUsize::new(0),
+            revoked: AtomicUsize::new(0),
+            gates: Mutex::default(),
+            seen: Mutex::default(),
+        });
+        let vault =
+            Arc::new(Shelf { inner: Memory::new("test"), broken: AtomicBool::new(false), gate: Mutex::default() });
+        let broker = Broker::new(
+            clock.clone(),
+            Accounts::open(dir.path().join("accounts.toml")),
+            Clouds::load(Some(&dir.path().join("clouds"))),
+            cloud.clone(),
+            vault.clone(),
+        );
+        Self { clock, cloud, vault, broker, dir }
+    }
+
+    /// One with `work` logged in.
+    pub(super) async fn logged_in() -> Self {
+        let scene = Self::new();
+        scene.login("work").await.unwrap();
+        scene
+    }
+
+    pub(super) fn login_request(account: &str) -> Login {
+        let setting = |name: &str, value: &str| Setting { name: name.into(), value: value.into() };
+        Login {
+            account: account.into(),
+            cloud: Some("acme".into()),
+            method: None,
+            origins: vec![setting("", "https://acme.example")],
+            settings: vec![setting("user", "me")],
+            secrets: vec![NamedSecret { name: "password".into(), value: "pw".into() }],
+            remember: false,
+            ephemeral: false,
+            interactive: false,
+            deadline_ms: 30_000,
+        }
+    }
+
+    pub(super) async fn login(&self, account: &str) -> Result<Vec<String>, Fault> {
+        self.broker.login(Self::login_request(account), Arc::new(Human::default())).await
+    }
+
+    pub(super) async fn get(&self, account: &str) -> Result<String, Fault> {
+        self.need(account, Need::default()).await
+    }
+
+    pub(super) async fn need(&self, account: &str, need: Need) -> Result<String, Fault> {
+        let cached = match self.broker.warm(account, need) {
+            Some(cached) => cached,
+            None => self.broker.get(account, need, PATIENCE).await?,
+        };
+        Ok(cached.credential().token.as_ref().unwrap().expose().to_owned())
+    }
+
+    pub(super) async fn held(&self, account: &str) -> Option<Held> {
+        self.vault.load(account).await.unwrap()
+    }
+}
+
+pub(super) fn unreachable() -> Fault {
+    Fault::new(FaultKind::Unreachable, "the cloud is down")
+}

@@ -1,0 +1,208 @@
+//! A cached credential, and how long it is good for.
+
+use std::time::Duration;
+
+use cloud_agent_protocol::v1::Response;
+use cloud_agent_protocol::{Credential, Fault, FaultKind, Secret};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::clock::{Clock, Timestamp};
+use crate::provider::Grant;
+
+/// By default a token must live on for this long: time enough for a script to use it once.
+const MIN_VALID: Duration = Duration::from_secs(60);
+/// … or for this part of its life, whichever is less: a token of ten seconds is not renewed at every call.
+const MIN_VALID_PART: u32 = 20;
+/// Renewal ahead of time starts when this much is left …
+const AHEAD: Duration = Duration::from_secs(300);
+/// … or this part of the life, whichever is less.
+const AHEAD_PART: u32 = 5;
+/// A caller may ask for more life than the cloud gives. Then a token that has this much of it left is the best there is,
+/// and renewing again would get nothing longer.
+const BEST_PART: f64 = 0.8;
+
+/// A credential as it is handed out.
+pub struct Cached {
+    credential: Credential,
+    /// The answer without the environment, ready to be written: the warm path copies no token twice.
+    frame: Zeroizing<Vec<u8>>,
+    fingerprint: Option<String>,
+    expires_at: Option<Timestamp>,
+    obtained_up: Duration,
+    life: Option<Duration>,
+}
+
+impl std::fmt::Debug for Cached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cached({}, until {:?})", self.credential.account, self.credential.expires_at)
+    }
+}
+
+impl Cached {
+    /// Takes what the cloud granted. `obtained_up` is the uptime at which it was asked for.
+    ///
+    /// # Errors
+    /// `MalformedReply` if it is too long to be sent to anybody.
+    pub fn new(grant: &Grant, obtained_up: Duration) -> Result<Self, Fault> {
+        let credential = grant.credential.clone();
+        let mut bare = credential.clone();
+        bare.environment.clear();
+        let frame = Response::Credential(bare).encode().map_err(|e| {
+            Fault::new(FaultKind::MalformedReply, "the cloud's credential is too long to be handed out")
+                .because(e.to_string())
+        })?;
+        Ok(Self {
+            frame: frame.encode(),
+            fingerprint: credential.token.as_ref().or(credential.headers.first().map(|h| &h.value)).map(fingerprint),
+            expires_at: grant.expires_at,
+            life: grant.expires_at.map(|end| end.since(grant.obtained_at)),
+            obtained_up,
+            credential,
+        })
+    }
+
+    /// The credential, environment included.
+    #[must_use]
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// The answer without the environment, as it is written to a socket.
+    #[must_use]
+    pub fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
+    /// The first characters of the token's SHA-256.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
+    /// When it ends, if that is known.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    /// How long it is still good; `None` if nobody knows when it ends.
+    ///
+    /// Both clocks are asked and the shorter answer wins: the wall clock may have been set back, the boot clock may have
+    /// started anew.
+    #[must_use]
+    pub fn remaining(&self, clock: &dyn Clock) -> Option<Duration> {
+        let (end, life) = (self.expires_at?, self.life?);
+        let by_wall = end.since(clock.now());
+        let by_uptime = life.saturating_sub(clock.uptime().saturating_sub(self.obtained_up));
+        Some(by_wall.min(by_uptime))
+    }
+
+    /// Whether it has run out.
+    #[must_use]
+    pub fn is_expired(&self, clock: &dyn Clock) -> bool {
+        self.remaining(clock) == Some(Duration::ZERO)
+    }
+
+    /// Whether it lives on for as long as the caller wants; `None` is the default of the crate.
+    #[must_use]
+    pub fn serves(&self, min_valid: Option<Duration>, clock: &dyn Clock) -> bool {
+        let (Some(left), Some(life)) = (self.remaining(clock), self.life) else { return true };
+        let wanted = min_valid.unwrap_or_else(|| MIN_VALID.min(life / MIN_VALID_PART)).min(life.mul_f64(BEST_PART));
+        left > wanted
+    }
+
+    /// Whether it is time to renew although it still serves.
+    #[must_use]
+    pub fn is_due(&self, clock: &dyn Clock) -> bool {
+        let (Some(left), Some(life)) = (self.remaining(clock), self.life) else { return false };
+        left <= AHEAD.min(life / AHEAD_PART)
+    }
+}
+
+/// The first 12 hexadecimal characters of a token's SHA-256: enough to tell tokens apart, of no use to anybody else.
+#[must_use]
+pub fn fingerprint(token: &Secret) -> String {
+    Sha256::digest(token.expose().as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use cloud_agent_protocol::ExpirySource;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::provider::Held;
+
+    const START: Timestamp = Timestamp::from_seconds(1_000_000);
+
+    fn cached(clock: &ManualClock, life: Option<u64>) -> Cached {
+        let expires_at = life.map(|s| START.after(Duration::from_secs(s)));
+        let credential = Credential {
+            account: "a".into(),
+            cloud: "c".into(),
+            token: Some("token".into()),
+            headers: Vec::new(),
+            environment: Vec::new(),
+            expires_at: expires_at.map(Timestamp::seconds),
+            expiry_source: ExpirySource::Jwt,
+        };
+        let grant = Grant { credential, obtained_at: START, expires_at, held: Held::default() };
+        Cached::new(&grant, clock.uptime()).unwrap()
+    }
+
+    #[test]
+    fn an_hour_serves_until_its_last_minute_and_is_renewed_in_its_last_five() {
+        let clock = ManualClock::new(START);
+        let token = cached(&clock, Some(3600));
+        clock.advance(Duration::from_secs(3600 - 301));
+        assert!(token.serves(None, &clock) && !token.is_due(&clock));
+        clock.advance(Duration::from_secs(2));
+        assert!(token.serves(None, &clock) && token.is_due(&clock));
+        clock.advance(Duration::from_secs(240));
+        assert!(!token.serves(None, &clock) && !token.is_expired(&clock));
+        clock.advance(Duration::from_secs(60));
+        assert!(token.is_expired(&clock));
+    }
+
+    #[test]
+    fn a_short_token_is_judged_by_its_own_life() {
+        let clock = ManualClock::new(START);
+        let token = cached(&clock, Some(10));
+        clock.advance(Duration::from_secs(9));
+        assert!(token.serves(None, &clock));
+        clock.advance(Duration::from_millis(600));
+        assert!(!token.serves(None, &clock));
+    }
+
+    #[test]
+    fn asking_for_more_than_the_cloud_gives_does_not_renew_at_every_call() {
+        let clock = ManualClock::new(START);
+        let token = cached(&clock, Some(600));
+        assert!(token.serves(Some(Duration::from_secs(3600)), &clock));
+        clock.advance(Duration::from_secs(130));
+        assert!(!token.serves(Some(Duration::from_secs(3600)), &clock));
+    }
+
+    #[test]
+    fn a_wall_clock_set_back_does_not_lengthen_a_life() {
+        let clock = ManualClock::new(START);
+        let token = cached(&clock, Some(600));
+        clock.advance(Duration::from_secs(700));
+        clock.set(START);
+        assert!(token.is_expired(&clock));
+    }
+
+    #[test]
+    fn without_an_expiry_it_serves_until_it_is_rejected() {
+        let clock = ManualClock::new(START);
+        let token = cached(&clock, None);
+        clock.advance(Duration::from_secs(3_600_000));
+        assert!(token.serves(None, &clock) && !token.is_due(&clock) && !token.is_expired(&clock));
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_start_of_the_hash() {
+        assert_eq!(fingerprint(&Secret::from("abc")), "ba7816bf8f01");
+    }
+}

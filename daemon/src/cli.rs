@@ -1,0 +1,54 @@
+//! The agent's command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+/// Holds refresh tokens and keys, caches access tokens in memory and renews them, and answers over a private socket.
+///
+/// `cloud-token ACCOUNT` asks it, and starts it when there is none.
+#[derive(Debug, Parser)]
+#[command(name = "cloud-agent", version, after_help = AFTER)]
+pub(crate) struct Cli {
+    /// Listen here instead of at `$CLOUD_AGENT_SOCK` or `$XDG_RUNTIME_DIR/cloud-agent/agent.sock`
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Where the held secrets rest
+    #[arg(long, value_name = "KIND", value_enum, default_value_t = VaultKind::Auto)]
+    pub(crate) vault: VaultKind,
+    /// Read `accounts.toml` and `clouds/` here instead of in `$CLOUD_AGENT_CONFIG` or `$XDG_CONFIG_HOME/cloud-agent`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) config: Option<PathBuf>,
+    /// Say more; twice: everything. `$CLOUD_AGENT_LOG` (error, warn, info, debug, trace, off) wins
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Started by a client: leave its session, say `ready` on stdout, then let go of all it handed down
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Judge a cloud file and play its examples
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VaultKind {
+    /// The best that is there: today `memory`
+    Auto,
+    /// In the agent's memory only; gone when it ends, as with ssh-agent
+    Memory,
+}
+
+const AFTER: &str = "\
+Examples:
+  cloud-agent &                      run it in this session
+  cloud-agent check clouds/acme.toml judge a cloud file of your own
+
+A second agent for the same socket finds the first, says so and exits 0.";

@@ -1,0 +1,89 @@
+//! Where the agent's files are: the only reader of the environment besides the log and the endpoint.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use cloud_agent_protocol::{Fault, FaultKind};
+
+/// Names the configuration directory.
+pub(crate) const ENV_CONFIG: &str = "CLOUD_AGENT_CONFIG";
+/// Names the state directory.
+pub(crate) const ENV_STATE: &str = "CLOUD_AGENT_STATE";
+
+/// The agent's directories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// `accounts.toml` and `clouds/` are here.
+    pub config: PathBuf,
+    /// Logs, and later the sealed file, are here.
+    pub state: PathBuf,
+}
+
+impl Paths {
+    /// By the XDG base directories; `config` and the two variables win over them.
+    ///
+    /// # Errors
+    /// `Config` if neither they nor `HOME` say where.
+    pub fn resolve(config: Option<PathBuf>, var: impl Fn(&str) -> Option<OsString>) -> Result<Self, Fault> {
+        let absolute = |name: &str| var(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let base = |own: &str, xdg: &str, home: &str| {
+            absolute(own)
+                .or_else(|| absolute(xdg).map(|dir| dir.join("cloud-agent")))
+                .or_else(|| absolute("HOME").map(|dir| dir.join(home).join("cloud-agent")))
+                .ok_or_else(|| {
+                    Fault::new(FaultKind::Config, format!("no directory for `{own}`"))
+                        .because(format!("neither `{own}`, `{xdg}` nor `HOME` is set to an absolute path"))
+                        .hint(format!("set `{own}` to a directory of your own"))
+                })
+        };
+        let config = match config {
+            Some(given) => std::path::absolute(&given).unwrap_or(given),
+            None => base(ENV_CONFIG, "XDG_CONFIG_HOME", ".config")?,
+        };
+        Ok(Self { config, state: base(ENV_STATE, "XDG_STATE_HOME", ".local/state")? })
+    }
+
+    /// The accounts' settings.
+    #[must_use]
+    pub fn accounts(&self) -> PathBuf {
+        self.config.join("accounts.toml")
+    }
+
+    /// The user's own clouds.
+    #[must_use]
+    pub fn clouds(&self) -> PathBuf {
+        self.config.join("clouds")
+    }
+
+    /// What a detached agent has to say.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.state.join("agent.log")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(config: Option<&str>, vars: &[(&str, &str)]) -> Result<Paths, Fault> {
+        Paths::resolve(config.map(Into::into), |name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()))
+    }
+
+    #[test]
+    fn the_flag_wins_then_our_variable_then_xdg_then_home() {
+        let vars = [("CLOUD_AGENT_CONFIG", "/own"), ("XDG_CONFIG_HOME", "/xdg"), ("HOME", "/home/u")];
+        assert_eq!(resolved(Some("/flag"), &vars).unwrap().config, PathBuf::from("/flag"));
+        assert_eq!(resolved(None, &vars).unwrap().config, PathBuf::from("/own"));
+        assert_eq!(resolved(None, &vars[1..]).unwrap().config, PathBuf::from("/xdg/cloud-agent"));
+        assert_eq!(resolved(None, &vars[2..]).unwrap().config, PathBuf::from("/home/u/.config/cloud-agent"));
+        assert_eq!(resolved(None, &vars[2..]).unwrap().state, PathBuf::from("/home/u/.local/state/cloud-agent"));
+    }
+
+    #[test]
+    fn without_any_of_them_the_fault_says_what_to_set() {
+        let fault = resolved(None, &[("HOME", "relative")]).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Config);
+        assert!(fault.hint.unwrap().contains("CLOUD_AGENT_CONFIG"));
+    }
+}

@@ -1,0 +1,137 @@
+//! Accepts connections, and ends in good order.
+
+mod asker;
+mod message;
+mod peer;
+mod session;
+pub mod socket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud_agent_protocol::Fault;
+use interprocess::local_socket::tokio::Listener;
+use interprocess::local_socket::traits::tokio::Listener as _;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::broker::{Broker, Surroundings};
+use crate::shutdown::Shutdown;
+use crate::tracker::Tracker;
+use session::Session;
+
+/// Connections beyond this wait in the kernel's queue. A thousand clients that stay connected find room.
+const MAX_CONNECTIONS: usize = 4096;
+/// Open files kept back for the cloud's connections, the vault and the log.
+const RESERVED_FILES: usize = 32;
+/// After a failed accept (no file descriptors, as a rule) nothing is gained by trying at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The time that a client is given, and the room.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// From the connection to its first byte.
+    pub first_byte: Duration,
+    /// From the first byte of a request to its last.
+    pub request: Duration,
+    /// For an answer to be taken.
+    pub answer: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// For the human to answer a question.
+    pub question: Duration,
+    /// The longest that a caller may wait for a renewal.
+    pub longest_wait: Duration,
+    /// For what is under way when the agent is told to end. No less than the longest a cloud may take: a rotated secret
+    /// may be on its way.
+    pub drain: Duration,
+}
+
+impl Limits {
+    /// The limits of a process that may open `files` files.
+    #[must_use]
+    pub fn for_files(files: usize) -> Self {
+        Self {
+            connections: MAX_CONNECTIONS.min(files.saturating_sub(RESERVED_FILES)).max(1),
+            first_byte: Duration::from_secs(2),
+            request: Duration::from_secs(5),
+            answer: Duration::from_secs(5),
+            idle: Duration::from_secs(60),
+            question: Duration::from_secs(300),
+            longest_wait: Duration::from_secs(120),
+            drain: Duration::from_secs(25),
+        }
+    }
+}
+
+/// What every session of a server shares.
+pub(crate) struct Shared {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) limits: Limits,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) shutdown: Shutdown,
+    /// Woken once for every connection that waits for room: the session that has been idle longest makes it.
+    pub(crate) room_wanted: Notify,
+}
+
+/// Serves connections from `listener` until `shutdown`, then lets what is under way come to its end.
+///
+/// # Errors
+/// None today; whatever the listener does, the agent lives on.
+pub async fn run(
+    listener: Listener,
+    broker: Arc<Broker>,
+    limits: Limits,
+    surroundings: Surroundings,
+    shutdown: Shutdown,
+) -> Result<(), Fault> {
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let sessions = Tracker::default();
+    let shared = Arc::new(Shared { broker, limits, surroundings, shutdown, room_wanted: Notify::new() });
+    loop {
+        let permit = tokio::select! {
+            biased;
+            () = shared.shutdown.requested() => break,
+            permit = make_room(&room, &shared) => permit,
+        };
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = shared.shutdown.requested() => break,
+        };
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(e) => {
+                tracing::warn!("no connection could be accepted: {e}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if !peer::is_trusted(&stream) {
+            continue;
+        }
+        let (shared, tracked) = (shared.clone(), sessions.track());
+        tokio::spawn(async move {
+            Session::new(stream, &shared).serve().await;
+            drop((permit, tracked));
+        });
+    }
+    drop(listener);
+    // Idle sessions see the shutdown by themselves; the others finish what they were asked.
+    let drained = tokio::time::timeout(limits.drain, sessions.idle()).await.is_ok();
+    if !(drained && shared.broker.settle(limits.drain).await) {
+        tracing::warn!("something was still under way when the agent had to end");
+    }
+    Ok(())
+}
+
+/// A place for one more connection. If there is none, the session that has been idle longest is asked to leave.
+async fn make_room(room: &Arc<Semaphore>, shared: &Shared) -> OwnedSemaphorePermit {
+    if let Ok(permit) = room.clone().try_acquire_owned() {
+        return permit;
+    }
+    tracing::debug!("all {} connections are taken", shared.limits.connections);
+    shared.room_wanted.notify_one();
+    room.clone().acquire_owned().await.expect("the semaphore is never closed")
+}

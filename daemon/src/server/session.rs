@@ -1,0 +1,246 @@
+//! One connection: requests in, answers out, each within its time.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud_agent_protocol::v1::{Done, Get, Request, Response};
+use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello, v1};
+use interprocess::local_socket::tokio::Stream;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::time::timeout;
+use zeroize::Zeroize as _;
+
+use super::Shared;
+use super::asker::Asker;
+use super::message::{Inbox, Next};
+use crate::broker::Need;
+
+/// Most requests come in one read of this many bytes.
+const READ: usize = 1024;
+
+/// Why a session ends. Each is as ordinary as the next: clients come and go, and some are broken or hostile.
+#[derive(Debug)]
+enum End {
+    /// The client closed, or was too slow, or had to make room.
+    Over,
+    /// It does not speak the protocol; it is told why, if it can be.
+    Fault(Fault),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        tracing::debug!("a connection ended: {error}");
+        Self::Over
+    }
+}
+
+pub(super) struct Session<'a> {
+    stream: Stream,
+    shared: &'a Shared,
+    inbox: Inbox,
+    greeted: bool,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(stream: Stream, shared: &'a Shared) -> Self {
+        Self { stream, shared, inbox: Inbox::default(), greeted: false }
+    }
+
+    /// Answers until the client leaves, breaks the rules, or the agent ends.
+    pub(super) async fn serve(mut self) {
+        let end = loop {
+            if let Err(end) = self.turn().await {
+                break end;
+            }
+        };
+        if let End::Fault(fault) = end {
+            tracing::debug!("a client is told to go: {fault}");
+            let _ = self.answer(&Response::Fault(fault)).await;
+        }
+    }
+
+    /// One request and its answer.
+    async fn turn(&mut self) -> Result<(), End> {
+        let (header, start) = self.await_request().await?;
+        if !hello::VERSIONS.contains(&header.version) {
+            self.inbox.take(header, start);
+            return self.write(&Frame::version_refused(hello::VERSIONS).encode()).await;
+        }
+        let request = Request::decode_body(header.kind, self.inbox.body(header, start));
+        self.inbox.take(header, start);
+        match request {
+            Ok(Request::Get(get)) => self.get(get).await,
+            Ok(request) => {
+                let response = self.perform(request).await?;
+                self.answer(&response).await
+            }
+            Err(FrameError::UnknownKind(kind)) => {
+                let fault = Fault::new(FaultKind::Unsupported, format!("the agent does not know request {kind:#06x}"))
+                    .because("it is older than its client")
+                    .hint("`cloud-token stop`; the next use starts the newer agent");
+                self.answer(&Response::Fault(fault)).await
+            }
+            Err(error) => Err(End::Fault(malformed(&error))),
+        }
+    }
+
+    async fn get(&mut self, get: Get) -> Result<(), End> {
+        let need =
+            Need { min_valid: get.min_valid.map(|seconds| Duration::from_secs(seconds.into())), fresh: get.fresh };
+        let cached = match self.shared.broker.warm(&get.account, need) {
+            Some(cached) => Ok(cached),
+            None => {
+                let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
+                self.shared.broker.get(&get.account, need, wait).await
+            }
+        };
+        match cached {
+            Ok(cached) if get.environment => self.answer(&Response::Credential(cached.credential().clone())).await,
+            Ok(cached) => self.write(cached.frame()).await,
+            Err(fault) => self.answer(&Response::Fault(fault)).await,
+        }
+    }
+
+    async fn perform(&mut self, request: Request) -> Result<Response, End> {
+        let broker = &self.shared.broker;
+        let done = |notes: Result<Vec<String>, Fault>| notes.map(|notes| Response::Done(Done { notes }));
+        let result = match request {
+            Request::Login(login) => done(self.login(login).await?),
+            Request::Logout(logout) => done(broker.logout(&logout).await),
+            Request::Reject(reject) => {
+                done(broker.reject(&reject.account, reject.token.as_ref()).map(|note| vec![note]))
+            }
+            Request::Status => broker.status(&self.shared.surroundings).await.map(Response::Status),
+            Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),
+            Request::Stop => {
+                tracing::info!("a client asked the agent to end");
+                self.shared.shutdown.request();
+                done(Ok(vec!["the agent ends".into()]))
+            }
+            Request::Answer(_) => Err(Fault::new(FaultKind::Usage, "nothing was asked")),
+            _ => Err(Fault::new(FaultKind::Unsupported, "the agent does not know that request")),
+        };
+        Ok(result.unwrap_or_else(Response::Fault))
+    }
+
+    /// A login, and the questions that it has in between. It belongs to this connection: if the client leaves, the next
+    /// question finds nobody.
+    async fn login(&mut self, login: v1::Login) -> Result<Result<Vec<String>, Fault>, End> {
+        let (asker, mut questions) = Asker::new(login.interactive, &login.account);
+        let broker = self.shared.broker.clone();
+        let mut work = std::pin::pin!(broker.login(login, Arc::new(asker)));
+        loop {
+            let asked = tokio::select! {
+                done = &mut work => return Ok(done),
+                Some(asked) = questions.recv() => asked,
+            };
+            self.answer(&Response::Question(asked.question)).await?;
+            let answer = timeout(self.shared.limits.question, self.read_answer()).await.map_err(|_| End::Over)??;
+            // The login may have ended meanwhile; then nobody wants the answer.
+            let _ = asked.answer.send(answer);
+        }
+    }
+
+    async fn read_answer(&mut self) -> Result<Option<cloud_agent_protocol::Secret>, End> {
+        loop {
+            if let Some((header, start)) = self.next_request()? {
+                let request = Request::decode_body(header.kind, self.inbox.body(header, start));
+                self.inbox.take(header, start);
+                return match request {
+                    Ok(Request::Answer(answer)) => Ok(answer.value),
+                    Ok(_) => Err(End::Fault(Fault::new(FaultKind::Usage, "a question was asked and not answered"))),
+                    Err(error) => Err(End::Fault(malformed(&error))),
+                };
+            }
+            self.receive().await?;
+        }
+    }
+
+    /// The next request, within the time for it. Between requests the agent's end and a want of room end the session.
+    async fn await_request(&mut self) -> Result<(FrameHeader, usize), End> {
+        let limits = &self.shared.limits;
+        if self.inbox.is_empty() {
+            if self.shared.shutdown.is_requested() {
+                return Err(End::Over);
+            }
+            let shared = self.shared;
+            let patience = if self.greeted { limits.idle } else { limits.first_byte };
+            tokio::select! {
+                biased;
+                received = timeout(patience, self.receive()) => received.map_err(|_| End::Over)??,
+                () = shared.room_wanted.notified() => return Err(End::Over),
+                () = shared.shutdown.requested() => return Err(End::Over),
+            }
+        }
+        if let Some(found) = self.next_request()? {
+            return Ok(found);
+        }
+        let rest = async {
+            loop {
+                self.receive().await?;
+                if let Some(found) = self.next_request()? {
+                    return Ok(found);
+                }
+            }
+        };
+        timeout(limits.request, rest).await.map_err(|_| End::Over)?
+    }
+
+    fn next_request(&mut self) -> Result<Option<(FrameHeader, usize)>, End> {
+        match self.inbox.next(self.greeted) {
+            Next::Incomplete => Ok(None),
+            Next::Request { header, start } => {
+                self.greeted = true;
+                Ok(Some((header, start)))
+            }
+            Next::Broken(error) => Err(End::Fault(malformed(&error))),
+            Next::NoHello => Err(End::Fault(
+                Fault::new(FaultKind::Usage, "that is not the protocol of cloud-agent").because("no hello"),
+            )),
+        }
+    }
+
+    /// Adds what the client sends next to the inbox. The buffer is on the stack only while it is filled, so that a
+    /// thousand idle connections cost nothing, and is wiped, because a login's secrets pass through it.
+    async fn receive(&mut self) -> Result<(), End> {
+        let (stream, inbox) = (&mut self.stream, &mut self.inbox);
+        let count = poll_fn(|context| {
+            let mut space = [MaybeUninit::<u8>::uninit(); READ];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            Pin::new(&mut *stream).poll_read(context, &mut buffer).map_ok(|()| {
+                inbox.extend(buffer.filled());
+                buffer.filled_mut().zeroize();
+                buffer.filled().len()
+            })
+        })
+        .await?;
+        if count == 0 { Err(End::Over) } else { Ok(()) }
+    }
+
+    async fn answer(&mut self, response: &Response) -> Result<(), End> {
+        let frame = response.encode().or_else(|error| {
+            let fault = Fault::new(FaultKind::Internal, "the answer is too long to be sent").because(error.to_string());
+            Response::Fault(fault).encode()
+        });
+        match frame {
+            Ok(frame) => self.write(&frame.encode()).await,
+            Err(error) => {
+                tracing::error!("an answer could not be written: {error}");
+                Err(End::Over)
+            }
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
+        timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
+        Ok(())
+    }
+}
+
+fn malformed(error: &FrameError) -> Fault {
+    Fault::new(FaultKind::Usage, "the request is malformed").because(error.to_string())
+}

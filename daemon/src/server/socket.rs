@@ -1,0 +1,174 @@
+//! Claims the place where the agent listens: one agent, in a directory of our own, displacing nobody.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cloud_agent_protocol::{Fault, FaultKind, endpoint};
+use interprocess::ConnectWaitMode;
+use interprocess::local_socket::tokio::Listener;
+use interprocess::local_socket::traits::StreamCommon as _;
+use interprocess::local_socket::{ConnectOptions, GenericFilePath, ListenerOptions, Name, ToFsName as _};
+
+/// How long a socket that is there is given to show that somebody lives behind it.
+const PROBE: Duration = Duration::from_millis(500);
+
+/// What came of trying to claim the place.
+#[derive(Debug)]
+pub enum Claim {
+    /// It is ours.
+    Taken(Place, Listener),
+    /// Another agent has it.
+    AlreadyRunning,
+}
+
+/// A claimed place; given back when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    path: PathBuf,
+    /// The socket as we made it, to be told from one that somebody put in its stead.
+    identity: Option<(u64, u64)>,
+    /// The kernel lets go of it even if we are killed; whoever holds it is the agent of this place.
+    _lock: File,
+}
+
+/// Claims `path`.
+///
+/// Only the holder of the lock beside the socket may remove a socket and make one, and only one that refuses connections
+/// is removed: never a file of another kind, never one that answers.
+///
+/// # Errors
+/// `Config` if the directory cannot be trusted or made, or if something that is no dead socket is in the way.
+pub fn claim(path: &Path) -> Result<Claim, Fault> {
+    let failed = |what: &str, e: &io::Error| {
+        Fault::new(FaultKind::Config, format!("cannot listen at `{}`", path.display())).because(format!("{what}: {e}"))
+    };
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    make_private(dir).map_err(|e| failed("its directory cannot be made", &e))?;
+    verify(path)?;
+    let lock = open_lock(&lock_path(path)).map_err(|e| failed("its lock file", &e))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(Claim::AlreadyRunning),
+        Err(TryLockError::Error(e)) => return Err(failed("its lock file", &e)),
+    }
+    if !clear(path)? {
+        return Ok(Claim::AlreadyRunning);
+    }
+    let name = name(path).map_err(|e| failed("its name", &e))?;
+    let options = ListenerOptions::new().name(name).reclaim_name(false);
+    #[cfg(unix)]
+    let options = {
+        use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
+        options.mode(0o600)
+    };
+    let listener = options.create_tokio().map_err(|e| failed("binding", &e))?;
+    let place = Place { path: path.to_owned(), identity: identity(path), _lock: lock };
+    Ok(Claim::Taken(place, listener))
+}
+
+impl Drop for Place {
+    /// Removes the socket, if it is still the one we made: by then another agent may have claimed the place.
+    fn drop(&mut self) {
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The lock beside a socket.
+fn lock_path(socket: &Path) -> PathBuf {
+    let mut name = socket.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    socket.with_file_name(name)
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let no_follow = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC;
+        options.mode(0o600).custom_flags(i32::try_from(no_follow.bits()).expect("open flags fit an int"));
+    }
+    options.open(path)
+}
+
+/// Makes the way free for a new socket. `false` if somebody answers at the old one.
+fn clear(path: &Path) -> Result<bool, Fault> {
+    let in_the_way = |why: String| {
+        Fault::new(FaultKind::Config, format!("`{}` is in the way", path.display()))
+            .because(why)
+            .hint("move it, or set CLOUD_AGENT_SOCK to another path")
+    };
+    let meta = match fs::symlink_metadata(path) {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(e) => return Err(in_the_way(e.to_string())),
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+        if !meta.file_type().is_socket() {
+            return Err(in_the_way("it is not a socket".into()));
+        }
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(in_the_way(format!("it is owned by uid {}", meta.uid())));
+        }
+    }
+    let _ = meta;
+    if is_alive(path) {
+        return Ok(false);
+    }
+    fs::remove_file(path).map_err(|e| in_the_way(e.to_string()))?;
+    Ok(true)
+}
+
+/// Whether somebody listens there. A full queue is a sign of life, too.
+fn is_alive(path: &Path) -> bool {
+    let Ok(name) = name(path) else { return false };
+    match ConnectOptions::new().name(name).wait_mode(ConnectWaitMode::Timeout(PROBE)).connect_sync() {
+        // A connection that cannot name its peer was never made.
+        Ok(stream) => stream.peer_creds().is_ok(),
+        Err(e) => !matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound),
+    }
+}
+
+fn name(path: &Path) -> io::Result<Name<'_>> {
+    path.to_fs_name::<GenericFilePath>()
+}
+
+fn make_private(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => builder.recursive(true).create(dir),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(unix)]
+fn verify(path: &Path) -> Result<(), Fault> {
+    endpoint::verify_directory(path)?;
+    endpoint::verify_parents(path)
+}
+
+#[cfg(not(unix))]
+fn verify(_path: &Path) -> Result<(), Fault> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_path: &Path) -> Option<(u64, u64)> {
+    None
+}

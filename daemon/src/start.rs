@@ -1,0 +1,237 @@
+//! From the command line to a running agent.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser as _;
+use cloud_agent_protocol::{Fault, FaultKind, endpoint};
+
+use crate::accounts::Accounts;
+use crate::broker::{Broker, Surroundings};
+use crate::cli::{Cli, Command, VaultKind};
+use crate::clock::{Clock, SystemClock};
+use crate::cloud::Clouds;
+use crate::paths::Paths;
+use crate::provider::Recipe;
+use crate::server::socket::{self, Claim};
+use crate::server::{self, Limits};
+use crate::shutdown::Shutdown;
+use crate::vault::{Memory, Vault};
+use crate::{check, hardening, http, log};
+
+/// A log file that has grown beyond this is begun anew, so that an agent that runs for a year fills no disk.
+const LONGEST_LOG: u64 = 1 << 20;
+
+/// The whole program. Exit codes: 0 ended in good order, or found another agent; 1 a fault; 2 a wrong command line, or a
+/// place that cannot be used.
+#[must_use]
+pub fn main() -> ExitCode {
+    let open_doors = hardening::apply();
+    let cli = Cli::parse();
+    log::start(cli.verbose, std::env::var(log::ENV_LOG).ok().as_deref());
+    for door in open_doors {
+        tracing::warn!("{door}");
+    }
+    let result = match &cli.command {
+        Some(Command::Check { file }) => return judge(file),
+        None => run(&cli),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            say(&fault);
+            ExitCode::from(if matches!(fault.kind, FaultKind::Config | FaultKind::Usage) { 2 } else { 1 })
+        }
+    }
+}
+
+/// `cloud-agent check FILE`: what was found goes to stdout, what is wrong to stderr.
+fn judge(file: &Path) -> ExitCode {
+    match check::check_file(file) {
+        Ok(report) => {
+            println!("{}: `{}` ({}) is in order", file.display(), report.cloud.name, report.cloud.title);
+            for title in &report.examples {
+                println!("  played: {title}");
+            }
+            for note in &report.notes {
+                println!("  note: {note}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            faults.iter().for_each(say);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Fault> {
+    let path = match &cli.socket {
+        Some(given) => endpoint::check(std::path::absolute(given).unwrap_or_else(|_| given.clone()))?,
+        None => endpoint::resolve()?,
+    };
+    let paths = Paths::resolve(cli.config.clone(), |name| std::env::var_os(name))?;
+    let files = hardening::raise_open_files();
+    let runtime = runtime()?;
+    // What is left on the blocking pool (a name look-up that hangs) must not hold up the end.
+    let result = runtime.block_on(serve(cli, &path, &paths, files));
+    runtime.shutdown_background();
+    result
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Name look-ups run on threads of their own; one that lingers would wake an idle agent to end itself.
+        .thread_keep_alive(Duration::from_millis(1))
+        .max_blocking_threads(8)
+        .build()
+        .map_err(|e| Fault::new(FaultKind::Internal, "the agent cannot start").because(e.to_string()))
+}
+
+async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<(), Fault> {
+    let (place, listener) = match socket::claim(path)? {
+        Claim::Taken(place, listener) => (place, listener),
+        Claim::AlreadyRunning => {
+            eprintln!("cloud-agent: another agent is already running at {}", path.display());
+            if cli.detached {
+                ready();
+            }
+            return Ok(());
+        }
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let surroundings = Surroundings {
+        started_at: clock.now(),
+        socket: path.display().to_string(),
+        config: paths.config.display().to_string(),
+    };
+    let clouds = Clouds::load(Some(&paths.clouds()));
+    for fault in clouds.broken() {
+        tracing::warn!("{fault}");
+    }
+    let provider = Arc::new(Recipe::new(Arc::new(http::HttpClient::default()), clock.clone()));
+    let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault(cli.vault));
+    let shutdown = Shutdown::default();
+    let again = signals(shutdown.clone())?;
+    tracing::info!("listening at {}", path.display());
+    if cli.detached {
+        detach(&paths.log());
+    }
+    let result = tokio::select! {
+        result = server::run(listener, broker, Limits::for_files(files), surroundings, shutdown) => result,
+        () = again => {
+            tracing::warn!("told twice to end: ending at once");
+            Ok(())
+        }
+    };
+    drop(place);
+    tracing::info!("ended");
+    result
+}
+
+fn vault(kind: VaultKind) -> Arc<dyn Vault> {
+    Arc::new(match kind {
+        VaultKind::Memory => Memory::new("chosen by `--vault memory`; what is held is gone when the agent ends"),
+        VaultKind::Auto => Memory::new("the only kind in this version; what is held is gone when the agent ends"),
+    })
+}
+
+/// Ends the agent at the first signal in good order. The returned future ends at the second.
+#[cfg(unix)]
+fn signals(shutdown: Shutdown) -> Result<impl Future<Output = ()>, Fault> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |e: io::Error| Fault::new(FaultKind::Internal, "signals cannot be handled").because(e.to_string());
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    Ok(async move {
+        for times in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hang_up.recv() => {}
+            }
+            if times == 0 {
+                tracing::info!("told to end");
+                shutdown.request();
+            }
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn signals(shutdown: Shutdown) -> Result<impl Future<Output = ()>, Fault> {
+    Ok(async move {
+        let _ = tokio::signal::ctrl_c().await;
+        shutdown.request();
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+/// Leaves the client that started us: its session, its directory, its pipes. A shell that waits for the end of our
+/// output (`token=$(cloud-token …)`) would otherwise wait for the end of the agent.
+fn detach(log: &Path) {
+    #[cfg(unix)]
+    if let Err(e) = rustix::process::setsid() {
+        tracing::debug!("no session of its own: {e}");
+    }
+    let _ = std::env::set_current_dir("/");
+    ready();
+    #[cfg(unix)]
+    if let Err(e) = let_go(log) {
+        tracing::warn!("the log file cannot be used: {e}");
+    }
+    #[cfg(not(unix))]
+    let _ = log;
+}
+
+fn ready() {
+    let mut out = io::stdout();
+    let _ = out.write_all(b"ready\n").and_then(|()| out.flush());
+}
+
+#[cfg(unix)]
+fn let_go(log: &Path) -> io::Result<()> {
+    let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    match open_log(log) {
+        Ok(file) => rustix::stdio::dup2_stderr(&file)?,
+        Err(e) => {
+            rustix::stdio::dup2_stderr(&null)?;
+            return Err(e);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn open_log(path: &Path) -> io::Result<fs::File> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    let dir = path.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let anew = fs::symlink_metadata(path).is_ok_and(|meta| meta.len() > LONGEST_LOG);
+    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("open flags fit an int");
+    let mut options = fs::OpenOptions::new();
+    options.create(true).mode(0o600).custom_flags(no_follow);
+    if anew {
+        options.write(true).truncate(true).open(path)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.append(true).create(true).mode(0o600).custom_flags(no_follow).open(path)
+}
+
+fn say(fault: &Fault) {
+    eprintln!("error: {}", fault.message);
+    for cause in &fault.causes {
+        eprintln!("caused by: {cause}");
+    }
+    if let Some(hint) = &fault.hint {
+        eprintln!("hint: {hint}");
+    }
+}
