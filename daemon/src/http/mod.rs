@@ -1,5 +1,11 @@
 //! The network as an argument: one request, one reply.
 
+mod client;
+mod resolve;
+mod words;
+
+pub use client::{Deadlines, HttpClient};
+
 use cloud_agent_protocol::Secret;
 use zeroize::Zeroizing;
 
