@@ -9,7 +9,7 @@ use cloud_agent_tests::sandbox::Sandbox;
 use cloud_agent_tests::wait::until;
 use serde_json::json;
 
-use crate::support::{KEY, SHORT, assert_fault, login, sandbox, token, wait_until_refused};
+use crate::support::{KEY, SHORT, assert_fault, login, sandbox, token, wait_until_refused, working_token};
 
 /// No upstream request takes longer than 20 s, and a loaded machine adds a little.
 const BOUND: Duration = Duration::from_secs(26);
@@ -110,7 +110,7 @@ fn one_broken_refresh(sandbox: &Sandbox, account: &str, cloud: &EcHome, (name, f
     }
     let recovered = until(RECOVERY, || sandbox.token([account]).status.success());
     assert!(recovered, "{name}: the refresh token was lost: {:?}", sandbox.token([account]));
-    assert!(cloud.accepts(&token(sandbox, account)), "{name}");
+    working_token(sandbox, cloud, account);
     assert_eq!(cloud.logins(), 1, "{name}");
 }
 

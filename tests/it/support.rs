@@ -1,11 +1,12 @@
 //! What several topics need: the programs in a sandbox, and a login at either kind of ecHome.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cloud_agent_tests::fake::echome::EcHome;
+use cloud_agent_tests::fake::jwt;
 use cloud_agent_tests::lab;
 use cloud_agent_tests::sandbox::{Outcome, Run, Sandbox, TOKEN};
-use cloud_agent_tests::wait::{PATIENCE, until};
+use cloud_agent_tests::wait::{PATIENCE, until, value};
 
 /// The access key that every test logs in with.
 pub(crate) const KEY: &str = "AKIA1";
@@ -64,6 +65,29 @@ pub(crate) fn login<'a>(sandbox: &'a Sandbox, account: &str, origin: &str, secre
 #[track_caller]
 pub(crate) fn token(sandbox: &Sandbox, account: &str) -> String {
     sandbox.token([account]).ok().to_owned()
+}
+
+/// A token of `account` that the API accepts. Short-lived ones may run out on their way on a busy machine, so another is
+/// asked for; but none may have run out before it was asked for.
+#[track_caller]
+pub(crate) fn working_token(sandbox: &Sandbox, cloud: &impl Cloud, account: &str) -> String {
+    let look = || {
+        let asked = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
+        let token = token(sandbox, account);
+        let end = jwt::payload(&token).and_then(|claims| claims["exp"].as_u64()).expect("it is a JWT");
+        assert!(Duration::from_secs(end) > asked, "an expired token was handed out");
+        cloud.accepts(&token).then_some(token)
+    };
+    value(PATIENCE, look).expect("no token works")
+}
+
+/// Makes the next use of `account` renew, without waiting for an end, ahead of which the agent might have renewed already.
+#[track_caller]
+pub(crate) fn spoil(sandbox: &Sandbox, cloud: &EcHome, account: &str) -> String {
+    let current = token(sandbox, account);
+    cloud.revoke_access_tokens();
+    sandbox.command(TOKEN).args(["reject", account]).stdin(current.as_str()).finish().ok();
+    current
 }
 
 /// Waits until the API refuses `token`: until it has expired.
