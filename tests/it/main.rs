@@ -2,13 +2,11 @@
 
 #![cfg(unix)]
 
+mod autostart;
+mod concurrency;
 mod conformance;
-
-// These drive the programs, which Cargo builds as `it-agent` and `it-token` of this package.
-// mod autostart;
-// mod concurrency;
-// mod errors;
-// mod formats;
-// mod main_job;
-// mod secrets;
-// mod support;
+mod errors;
+mod formats;
+mod main_job;
+mod secrets;
+mod support;
