@@ -87,26 +87,6 @@ fn an_environment_is_what_a_shell_evaluates() {
 }
 
 #[test]
-fn exec_gives_the_environment_and_the_exit_code_of_its_program() {
-    let it = given();
-    let seen = it.sandbox.token(["exec", "ecHome", "--", "env"]);
-    assert!(seen.ok().contains(&it.token));
-    assert_eq!(it.sandbox.token(["exec", "ecHome", "--", "sh", "-c", "exit 7"]).code(), 7);
-}
-
-#[test]
-fn curl_is_run_without_the_token_in_its_arguments() {
-    let it = given();
-    if skip::unless_tool("curl_is_run_without_the_token_in_its_arguments", "curl").is_none() {
-        return;
-    }
-    let url = format!("{}{MACHINES}", it.cloud.url());
-    let run = it.sandbox.command(TOKEN).args(["curl", "ecHome", "--", "-q", "-s", &url]);
-    let answer = run.finish();
-    assert!(answer.ok().contains("\"success\":true"), "{answer:?}");
-}
-
-#[test]
 fn an_unknown_format_is_a_mistake_of_the_callers() {
     let it = given();
     it.sandbox.token(["ecHome", "-o", "yaml"]).fails(2);

@@ -136,18 +136,18 @@ impl<'a> Session<'a> {
         let broker = self.shared.broker.clone();
         let mut work = std::pin::pin!(broker.login(login, Arc::new(asker)));
         loop {
-            let asked = tokio::select! {
+            let open = tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
                 Some(question) = questions.recv() => question,
                 () = tokio::time::sleep_until(deadline) => return Ok(Err(still_logging_in(&account, given))),
             };
             let since = tokio::time::Instant::now();
-            self.answer(&Response::Question(asked.question)).await?;
+            self.answer(&Response::Question(open.question)).await?;
             let said = timeout(self.shared.limits.question, self.read_answer()).await.map_err(|_| End::Over)??;
             deadline += since.elapsed();
             // The login may have ended meanwhile; then nobody wants the answer.
-            let _ = asked.answer.send(said);
+            let _ = open.answer.send(said);
         }
     }
 
