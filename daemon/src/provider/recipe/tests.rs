@@ -24,12 +24,13 @@ struct Net {
 
 impl Transport for Net {
     fn send(&self, request: Request) -> Boxed<'_, Reply> {
-        let headers: String = request
+        let headers: Vec<String> = request
             .headers
             .iter()
             .filter(|(name, _)| name != "Accept")
             .map(|(name, value)| format!(" [{name}: {}]", value.expose()))
             .collect();
+        let headers = headers.concat();
         let body = request.body.map(|body| format!(" {}", String::from_utf8_lossy(&body.bytes))).unwrap_or_default();
         self.sent.lock().unwrap().push(format!("{} {}{headers}{body}", request.method, request.url));
         if let Some((clock, delay)) = &*self.clock.lock().unwrap() {
@@ -344,6 +345,21 @@ async fn the_clouds_own_words_are_shown_without_secrets_or_tricks() {
     }
     world.replies_with(401, &[("content-type", "text/plain")], "Unauthorized\n");
     assert_eq!(world.login(&[("password", "s3cr3t")], &[]).await.unwrap_err().causes.last().unwrap(), "Unauthorized");
+}
+
+#[tokio::test]
+async fn an_address_that_was_edited_by_hand_is_judged_before_anything_is_sent() {
+    for origin in ["http://api.acme.example", "https://me:pw@api.acme.example", "https://api.acme.example/?x="] {
+        let mut world = two_factor();
+        world.account.origins.insert(String::new(), origin.to_owned());
+        let fault = world.login(&[("password", "pw")], &[]).await.expect_err(origin);
+        assert_eq!((fault.kind, world.sent().len()), (FaultKind::Config, 0), "{fault}");
+    }
+    let mut world = two_factor();
+    world.account.origins.insert(String::new(), "https://api.acme.example/prefix/".to_owned());
+    world.replies(401, "");
+    world.login(&[("password", "pw")], &[]).await.unwrap_err();
+    assert!(world.sent()[0].starts_with("POST https://api.acme.example/prefix/tokens "));
 }
 
 #[tokio::test]
