@@ -644,3 +644,45 @@ async fn a_pasted_token_is_its_own_credential_and_the_whole_body_its_successor()
         assert_eq!(world.login(&[("token", bad)], &[]).await.unwrap_err().kind, FaultKind::Usage, "{bad:?}");
     }
 }
+
+/// Plays a login to its end without a runtime: the fake network answers at once.
+fn login_now(world: &World) -> Result<Grant, Fault> {
+    let future = std::pin::pin!(world.login(&[("password", "hunter2")], &[]));
+    match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(result) => result,
+        std::task::Poll::Pending => unreachable!("nothing here waits"),
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_a_cloud_answers_is_a_grant_or_a_fault_without_the_password(
+        status in 200_u16..600,
+        body in proptest::prop_oneof![
+            ".{0,200}",
+            r#"\{"(token|key|expires|info|detail|exp)":("[ -~]{0,40}hunter2[ -~]{0,9}"|-?[0-9]{1,20}|null|\[\]|\{\})\}"#,
+            r#"\{"token":"[!-~&&[^"\\]]{1,30}","key":"k","expires":-?[0-9.]{1,25}\}"#,
+        ],
+        retry in "[ -~]{0,30}",
+    ) {
+        let world = World::new(&format!("{HEAD}{ODD}"), "password");
+        world.replies_with(status, &[("retry-after", &retry), ("location", &retry), ("date", &retry)], &body);
+        match login_now(&world) {
+            Ok(grant) => proptest::prop_assert!(grant.credential.headers.len() == 2),
+            Err(fault) => {
+                let words = format!("{fault:?}");
+                proptest::prop_assert!(!words.contains("hunter2"), "{}", words);
+                proptest::prop_assert!(fault.retry_at.is_none_or(|at| (NOW..=NOW + 900).contains(&at)));
+            }
+        }
+    }
+
+    #[test]
+    fn no_claims_make_an_end_beyond_the_calendar(claims in r#"\{"exp":"?-?[0-9]{1,30}(\.[0-9]{1,5})?(e[0-9]{1,4})?"?\}"#) {
+        use base64::Engine as _;
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims);
+        if let Some(end) = super::expiry::jwt(&format!("e30.{claims}.x")) {
+            proptest::prop_assert!((0..=253_402_300_799).contains(&end.seconds()));
+        }
+    }
+}
