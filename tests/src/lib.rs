@@ -1,1 +1,4 @@
 //! Test harness.
+
+#[cfg(target_os = "linux")]
+pub mod bench;
