@@ -13,18 +13,20 @@ const GIT_GET: &str = "git credential-cache get";
 const OIDC_TOKEN: &str = "oidc-token";
 
 /// Measures and judges.
-pub fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
+pub(crate) fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
     report.section("Cold: a warm get by a client process");
     let _ours = Ours::start_with_account(context, best(builds), "ours")?;
     let (peers, missing) = start_all(context);
-    missing.iter().for_each(|(name, why)| report.skip(name, why));
+    report.skip_all(&missing);
     let mut clients: Vec<Client> = nothing(context);
     clients.extend(peers.iter().flat_map(|peer| peer.clients.clone()));
     clients.extend(builds.iter().map(Build::get));
     // One that fails would be fast.
     clients.retain(|client| {
         let tried = fails(context, client);
-        tried.iter().for_each(|why| report.skip(&client.label, why));
+        if let Some(why) = &tried {
+            report.skip(&client.label, why);
+        }
         tried.is_none()
     });
     let wanted = env::var("COLD_RUNS").ok().and_then(|runs| runs.parse().ok());

@@ -14,45 +14,45 @@ use cloud_agent_tests::bench::tools::{Linkage, compile};
 use tempfile::TempDir;
 
 /// What was asked for.
-pub struct Options {
+pub(crate) struct Options {
     /// The steps, in order.
-    pub steps: Vec<String>,
+    pub(crate) steps: Vec<String>,
     /// Where the report goes besides stdout.
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Fewer and shorter rounds: to see that everything runs, not to quote figures.
-    pub quick: bool,
+    pub(crate) quick: bool,
     /// The bench's own agent in the place of ours.
-    pub stand_in: bool,
-    /// Everything under SCHED_RR.
-    pub realtime: bool,
+    pub(crate) stand_in: bool,
+    /// Everything under real-time scheduling.
+    pub(crate) realtime: bool,
 }
 
 impl Options {
     /// `careful`, or `quick` when a quick run was asked for.
-    pub fn of<T>(&self, careful: T, quick: T) -> T {
+    pub(crate) fn of<T>(&self, careful: T, quick: T) -> T {
         if self.quick { quick } else { careful }
     }
 
     /// The seconds in environment variable `name`, else the default.
-    pub fn seconds(&self, name: &str, careful: u64, quick: u64) -> Duration {
+    pub(crate) fn seconds(&self, name: &str, careful: u64, quick: u64) -> Duration {
         let given = env::var(name).ok().and_then(|value| value.parse().ok());
         Duration::from_secs(given.unwrap_or_else(|| self.of(careful, quick)))
     }
 }
 
 /// A run.
-pub struct Context {
+pub(crate) struct Context {
     /// What was asked for.
-    pub options: Options,
+    pub(crate) options: Options,
     /// The fake cloud.
-    pub cloud: Cloud,
+    pub(crate) cloud: Cloud,
     root: TempDir,
     env: Vec<(OsString, OsString)>,
 }
 
 impl Context {
     /// Makes the sandbox, starts the fake cloud and compiles the floor.
-    pub fn new(options: Options) -> Result<Self, String> {
+    pub(crate) fn new(options: Options) -> Result<Self, String> {
         // Short, because a socket's path has to fit 107 bytes.
         let root = tempfile::Builder::new().prefix("ca-").tempdir_in("/tmp").map_err(|e| e.to_string())?;
         let authority = root.path().join("ca.pem");
@@ -91,17 +91,17 @@ impl Context {
     }
 
     /// A compiled helper.
-    pub fn tool(&self, name: &str) -> PathBuf {
+    pub(crate) fn tool(&self, name: &str) -> PathBuf {
         self.root.path().join("bin").join(name)
     }
 
     /// A file in the sandbox.
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
     /// A fresh private directory in the sandbox.
-    pub fn dir(&self, name: &str) -> Result<PathBuf, String> {
+    pub(crate) fn dir(&self, name: &str) -> Result<PathBuf, String> {
         let dir = self.file(name);
         let _ = fs::remove_dir_all(&dir);
         DirBuilder::new().mode(0o700).create(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -109,15 +109,15 @@ impl Context {
     }
 
     /// The sandbox's environment with `extra` in it.
-    pub fn env(&self, extra: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
+    pub(crate) fn env(&self, extra: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
         let mut env = self.env.clone();
         env.retain(|(name, _)| extra.iter().all(|(other, _)| other != name));
         env.extend_from_slice(extra);
         env
     }
 
-    /// `argv` in the sandbox, under SCHED_RR if that was asked for.
-    pub fn command(&self, argv: &[String], extra: &[(OsString, OsString)]) -> Command {
+    /// `argv` in the sandbox, under real-time scheduling if that was asked for.
+    pub(crate) fn command(&self, argv: &[String], extra: &[(OsString, OsString)]) -> Command {
         let mut argv = argv.to_vec();
         if self.options.realtime {
             argv.splice(0..0, ["chrt", "-r", "1"].map(str::to_owned));
@@ -128,7 +128,12 @@ impl Context {
     }
 
     /// Starts `argv` as a server that listens at `socket` in the end; what it says goes to a file beside the socket.
-    pub fn serve(&self, argv: &[String], extra: &[(OsString, OsString)], socket: &Path) -> Result<Child, String> {
+    pub(crate) fn serve(
+        &self,
+        argv: &[String],
+        extra: &[(OsString, OsString)],
+        socket: &Path,
+    ) -> Result<Child, String> {
         let log = socket.with_extension("log");
         let out = File::create(&log).map_err(|e| e.to_string())?;
         let err = out.try_clone().map_err(|e| e.to_string())?;
@@ -150,7 +155,7 @@ impl Context {
     }
 
     /// Runs `argv` to its end and returns what it printed.
-    pub fn run(&self, argv: &[String], extra: &[(OsString, OsString)]) -> Result<Vec<u8>, String> {
+    pub(crate) fn run(&self, argv: &[String], extra: &[(OsString, OsString)]) -> Result<Vec<u8>, String> {
         let output = self.command(argv, extra).output().map_err(|e| format!("{}: {e}", argv[0]))?;
         if output.status.success() {
             return Ok(output.stdout);
@@ -160,11 +165,11 @@ impl Context {
 }
 
 /// Lets time pass: what is measured here is what happens in it.
-pub fn pause(duration: Duration) {
+pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
 /// Words as an argument vector.
-pub fn argv<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<String> {
+pub(crate) fn argv<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<String> {
     words.into_iter().map(|word| word.as_ref().to_owned()).collect()
 }

@@ -7,7 +7,7 @@ use crate::ours::{Build, Ours, best};
 use crate::report::{Bound, Report};
 
 /// Counts, and judges by the budget of the build.
-pub fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
+pub(crate) fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
     report.section("Gates: one warm get in counts");
     let _ours = Ours::start_with_account(context, best(builds), "ours")?;
     let mut rows = Vec::new();

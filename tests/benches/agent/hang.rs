@@ -17,13 +17,15 @@ use crate::spawn::{Client, storm};
 
 /// How long the cloud hangs.
 const HANG: Duration = Duration::from_secs(2);
+/// How long others are watched meanwhile: within that.
+const WINDOW: Duration = Duration::from_millis(1_700);
 /// How long it takes over the expired token.
 const DELAY: Duration = Duration::from_millis(300);
 /// How many processes want that.
 const HERD: usize = 64;
 
 /// Measures and judges.
-pub fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
+pub(crate) fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
     report.section("Hang: gets of B while the cloud hangs over A");
     let ours = Ours::start_with_account(context, best(builds), "ours")?;
     ours.prepare_account(context, "slow", &context.cloud.http)?;
@@ -60,8 +62,7 @@ fn hang(
     refresh: Asking<'_>,
     rows: &mut Vec<Vec<String>>,
 ) -> Result<f64, String> {
-    let window = HANG - Duration::from_millis(300);
-    let (calm, _) = gets(window, ask);
+    let (calm, _) = gets(WINDOW, ask);
     context.cloud.slow_for(slow, HANG);
     let asked = context.cloud.asked();
     let (meanwhile, failed) = std::thread::scope(|scope| {
@@ -71,7 +72,7 @@ fn hang(
             pause(Duration::from_millis(1));
         }
         let seen = context.cloud.asked() > asked;
-        let figures = gets(window, ask);
+        let figures = gets(WINDOW, ask);
         let refreshed = hanging.join().map_err(|_| "the refresh panicked".to_owned())?;
         refreshed.and_then(|()| if seen { Ok(figures) } else { Err("the cloud was never asked".to_owned()) })
     })
@@ -114,7 +115,7 @@ fn ask_plain(socket: &Path, plan: &Plan) -> Result<(), String> {
 /// The herd on an expired token.
 fn flight(context: &Context, ours: &Ours, peer: Option<&Peer>, report: &mut Report) -> Result<(), String> {
     report.line(&format!(
-        "\n{HERD} processes at once want one expired token, and the cloud takes {} ms:",
+        "\n{HERD} processes at once want one expired token, and the cloud takes {} ms:\n",
         DELAY.as_millis()
     ));
     let mut rows = Vec::new();

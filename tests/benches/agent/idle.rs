@@ -20,10 +20,10 @@ use crate::report::{Bound, Report, number};
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// Measures and judges.
-pub fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
+pub(crate) fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
     report.section("Idle: wake-ups");
     let (peers, missing) = start_all(context);
-    missing.iter().for_each(|(name, why)| report.skip(name, why));
+    report.skip_all(&missing);
     let mut pairs = Vec::new();
     for build in builds {
         let watched = started(context, build, "idle")?;

@@ -22,10 +22,10 @@ struct Figure {
 }
 
 /// Measures and judges.
-pub fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
+pub(crate) fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
     report.section("Load: answers per second over the raw socket");
     let (mut peers, missing) = start_all(context);
-    missing.iter().for_each(|(name, why)| report.skip(name, why));
+    report.skip_all(&missing);
     for build in builds {
         peers.push(Ours::start_with_account(context, build, &format!("load-{}", build.name))?.peer);
     }
@@ -37,8 +37,12 @@ pub fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(
             // Everybody in turn, several times: a neighbour's busy second then falls on everybody alike.
             let mut outcomes: Vec<Vec<Outcome>> = vec![Vec::new(); peers.len()];
             for _ in 0..rounds {
-                for (peer, outcomes) in peers.iter().zip(&mut outcomes) {
+                for (peer, outcomes) in peers.iter().zip(&mut outcomes).filter(|(peer, _)| alive(&peer.pids())) {
                     outcomes.extend(measure(context, peer, clients, reconnect)?);
+                    if !alive(&peer.pids()) {
+                        let how = if reconnect { "a connection each" } else { "persistent" };
+                        report.skip(&peer.name, &format!("it died under {clients} clients, {how}"));
+                    }
                 }
             }
             for (peer, outcomes) in peers.iter().zip(outcomes).filter(|(_, outcomes)| !outcomes.is_empty()) {
@@ -52,7 +56,7 @@ pub fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(
 }
 
 /// The load generator in a process of its own, so that its scheduling and its file descriptors are its own.
-pub fn generate(args: &[String]) -> Result<(), String> {
+pub(crate) fn generate(args: &[String]) -> Result<(), String> {
     let plan = args.first().and_then(|text| Plan::from_json(text)).ok_or("not a plan")?;
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let files = rustix::process::Rlimit { current: files.maximum, ..files };
@@ -72,9 +76,6 @@ fn measure(context: &Context, peer: &Peer, clients: usize, reconnect: bool) -> R
     let mut plan = target.plan(clients, reconnect);
     plan.duration = Duration::from_millis(context.options.of(1_000, 300));
     plan.server = peer.pids();
-    if !alive(&plan.server) {
-        return Err(format!("{} has died", peer.name));
-    }
     let exe = std::env::current_exe().map_err(|e| e.to_string())?;
     let output = context.run(&argv([&*exe.to_string_lossy(), "--load-generator", &plan.to_json()]), &[])?;
     Outcome::from_json(&String::from_utf8_lossy(&output)).map(Some).ok_or_else(|| "no outcome".to_owned())
@@ -102,7 +103,7 @@ fn find<'f>(figures: &'f [Figure], name: &str, clients: usize, reconnect: bool) 
 
 fn tables(figures: &[Figure], report: &mut Report) {
     for (reconnect, title) in [(true, "A connection for every request"), (false, "Persistent connections")] {
-        report.line(&format!("\n{title}:"));
+        report.line(&format!("\n{title}:\n"));
         let rows: Vec<Vec<String>> = figures
             .iter()
             .filter(|figure| figure.reconnect == reconnect)

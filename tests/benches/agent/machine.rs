@@ -9,7 +9,7 @@ use crate::ours::Build;
 use crate::report::Report;
 
 /// The machine, its noise, and the versions of everybody.
-pub fn describe(context: &Context, builds: &[Build], report: &mut Report) {
+pub(crate) fn describe(context: &Context, builds: &[Build], report: &mut Report) {
     let options = &context.options;
     report.line("# Measured");
     let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
@@ -46,7 +46,7 @@ pub fn describe(context: &Context, builds: &[Build], report: &mut Report) {
 }
 
 /// How busy the machine is.
-pub fn noise(when: &str, report: &mut Report) {
+pub(crate) fn noise(when: &str, report: &mut Report) {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let pressure = fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
     let pressure = pressure.split_whitespace().nth(1).unwrap_or("unknown").to_owned();

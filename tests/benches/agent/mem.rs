@@ -12,10 +12,10 @@ use crate::peers::start_all;
 use crate::report::{Bound, Report, number, ratio};
 
 /// Measures and judges.
-pub fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
+pub(crate) fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
     report.section("Memory of the idle agent, in KiB");
     let (peers, missing) = start_all(context);
-    missing.iter().for_each(|(name, why)| report.skip(name, why));
+    report.skip_all(&missing);
     let mut rows = Vec::new();
     // A helper thread of a resolver and the like leaves within seconds.
     let settle = || pause(Duration::from_secs(context.options.of(10, 1)));

@@ -13,37 +13,37 @@ use crate::peers::{Peer, Target};
 use crate::spawn::Client;
 
 /// The account that everybody asks for.
-pub const ACCOUNT: &str = "ecHome";
+pub(crate) const ACCOUNT: &str = "ecHome";
 
 const MUSL_TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// Agent and client of one build.
 #[derive(Clone)]
-pub struct Build {
+pub(crate) struct Build {
     /// `glibc`, `musl` or `stand-in`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The agent and, for the stand-in, the argument that makes the bench one.
-    pub agent: Vec<String>,
+    pub(crate) agent: Vec<String>,
     /// The client likewise.
-    pub client: Vec<String>,
+    pub(crate) client: Vec<String>,
 }
 
 impl Build {
     /// The warm get.
-    pub fn get(&self) -> Client {
+    pub(crate) fn get(&self) -> Client {
         let mut argv = self.client.clone();
         argv.push(ACCOUNT.to_owned());
         Client { label: self.label(), argv, stdin: "/dev/null".into() }
     }
 
     /// Its name in tables.
-    pub fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         format!("**ours ({})**", self.name)
     }
 }
 
 /// The builds that there are, the plain one first: from `BENCH_AGENT` and `BENCH_CLIENT` (and `…_MUSL`), else built now.
-pub fn builds(options: &Options) -> Result<Vec<Build>, String> {
+pub(crate) fn builds(options: &Options) -> Result<Vec<Build>, String> {
     if options.stand_in {
         let exe = env::current_exe().map_err(|e| e.to_string())?.to_string_lossy().into_owned();
         let (agent, client) = (argv([&*exe, "--stand-in-agent"]), argv([&*exe, "--stand-in-client"]));
@@ -64,7 +64,7 @@ pub fn builds(options: &Options) -> Result<Vec<Build>, String> {
 }
 
 /// The last of `builds`: musl where it is there. The one that is meant where only one can be measured.
-pub fn best(builds: &[Build]) -> &Build {
+pub(crate) fn best(builds: &[Build]) -> &Build {
     &builds[builds.len() - 1]
 }
 
@@ -82,17 +82,16 @@ fn has_musl() -> bool {
 }
 
 fn build(name: &'static str, target: Option<&str>) -> Result<Build, String> {
-    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--release", "-p", "cloud-agent-daemon", "-p", "cloud-token"]);
+    // This program is release/deps/agent-… in the target directory, wherever that is.
+    let exe = env::current_exe().map_err(|e| e.to_string())?;
+    let mut dir: PathBuf = exe.ancestors().nth(3).ok_or("the target directory is not where it should be")?.to_owned();
+    let mut command = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    command.args(["build", "--release", "-p", "cloud-agent-daemon", "-p", "cloud-token", "--target-dir"]).arg(&dir);
     command.args(target.into_iter().flat_map(|target| ["--target", target]));
     let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().map_err(|e| format!("cargo: {e}"))?;
     if !status.success() {
         return Err(format!("`cargo build --release` for {name} failed"));
     }
-    // This program is target/release/deps/agent-…, whichever directory `target` is.
-    let exe = env::current_exe().map_err(|e| e.to_string())?;
-    let mut dir: PathBuf = exe.ancestors().nth(3).ok_or("the target directory is not where it should be")?.to_owned();
     dir.extend(target);
     dir.push("release");
     let program = |name: &str| vec![dir.join(name).to_string_lossy().into_owned()];
@@ -100,18 +99,18 @@ fn build(name: &'static str, target: Option<&str>) -> Result<Build, String> {
 }
 
 /// A running agent of ours.
-pub struct Ours {
+pub(crate) struct Ours {
     /// It as a peer among peers.
-    pub peer: Peer,
+    pub(crate) peer: Peer,
     /// Where it listens.
-    pub socket: PathBuf,
+    pub(crate) socket: PathBuf,
     build: Build,
     env: Vec<(OsString, OsString)>,
 }
 
 impl Ours {
     /// Starts `build` in directory `instance` of the sandbox; `ours` is the one that the sandbox's environment names.
-    pub fn start(context: &Context, build: &Build, instance: &str) -> Result<Self, String> {
+    pub(crate) fn start(context: &Context, build: &Build, instance: &str) -> Result<Self, String> {
         let dir = context.dir(instance)?;
         let (socket, config) = (dir.join("s"), dir.join("config").to_string_lossy().into_owned());
         let env = vec![
@@ -134,14 +133,14 @@ impl Ours {
     }
 
     /// Starts it and logs [`ACCOUNT`] in.
-    pub fn start_with_account(context: &Context, build: &Build, instance: &str) -> Result<Self, String> {
+    pub(crate) fn start_with_account(context: &Context, build: &Build, instance: &str) -> Result<Self, String> {
         let ours = Self::start(context, build, instance)?;
         ours.prepare_account(context, ACCOUNT, &context.cloud.http)?;
         Ok(ours)
     }
 
     /// Sets `account` up at the fake cloud at `url` as a person would, and asks once for its token.
-    pub fn prepare_account(&self, context: &Context, account: &str, url: &str) -> Result<(), String> {
+    pub(crate) fn prepare_account(&self, context: &Context, account: &str, url: &str) -> Result<(), String> {
         let id = format!("access-id=AK-{account}");
         let mut login = self.build.client.clone();
         #[rustfmt::skip]
@@ -152,7 +151,7 @@ impl Ours {
     }
 
     /// Runs the client with `args`.
-    pub fn get(&self, context: &Context, args: &[&str]) -> Result<Vec<u8>, String> {
+    pub(crate) fn get(&self, context: &Context, args: &[&str]) -> Result<Vec<u8>, String> {
         let mut get = self.build.client.clone();
         get.extend(argv(args));
         context.run(&get, &self.env)

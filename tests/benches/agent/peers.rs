@@ -13,45 +13,45 @@ use crate::context::{Context, argv};
 use crate::spawn::Client;
 
 /// The name of the floor's client and server in every table.
-pub const FLOOR: &str = "floor (static C)";
+pub(crate) const FLOOR: &str = "floor (static C)";
 /// The name of git's in-memory credential helper.
-pub const GIT: &str = "git credential-cache";
+pub(crate) const GIT: &str = "git credential-cache";
 /// The name of OpenSSH's agent.
-pub const SSH: &str = "ssh-agent";
+pub(crate) const SSH: &str = "ssh-agent";
 /// The name of the closest peer.
-pub const OIDC: &str = "oidc-agent";
+pub(crate) const OIDC: &str = "oidc-agent";
 
 /// A running agent with one credential in it, and who may ask it how.
-pub struct Peer {
+pub(crate) struct Peer {
     /// Its name in tables.
-    pub name: String,
+    pub(crate) name: String,
     /// Its client programs.
-    pub clients: Vec<Client>,
+    pub(crate) clients: Vec<Client>,
     /// How to ask it without a client program.
-    pub target: Option<Target>,
+    pub(crate) target: Option<Target>,
     /// Processes that it started itself.
-    pub offspring: Vec<u32>,
+    pub(crate) offspring: Vec<u32>,
     child: Child,
 }
 
 /// A request on a raw socket, and how to know a good answer.
 #[derive(Clone)]
-pub struct Target {
+pub(crate) struct Target {
     /// The socket.
-    pub socket: PathBuf,
+    pub(crate) socket: PathBuf,
     /// The request's bytes.
-    pub request: Vec<u8>,
+    pub(crate) request: Vec<u8>,
     /// Where an answer ends.
-    pub framing: Framing,
+    pub(crate) framing: Framing,
     /// What a good answer has in it.
-    pub expect: Vec<u8>,
+    pub(crate) expect: Vec<u8>,
     /// End the request by closing that half of the connection.
-    pub half_close: bool,
+    pub(crate) half_close: bool,
 }
 
 impl Target {
     /// This, asked by `clients` at once.
-    pub fn plan(&self, clients: usize, reconnect: bool) -> Plan {
+    pub(crate) fn plan(&self, clients: usize, reconnect: bool) -> Plan {
         Plan {
             socket: self.socket.clone(),
             request: self.request.clone(),
@@ -68,12 +68,12 @@ impl Target {
 
 impl Peer {
     /// A peer whose process is `child`.
-    pub fn new(name: &str, child: Child, clients: Vec<Client>, target: Option<Target>) -> Self {
+    pub(crate) fn new(name: &str, child: Child, clients: Vec<Client>, target: Option<Target>) -> Self {
         Self { name: name.to_owned(), clients, target, offspring: Vec::new(), child }
     }
 
     /// All its processes.
-    pub fn pids(&self) -> Vec<u32> {
+    pub(crate) fn pids(&self) -> Vec<u32> {
         [&[self.child.id()], self.offspring.as_slice()].concat()
     }
 }
@@ -86,7 +86,7 @@ impl Drop for Peer {
 }
 
 /// Starts the floor and every peer that is installed; what is missing or does not start is in the second list.
-pub fn start_all(context: &Context) -> (Vec<Peer>, Vec<(String, String)>) {
+pub(crate) fn start_all(context: &Context) -> (Vec<Peer>, Vec<(String, String)>) {
     let (mut peers, mut missing) = (Vec::new(), Vec::new());
     for (name, start) in [(FLOOR, floor as fn(&Context) -> Result<Peer, String>), (SSH, ssh), (GIT, git), (OIDC, oidc)]
     {
@@ -99,7 +99,7 @@ pub fn start_all(context: &Context) -> (Vec<Peer>, Vec<(String, String)>) {
 }
 
 /// Clients that do nothing: what a process costs.
-pub fn nothing(context: &Context) -> Vec<Client> {
+pub(crate) fn nothing(context: &Context) -> Vec<Client> {
     let mut clients = vec![client("`true`, static C", [&*context.tool("floor-true").to_string_lossy()])];
     clients.extend(find("true").map(|program| client("`true`, dynamic", [&*program.to_string_lossy()])));
     clients
@@ -173,7 +173,7 @@ fn git(context: &Context) -> Result<Peer, String> {
 }
 
 /// oidc-agent with two accounts, `bench0` and `bench1`, at the fake cloud.
-pub fn oidc(context: &Context) -> Result<Peer, String> {
+pub(crate) fn oidc(context: &Context) -> Result<Peer, String> {
     let (agent, token, generate) = (installed("oidc-agent")?, installed("oidc-token")?, installed("oidc-gen")?);
     let socket = context.dir("oidc")?.join("s");
     let at = format!("--socket-path={}", socket.display());
@@ -196,7 +196,7 @@ pub fn oidc(context: &Context) -> Result<Peer, String> {
 }
 
 /// The plain JSON request that oidc-agent answers once a connection; no client of its own uses it any more.
-pub fn oidc_target(socket: PathBuf, account: &str) -> Target {
+pub(crate) fn oidc_target(socket: PathBuf, account: &str) -> Target {
     let request = json!({
         "request": "access_token", "account": account, "min_valid_period": 60, "application_hint": "bench",
     });

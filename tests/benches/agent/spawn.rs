@@ -10,40 +10,40 @@ use crate::context::{Context, argv};
 
 /// A client program and how it is called.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     /// Its name in tables.
-    pub label: String,
+    pub(crate) label: String,
     /// Program and arguments; the program as a path.
-    pub argv: Vec<String>,
+    pub(crate) argv: Vec<String>,
     /// What it reads on stdin.
-    pub stdin: PathBuf,
+    pub(crate) stdin: PathBuf,
 }
 
 /// What the runs of one client came to.
 #[derive(Clone, Default)]
-pub struct Runs {
+pub(crate) struct Runs {
     /// From the spawn to the end.
-    pub wall: Sample,
+    pub(crate) wall: Sample,
     /// User and system time, in microseconds, the middle one.
-    pub cpu: f64,
+    pub(crate) cpu: f64,
     /// Page faults, the middle figure.
-    pub faults: f64,
+    pub(crate) faults: f64,
     /// Peak RSS in KiB, the middle figure.
-    pub peak: f64,
+    pub(crate) peak: f64,
     /// Runs that did not exit with 0.
-    pub failed: usize,
+    pub(crate) failed: usize,
     /// Processes per second; of storms only.
-    pub rate: f64,
+    pub(crate) rate: f64,
 }
 
 /// Every client once a round, in random order.
-pub fn rounds(context: &Context, clients: &[Client], rounds: usize) -> Result<Vec<Runs>, String> {
+pub(crate) fn rounds(context: &Context, clients: &[Client], rounds: usize) -> Result<Vec<Runs>, String> {
     let lines = spawn(context, "rounds", rounds, 5, clients)?;
     Ok((0..clients.len()).map(|index| collect(&lines, index)).collect())
 }
 
 /// `parallel` processes of `client` at a time until `total` have run.
-pub fn storm(context: &Context, client: &Client, parallel: usize, total: usize) -> Result<Runs, String> {
+pub(crate) fn storm(context: &Context, client: &Client, parallel: usize, total: usize) -> Result<Runs, String> {
     let lines = spawn(context, "storm", parallel, total, std::slice::from_ref(client))?;
     let mut runs = collect(&lines, 0);
     let elapsed = lines.iter().find_map(|line| line["total_ns"].as_f64()).unwrap_or(f64::INFINITY);
@@ -53,8 +53,8 @@ pub fn storm(context: &Context, client: &Client, parallel: usize, total: usize) 
 
 fn spawn(context: &Context, mode: &str, first: usize, second: usize, clients: &[Client]) -> Result<Vec<Value>, String> {
     let list = context.file("spawn.list");
-    let text: String =
-        clients.iter().map(|client| format!("{}\t{}\n", client.stdin.display(), client.argv.join("\t"))).collect();
+    let line = |client: &Client| format!("{}\t{}", client.stdin.display(), client.argv.join("\t"));
+    let text = clients.iter().map(line).collect::<Vec<_>>().join("\n");
     fs::write(&list, text).map_err(|e| e.to_string())?;
     let (tool, list) = (context.tool("spawn"), list.to_string_lossy().into_owned());
     let command = [&*tool.to_string_lossy(), mode, &first.to_string(), &second.to_string(), &list].map(str::to_owned);

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 
 /// The agent: `--socket PATH`, everything else is ignored.
-pub fn agent(args: &[String]) -> io::Result<()> {
+pub(crate) fn agent(args: &[String]) -> io::Result<()> {
     let socket = args.iter().skip_while(|arg| *arg != "--socket").nth(1).map(PathBuf::from).unwrap_or_default();
     tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
         let listener = UnixListener::bind(socket)?;
@@ -31,7 +31,7 @@ pub fn agent(args: &[String]) -> io::Result<()> {
 }
 
 /// The client: `ACCOUNT [--fresh]` or `login ACCOUNT --url URL`.
-pub fn client(args: &[String]) -> Result<(), String> {
+pub(crate) fn client(args: &[String]) -> Result<(), String> {
     let socket = PathBuf::from(std::env::var_os("CLOUD_AGENT_SOCK").unwrap_or_default());
     let request = match args {
         [login, account, ..] if login == "login" => {
@@ -148,7 +148,7 @@ async fn renew(account: &mut Account) -> Result<(), String> {
     let text = String::from_utf8_lossy(&buffer[..read]).into_owned();
     let answer: serde_json::Value =
         text.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok()).ok_or("no JSON")?;
-    account.token = answer["access"].as_str().ok_or("no token")?.to_owned();
+    answer["access"].as_str().ok_or("no token")?.clone_into(&mut account.token);
     account.expires_at = expiry(&account.token).ok_or("no expiry")?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::report::{Bound, Report, number};
 const DELAY: Duration = Duration::from_millis(500);
 
 /// Measures and judges.
-pub fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
+pub(crate) fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
     report.section("Steady: ten-second tokens from a slow cloud");
     context.cloud.tokens_live(10);
     context.cloud.slow_for("", DELAY);

@@ -7,11 +7,11 @@ use crate::report::{Bound, Report, number, ratio};
 use crate::spawn::{Client, Runs, storm};
 
 /// Measures and judges.
-pub fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
+pub(crate) fn run(context: &Context, builds: &[Build], report: &mut Report) -> Result<(), String> {
     report.section("Storm: many client processes at once");
     let _ours = Ours::start_with_account(context, best(builds), "ours")?;
     let (peers, missing) = start_all(context);
-    missing.iter().for_each(|(name, why)| report.skip(name, why));
+    report.skip_all(&missing);
     let mut clients: Vec<Client> = peers.iter().flat_map(|peer| peer.clients.clone()).collect();
     clients.extend(builds.iter().map(Build::get));
     let mut rows = Vec::new();
