@@ -71,7 +71,7 @@ fn measure(context: &Context, peer: &Peer, clients: usize, reconnect: bool) -> R
         return Ok(None);
     };
     if context.options.realtime {
-        pause(Duration::from_secs(1)); // SCHED_RR leaves the rest of the machine 5 % otherwise
+        pause(Duration::from_secs(1)); // the others on this machine run only now
     }
     let mut plan = target.plan(clients, reconnect);
     plan.duration = Duration::from_millis(context.options.of(1_000, 300));

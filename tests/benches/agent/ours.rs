@@ -112,11 +112,14 @@ impl Ours {
     /// Starts `build` in directory `instance` of the sandbox; `ours` is the one that the sandbox's environment names.
     pub(crate) fn start(context: &Context, build: &Build, instance: &str) -> Result<Self, String> {
         let dir = context.dir(instance)?;
-        let (socket, config) = (dir.join("s"), dir.join("config").to_string_lossy().into_owned());
+        let (config, state) = (context.dir(&format!("{instance}/config"))?, context.dir(&format!("{instance}/state"))?);
+        let (socket, config) = (dir.join("s"), config.to_string_lossy().into_owned());
         let env = vec![
             ("CLOUD_AGENT_SOCK".into(), socket.clone().into_os_string()),
             ("CLOUD_AGENT_CONFIG".into(), config.clone().into()),
-            ("CLOUD_AGENT_STATE".into(), dir.join("state").into_os_string()),
+            ("CLOUD_AGENT_STATE".into(), state.clone().into_os_string()),
+            ("XDG_STATE_HOME".into(), state.into_os_string()),
+            ("XDG_RUNTIME_DIR".into(), dir.into_os_string()), // several agents run at once, each the only one of its own
         ];
         let mut command = build.agent.clone();
         command.extend(argv(["--socket", &socket.to_string_lossy(), "--vault", "memory", "--config", &config]));

@@ -224,3 +224,37 @@ fn jwt(number: u64, lifetime: u64, kind: &str) -> String {
     }));
     format!("{header}.{claims}.{}", URL_SAFE_NO_PAD.encode([7; 32]))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn post(cloud: &Cloud, path: &str, body: &str) -> String {
+        let authority = cloud.http.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(authority).expect("it listens");
+        let length = body.len();
+        let request = format!("POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        stream.shutdown(std::net::Shutdown::Write).expect("it is open");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers and closes");
+        answer
+    }
+
+    #[test]
+    fn a_refresh_is_slow_for_the_account_that_logged_in_and_every_request_is_counted() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let cloud = Cloud::start(&dir.path().join("ca.pem")).expect("loopback");
+        let login = post(&cloud, "/api/v1/identity/token", r#"{"username":"AK-slow","password":"x"}"#);
+        let body = login.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let grant: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        cloud.slow_for("AK-slow", Duration::from_millis(50));
+        let begun = Instant::now();
+        post(&cloud, "/api/v1/identity/token/refresh", &json!({"refresh": grant["refresh"]}).to_string());
+        assert!(begun.elapsed() >= Duration::from_millis(50));
+        assert_eq!(cloud.asked(), 2);
+        assert!(post(&cloud, "/elsewhere", "").starts_with("HTTP/1.1 404 "));
+    }
+}

@@ -334,3 +334,35 @@ fn complete(framing: Framing, answer: &[u8]) -> bool {
 fn contains(answer: &[u8], expected: &[u8]) -> bool {
     expected.is_empty() || answer.windows(expected.len()).any(|window| window == expected)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_survives_the_way_to_another_process() {
+        let plan = Plan {
+            socket: "/tmp/s".into(),
+            request: vec![0, 255, 7],
+            framing: Framing::Fixed(1024),
+            expect: b"ok".to_vec(),
+            half_close: true,
+            clients: 64,
+            reconnect: true,
+            duration: Duration::from_millis(300),
+            server: vec![1, 2],
+        };
+        let read = Plan::from_json(&plan.to_json()).expect("it was written a moment ago");
+        assert_eq!(format!("{read:?}"), format!("{plan:?}"));
+        assert!(Plan::from_json("{}").is_none());
+    }
+
+    #[test]
+    fn an_answer_is_whole_when_its_length_says_so() {
+        assert!(complete(Framing::Little, b"\x02\0\0\0ab"));
+        assert!(!complete(Framing::Little, b"\x03\0\0\0ab"));
+        assert!(complete(Framing::Big, b"\0\0\0\x02ab"));
+        assert!(!complete(Framing::Big, b"\0\0\0"));
+        assert!(!complete(Framing::Close, b"anything"));
+    }
+}
