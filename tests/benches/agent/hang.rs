@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cloud_agent_protocol::v1::Response;
 use cloud_agent_tests::bench::load::{Framing, Plan};
-use cloud_agent_tests::bench::sample::Sample;
+use cloud_agent_tests::bench::sample::{Sample, median};
 use cloud_agent_tests::bench::wire;
 
 use crate::context::{Context, argv, pause};
@@ -36,8 +36,13 @@ pub(crate) fn run(context: &Context, builds: &[Build], report: &mut Report) -> R
         other => Err(format!("{other:?}")),
     };
     let refresh = || ours.get(context, &["slow", "--fresh"]).map(drop);
-    let slowdown = hang(context, &ours.peer.name, "AK-slow", &ask, &refresh, &mut rows)?;
-    report.judge("get of B while A hangs: p99 ÷ calm p99", Some(slowdown), Bound::AtMost(5.0), None);
+    let mut slowdowns = Vec::new();
+    // A few seconds' p99 is one neighbour's time slice: the middle of several is not.
+    for _ in 0..context.options.of(3, 1) {
+        slowdowns.push(hang(context, &ours.peer.name, "AK-slow", &ask, &refresh, &mut rows)?);
+    }
+    let slowdown = Some(median(slowdowns));
+    report.judge("get of B while A hangs: p99 ÷ calm p99", slowdown, Bound::AtMost(5.0), None);
     if let Some(peer) = &peer {
         let (socket, token) = (context.file("oidc/s"), peer.clients[0].argv[0].clone());
         let plan = oidc_target(socket.clone(), "bench0").plan(1, true);

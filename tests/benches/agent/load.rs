@@ -109,15 +109,16 @@ fn tables(figures: &[Figure], report: &mut Report) {
             .filter(|figure| figure.reconnect == reconnect)
             .map(|figure| {
                 let outcome = &figure.outcome;
-                let floor = find(figures, FLOOR, figure.clients, reconnect).map(|outcome| outcome.rate);
+                let floor = find(figures, FLOOR, figure.clients, reconnect);
                 vec![
                     figure.clients.to_string(),
                     figure.name.clone(),
                     number(outcome.rate.round()),
-                    cell(ratio(Some(outcome.rate), floor)),
+                    cell(ratio(Some(outcome.rate), floor.map(|floor| floor.rate))),
                     number(outcome.p50),
                     number(outcome.p99),
                     number(outcome.cpu),
+                    cell(ratio(Some(outcome.cpu), floor.map(|floor| floor.cpu))),
                     outcome.failed.to_string(),
                     outcome.starved.to_string(),
                     outcome.backlog_full.to_string(),
@@ -125,8 +126,8 @@ fn tables(figures: &[Figure], report: &mut Report) {
             })
             .collect();
         #[rustfmt::skip]
-        report.table(&["clients", "agent", "answers/s", "× floor", "p50 µs", "p99 µs", "server CPU µs/answer", "failed",
-            "starved", "backlog full"], &rows);
+        report.table(&["clients", "agent", "answers/s", "× floor", "p50 µs", "p99 µs", "server CPU µs/answer", "× floor",
+            "failed", "starved", "backlog full"], &rows);
     }
 }
 

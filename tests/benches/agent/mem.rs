@@ -39,18 +39,17 @@ pub(crate) fn run(context: &Context, builds: &[Build], report: &mut Report) -> R
         let held = add(&ours, &context.cloud.http, further)?;
         settle();
         let many = memory(&pids);
-        rows.push(row(&build.label(), &format!("{further} more"), &pids, many));
+        let each = kib(many.resident.saturating_sub(one.resident)) / f64::from(further.max(1));
+        rows.push(row(
+            &build.label(),
+            &format!("{further} more: {} KiB each, {} of them its bytes", number(each), number(held / 1024.0)),
+            &pids,
+            many,
+        ));
         let allowed = if build.name == "musl" { 4.0 } else { 6.0 };
         let resident = ratio(Some(kib(one.resident)), Some(1024.0));
         let what = format!("idle agent after an {scheme} refresh, {}: MiB", build.name);
         report.judge(&what, resident, Bound::AtMost(allowed), Some(Bound::AtMost(3.0)));
-        let each = kib(many.resident.saturating_sub(one.resident)) / f64::from(further.max(1));
-        report.line(&format!(
-            "- {}: {} KiB for each further account, of which {} are its bytes",
-            build.label(),
-            number(each),
-            number(held / 1024.0)
-        ));
         let what = format!("each further credential beyond its bytes, {}: KiB", build.name);
         report.judge(&what, Some(each - held / 1024.0), Bound::AtMost(2.0), None);
     }
