@@ -72,6 +72,7 @@ fn token(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
 }
 
 fn headers(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
+    refuse_no_headers(credential)?;
     let mut text = buffer(size(&credential.headers));
     for header in safe_headers(credential)? {
         text.push_str(&header.name);
@@ -82,8 +83,19 @@ fn headers(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
     Ok(text)
 }
 
+/// Nothing at all would be a request without credentials, which its sender believes to carry some.
+fn refuse_no_headers(credential: &Credential) -> Result<(), Fault> {
+    if !credential.headers.is_empty() {
+        return Ok(());
+    }
+    Err(nothing(credential, "has no headers")
+        .because("its API takes the token as a parameter")
+        .hint(format!("`cloud-token {}`", credential.account)))
+}
+
 /// curl's own rules: inside double quotes, backslash escapes itself and the quote.
 fn curl(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
+    refuse_no_headers(credential)?;
     let mut text = buffer(2 * size(&credential.headers));
     for header in safe_headers(credential)? {
         text.push_str("header = \"");

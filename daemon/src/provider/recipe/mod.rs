@@ -96,8 +96,8 @@ impl Recipe {
         let started_at = self.clock.now();
         conversation.run(&method.login, ask).await?;
         let grant = conversation.grant(started_at, |_| remember)?;
-        // With no step there is nobody who would have refused a pasted token that has ended.
-        if method.login.is_empty() && grant.expires_at.is_some_and(|end| end <= started_at) {
+        // Of a token that came with no reply, nobody has said that it still lives.
+        if conversation.obtained_at().is_none() && grant.expires_at.is_some_and(|end| end <= started_at) {
             return Err(conversation.needs_human("the token has ended"));
         }
         Ok(grant)
