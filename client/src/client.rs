@@ -86,6 +86,7 @@ pub(crate) fn answered(answer: Result<Response, NoAnswer>) -> Result<Response, F
 }
 
 /// An answer to another question than was asked.
+#[cold]
 pub(crate) fn unexpected(response: &Response) -> Failure {
     Fault::new(FaultKind::Internal, "the agent answered something else than was asked")
         .because(format!("message {:#06x}", response.kind()))

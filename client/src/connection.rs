@@ -100,6 +100,7 @@ impl Connection {
 }
 
 /// The agent is there, and says nothing until the deadline.
+#[cold]
 fn silent(deadline: &Deadline, why: &str) -> Failure {
     let waited = deadline.given();
     let words =
@@ -111,6 +112,7 @@ fn silent(deadline: &Deadline, why: &str) -> Failure {
     )
 }
 
+#[cold]
 fn untrusted(socket: &Path, error: &io::Error) -> Failure {
     let path = socket.display();
     let fault = if error.kind() == ErrorKind::PermissionDenied {
@@ -122,6 +124,7 @@ fn untrusted(socket: &Path, error: &io::Error) -> Failure {
     Failure::no_agent(fault.because(error.to_string()))
 }
 
+#[cold]
 fn no_answer(error: FrameError, sent: io::Result<()>, received: bool, deadline: &Deadline) -> NoAnswer {
     let FrameError::Io(error) = error else { return NoAnswer::Failed(malformed(&error)) };
     let timed_out = |e: &io::Error| e.kind() == ErrorKind::TimedOut;
@@ -135,6 +138,7 @@ fn no_answer(error: FrameError, sent: io::Result<()>, received: bool, deadline: 
     NoAnswer::Failed(Failure::no_agent(fault))
 }
 
+#[cold]
 fn malformed(error: &FrameError) -> Failure {
     Fault::new(FaultKind::Internal, "agent and client do not understand each other")
         .because(error.to_string())
@@ -142,6 +146,7 @@ fn malformed(error: &FrameError) -> Failure {
         .into()
 }
 
+#[cold]
 fn version_refused(spoken: &[u16]) -> Fault {
     let list = |versions: &[u16]| versions.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
     Fault::new(

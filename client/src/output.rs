@@ -162,10 +162,12 @@ fn safe_headers(credential: &Credential) -> Result<&[Header], Fault> {
     }
 }
 
+#[cold]
 fn nothing(credential: &Credential, what: &str) -> Fault {
     Fault::new(FaultKind::Unsupported, format!("the credential of `{}` {what}", credential.account))
 }
 
+#[cold]
 fn unprintable(credential: &Credential, what: &str) -> Fault {
     Fault::new(FaultKind::MalformedReply, format!("{what} of `{}` cannot be printed safely", credential.account))
         .because("it holds a line break or another control character, which its reader would take for something else")
