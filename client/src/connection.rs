@@ -58,9 +58,12 @@ impl Connection {
             };
             match error.kind() {
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused => return Err(NoConnection::Absent),
-                // A full backlog, in the three ways it shows.
-                ErrorKind::ConnectionReset | ErrorKind::NotConnected | ErrorKind::WouldBlock => {}
-                ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+                // A full backlog, in the ways it shows.
+                ErrorKind::ConnectionReset
+                | ErrorKind::NotConnected
+                | ErrorKind::WouldBlock
+                | ErrorKind::TimedOut
+                | ErrorKind::Interrupted => {}
                 _ => return Err(NoConnection::Failed(untrusted(socket, &error))),
             }
             if deadline.left() <= pause {
@@ -86,7 +89,7 @@ impl Connection {
         // A failed write is no verdict yet: an agent that refuses may have answered and closed before it read all.
         let frame = match Frame::read(&mut timed, MAX_RESPONSE) {
             Ok(frame) => frame,
-            Err(error) => return Err(no_answer(error, sent, timed.received, deadline)),
+            Err(error) => return Err(no_answer(error, sent.as_ref().err(), timed.received, deadline)),
         };
         self.greeted = true;
         if let Some(spoken) = frame.refused_versions() {
@@ -125,10 +128,10 @@ fn untrusted(socket: &Path, error: &io::Error) -> Failure {
 }
 
 #[cold]
-fn no_answer(error: FrameError, sent: io::Result<()>, received: bool, deadline: &Deadline) -> NoAnswer {
+fn no_answer(error: FrameError, sent: Option<&io::Error>, received: bool, deadline: &Deadline) -> NoAnswer {
     let FrameError::Io(error) = error else { return NoAnswer::Failed(malformed(&error)) };
     let timed_out = |e: &io::Error| e.kind() == ErrorKind::TimedOut;
-    if timed_out(&error) || sent.as_ref().is_err_and(timed_out) {
+    if timed_out(&error) || sent.is_some_and(timed_out) {
         return NoAnswer::Failed(silent(deadline, "it accepted the connection and then said nothing"));
     }
     if !received {

@@ -65,10 +65,11 @@ impl Deadline {
     }
 
     /// What to tell the agent: a little less than is left, so that its own fault, which knows why, arrives first.
+    #[inline]
     pub(crate) fn for_agent(&self) -> u32 {
         let left = self.left_unclocked();
         let margin = (left / 8).min(Duration::from_millis(250));
-        u32::try_from((left - margin).as_millis()).unwrap_or(u32::MAX).max(1)
+        u32::try_from(left.saturating_sub(margin).as_millis()).unwrap_or(u32::MAX).max(1)
     }
 }
 
@@ -90,9 +91,9 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         let unit = match &rest[..letters] {
             "ms" => Duration::from_millis(1),
             "s" | "sec" => Duration::from_secs(1),
-            "m" | "min" => Duration::from_mins(1),
-            "h" => Duration::from_hours(1),
-            "d" => Duration::from_hours(24),
+            "m" | "min" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3600),
+            "d" => Duration::from_secs(24 * 3600),
             _ => return Err(bad()),
         };
         rest = &rest[letters..];

@@ -29,6 +29,7 @@ impl Read for Timed<'_> {
 }
 
 impl Write for Timed<'_> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.wire.write(bytes, self.deadline)
     }

@@ -316,7 +316,7 @@ fn reject_sends_the_token_on_stdin_without_its_line_end() {
         assert!(child.wait().unwrap().success());
         let all = requests.all();
         let Some(Request::Reject(reject)) = all.last() else { panic!("{all:?}") };
-        assert_eq!(reject.token.as_ref().map(|t| t.expose()), expected);
+        assert_eq!(reject.token.as_ref().map(cloud_agent_protocol::Secret::expose), expected);
     }
 }
 
