@@ -85,6 +85,6 @@ pub(crate) fn answered(answer: Result<Response, NoAnswer>) -> Result<Response, F
 pub(crate) fn unexpected(response: &Response) -> Failure {
     Fault::new(FaultKind::Internal, "the agent answered something else than was asked")
         .because(format!("message {:#06x}", response.kind()))
-        .hint("`cloud-token restart`, and install both programs in the same version")
+        .hint("end the running agent with `pkill -x cloud-agent`, and install both programs in the same version")
         .into()
 }

@@ -145,7 +145,7 @@ fn no_answer(error: FrameError, sent: Option<&io::Error>, received: bool, deadli
 fn malformed(error: &FrameError) -> Failure {
     Fault::new(FaultKind::Internal, "agent and client do not understand each other")
         .because(error.to_string())
-        .hint("`cloud-token restart`, and install both programs in the same version")
+        .hint("end the running agent with `pkill -x cloud-agent`, and install both programs in the same version")
         .into()
 }
 
@@ -161,5 +161,5 @@ fn version_refused(spoken: &[u16]) -> Fault {
         ),
     )
     .because("one of the two was updated while the other kept running")
-    .hint("`cloud-token restart`")
+    .hint("end the running agent with `pkill -x cloud-agent`; the next use starts the one that is installed")
 }

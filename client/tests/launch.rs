@@ -8,7 +8,7 @@ mod common;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn sandbox(script: &str) -> (Sandbox, PathBuf) {
     (sandbox, client)
 }
 
-fn spawn(sandbox: &Sandbox, client: &PathBuf, args: &[&str]) -> Child {
+fn spawn(sandbox: &Sandbox, client: &Path, args: &[&str]) -> Child {
     let mut command = sandbox.program(client, args);
     command.env_remove("CLOUD_AGENT_NO_AUTOSTART").env("ACT_AS_THE_AGENT", &sandbox.socket);
     command.env("SECRET_OF_THE_CALLER", "hunter2");

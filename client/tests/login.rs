@@ -101,10 +101,10 @@ fn question(name: &str, secret: bool) -> Question {
     }
 }
 
-/// An agent that asks for a name and a password, and keeps what it hears.
+/// An agent that asks for a name and a password, and keeps what it ears.
 fn asking(sandbox: &Sandbox) -> Arc<Mutex<Vec<Option<String>>>> {
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&heard);
+    let ears = Arc::clone(&heard);
     let logged_in = Mutex::new(false);
     sandbox.serve(move |conversation| {
         while let Some(request) = conversation.request() {
@@ -118,8 +118,8 @@ fn asking(sandbox: &Sandbox) -> Arc<Mutex<Vec<Option<String>>>> {
                     assert_eq!(conversation.hellos, 1, "the dialogue stays on one connection");
                     let value = answer.value.map(|value| value.expose().to_owned());
                     let gave_up = value.is_none();
-                    hears.lock().unwrap().push(value);
-                    match hears.lock().unwrap().len() {
+                    ears.lock().unwrap().push(value);
+                    match ears.lock().unwrap().len() {
                         _ if gave_up => Response::Fault(Fault::new(FaultKind::NeedsHuman, "nobody answered")),
                         1 => Response::Question(question("password", true)),
                         _ => {
@@ -164,9 +164,9 @@ fn every_signal_that_ends_a_hidden_prompt_gives_the_echo_back() {
         terminal.type_in("alice\n");
         terminal.wait_for("password of work: ");
         if signal == Signal::INT {
-            terminal.type_in("\x03")
+            terminal.type_in("\x03");
         } else {
-            terminal.signal(signal)
+            terminal.signal(signal);
         }
         assert_eq!(terminal.end(), -signal.as_raw(), "{signal:?}");
         assert!(terminal.echoes(), "{signal:?}");

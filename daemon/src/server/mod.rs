@@ -57,9 +57,9 @@ impl Limits {
             first_byte: Duration::from_secs(2),
             request: Duration::from_secs(5),
             answer: Duration::from_secs(5),
-            idle: Duration::from_secs(60),
-            question: Duration::from_secs(300),
-            longest_wait: Duration::from_secs(120),
+            idle: Duration::from_mins(1),
+            question: Duration::from_mins(5),
+            longest_wait: Duration::from_mins(2),
             drain: Duration::from_secs(25),
         }
     }
