@@ -3,3 +3,5 @@
 #![cfg(unix)]
 
 mod conformance;
+mod house;
+mod threats;

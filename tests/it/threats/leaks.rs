@@ -1,0 +1,274 @@
+//! Readers of argument lists, environments, terminals and logs.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use cloud_agent_tests::fake::Fault;
+use cloud_agent_tests::fake::echome::{REFRESH, TOKEN as LOGIN};
+use cloud_agent_tests::process;
+use cloud_agent_tests::sandbox::{Run, Running, Sandbox, TOKEN};
+use cloud_agent_tests::skip;
+use cloud_agent_tests::wait::{PATIENCE, until};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+use serde_json::json;
+
+use super::{Scene, contains, found};
+
+/// A terminal with nobody at it but the test.
+struct Terminal {
+    keys: File,
+    line: File,
+    name: String,
+    shown: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Terminal {
+    fn open() -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let no_controlling = i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).unwrap();
+        let line = OpenOptions::new().read(true).write(true).custom_flags(no_controlling).open(&name).unwrap();
+        let keys = File::from(master);
+        let (mut screen, shown) = (keys.try_clone().unwrap(), Arc::new(Mutex::new(Vec::new())));
+        let filled = Arc::clone(&shown);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = screen.read(&mut buffer) {
+                filled.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
+            }
+        });
+        Self { keys, line, name, shown }
+    }
+
+    /// Runs a program of ours at it.
+    fn run<'a>(&self, sandbox: &'a Sandbox, program: &str, arguments: &[&str]) -> Run<'a> {
+        let script = format!("exec setsid -c \"$@\" <>'{0}' >'{0}' 2>&1", self.name);
+        let run = sandbox.command("sh").args(["-c", &script, "sh"]).arg(sandbox.program(program));
+        run.args(arguments.iter().copied())
+    }
+
+    fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    #[track_caller]
+    fn shows(&self, words: &str) {
+        assert!(until(PATIENCE, || self.shown().contains(words)), "no `{words}` in {:?}", self.shown());
+    }
+
+    fn echoes(&self) -> bool {
+        tcgetattr(&self.line).unwrap().local_modes.contains(LocalModes::ECHO)
+    }
+
+    fn types(&self, keys: &str) {
+        (&self.keys).write_all(keys.as_bytes()).unwrap();
+    }
+}
+
+fn asked_for_the_secret(scene: &Scene, terminal: &Terminal) -> Running {
+    let arguments = ["login", "ecHome", "--url", &scene.cloud.url(), "--set", "access-id=AKIA1"];
+    let running = terminal.run(&scene.sandbox, TOKEN, &arguments).spawn();
+    terminal.shows("Secret of the access key");
+    assert!(until(PATIENCE, || !terminal.echoes()), "the echo is off while a secret is typed");
+    running
+}
+
+/// T21
+#[test]
+fn a_typed_secret_is_not_shown_and_the_echo_is_back_afterwards() {
+    let scene = Scene::new();
+    let _agent = scene.sandbox.agent();
+    let terminal = Terminal::open();
+    let running = asked_for_the_secret(&scene, &terminal);
+    terminal.types(&format!("{}\n", scene.secret));
+    assert_eq!(running.finish().code(), 0, "{}", terminal.shown());
+    terminal.shows("logged in");
+    assert!(terminal.echoes());
+    assert!(!terminal.shown().contains(&scene.secret));
+}
+
+/// T21
+#[test]
+fn a_signal_at_the_hidden_prompt_gives_the_terminal_its_echo_back() {
+    for (name, keys) in [("^C", "\x03"), ("^\\", "\x1c"), ("^D", "\x04")] {
+        let scene = Scene::new();
+        let _agent = scene.sandbox.agent();
+        let terminal = Terminal::open();
+        let running = asked_for_the_secret(&scene, &terminal);
+        terminal.types("half a sec");
+        terminal.types(keys);
+        if name == "^D" {
+            // Ends a line that has begun; a second one would end the input.
+            assert_eq!(running.finish().code(), 1);
+        } else {
+            assert_eq!(running.finish().code(), -1, "{name} ends it as ever");
+        }
+        assert!(terminal.echoes(), "{name}");
+        assert!(!terminal.shown().contains("half a sec"), "{name}");
+    }
+}
+
+/// T22
+#[test]
+fn a_token_on_a_terminal_is_printed_with_a_warning_and_in_a_pipe_without() {
+    let scene = Scene::new();
+    let _agent = scene.sandbox.agent();
+    assert_eq!(scene.login().finish().code(), 0);
+    let piped = scene.get();
+    assert_eq!((piped.code(), piped.stderr.as_str()), (0, ""));
+    let terminal = Terminal::open();
+    assert_eq!(terminal.run(&scene.sandbox, TOKEN, &["ecHome"]).finish().code(), 0);
+    terminal.shows(piped.ok());
+    terminal.shows("warning: this is now in the scrollback");
+}
+
+/// T21: every program that is started on the way, with its whole environment.
+#[test]
+fn no_argument_list_and_no_environment_ever_holds_a_secret() {
+    if skip::unless_tool("looking at every argument list", "strace").is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    let sandbox = &scene.sandbox;
+    fs::write(sandbox.path("home/secret"), &scene.secret).unwrap();
+    let script = format!(
+        "set -e; PATH='{bin}':$PATH\n\
+         login() {{ cloud-token login ecHome --no-input --url {url} --set access-id=AKIA1 --secret \"$1\"; }}\n\
+         login secret=file:$HOME/secret\n\
+         login secret=stdin < $HOME/secret\n\
+         login 'secret=cmd:cat $HOME/secret'\n\
+         cloud-token ecHome > /dev/null\n\
+         cloud-token ecHome -o env > /dev/null\n\
+         cloud-token ecHome | cloud-token reject ecHome\n\
+         cloud-token ecHome --fresh | cat > /dev/null\n\
+         cloud-token status; cloud-token logout ecHome; cloud-token stop",
+        bin = sandbox.path("bin").display(),
+        url = scene.cloud.url(),
+    );
+    let trace = sandbox.path("home/trace");
+    let run = sandbox.command("strace").args(["-f", "-v", "-s", "100000", "-e", "trace=execve,execveat", "-o"]);
+    let outcome = run.arg(&trace).args(["sh", "-c", &script]).finish();
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
+    let text = fs::read_to_string(&trace).unwrap();
+    assert!(
+        text.contains("cloud-agent\", \"--socket") && text.contains("XDG_RUNTIME_DIR"),
+        "the agent was seen to start"
+    );
+    let secrets: Vec<String> = scene.cloud.secrets().into_iter().collect();
+    assert!(secrets.len() > 5);
+    assert_eq!(found([("an execve".to_owned(), text.as_bytes())], &secrets), None);
+}
+
+/// T21: the variable is the login's, and ends with it.
+#[test]
+fn an_agent_that_a_login_starts_does_not_inherit_the_variable_of_the_secret() {
+    if !skip::unless_root("reading the agent's environment") {
+        return;
+    }
+    let scene = Scene::new();
+    assert_eq!(scene.login().finish().code(), 0);
+    let agents = scene.sandbox.agents();
+    assert_eq!(agents.len(), 1);
+    let environment = process::environment(agents[0]);
+    assert!(environment.iter().any(|variable| variable.starts_with("XDG_RUNTIME_DIR=")));
+    assert!(
+        !environment.iter().any(|variable| variable.contains(&scene.secret) || variable.starts_with("ECHOME_SECRET"))
+    );
+}
+
+/// T21: it would be too late, but it must not be told on, too.
+#[test]
+fn a_secret_in_the_wrong_place_of_the_command_line_is_refused_and_not_repeated() {
+    let scene = Scene::new();
+    let _agent = scene.sandbox.agent();
+    let canary = "canary-0123456789";
+    let url = scene.cloud.url();
+    for arguments in [
+        vec!["--set".to_owned(), format!("secret={canary}")],
+        vec!["--secret".to_owned(), format!("secret={canary}")],
+        vec!["--set".to_owned(), canary.to_owned()],
+        vec!["--url".to_owned(), format!("https://user:{canary}@{url}")],
+        vec!["--url".to_owned(), format!("https://api.acme.example/?key={canary}")],
+    ] {
+        let run = scene.sandbox.command(TOKEN).args(["login", "ecHome", "--no-input", "--set", "access-id=AKIA1"]);
+        let outcome = run.args(arguments.iter().cloned()).finish();
+        let said = outcome.fails(2);
+        assert!(!said.contains(canary) && said.contains("error: "), "{arguments:?}: {said}");
+    }
+    assert!(!scene.sandbox.log().contains(canary));
+    assert!(scene.cloud.requests().is_empty());
+}
+
+/// T23
+#[test]
+fn at_the_chattiest_level_no_secret_is_in_any_log_message_or_file() {
+    let scene = Scene::new();
+    let sandbox = &scene.sandbox;
+    for (name, value) in [("CLOUD_AGENT_LOG", "trace"), ("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full")] {
+        sandbox.set(name, value);
+    }
+    let mut said = Vec::new();
+    let mut tell = |what: &str, run: Run<'_>, stdout_is_data: bool| {
+        let outcome = run.finish();
+        let mut text = outcome.stderr.clone();
+        if !stdout_is_data {
+            text.push_str(&outcome.stdout);
+        }
+        said.push((what.to_owned(), text));
+        outcome.code()
+    };
+    let token = |arguments: &[&str]| sandbox.command(TOKEN).args(arguments.iter().copied());
+
+    assert_eq!(tell("login by autostart", scene.login(), false), 0);
+    assert_eq!(tell("stop", token(&["stop"]), false), 0);
+    assert!(until(PATIENCE, || sandbox.agents().is_empty()));
+    let agent = sandbox.agent_with(["--vault", "memory", "-vv"]);
+    assert_eq!(tell("login", scene.login(), false), 0);
+    for format in ["token", "headers", "curl", "json", "env"] {
+        assert_eq!(tell(format, token(&["ecHome", "-o", format]), true), 0);
+    }
+    assert_eq!(tell("reject", token(&["reject", "ecHome"]).stdin(scene.get().stdout), false), 0);
+    assert_eq!(tell("renewal", token(&["ecHome"]), true), 0);
+    assert_eq!(tell("status", token(&["status"]), false), 0);
+    assert_eq!(tell("status --json", token(&["status", "--json"]), false), 0);
+
+    // A cloud that repeats what it was sent, and sends what is broken.
+    let wrong = "wrong-secret-canary-0123456789";
+    assert_eq!(tell("a wrong secret", scene.login().env("ECHOME_SECRET", wrong), false), 1);
+    let echo = |what: &str| Fault::status(401, &json!({"detail": format!("what is {what} to me")}));
+    scene.cloud.break_next(1, LOGIN, echo(&scene.secret));
+    assert_eq!(tell("a repeated secret", scene.login(), false), 1);
+    for token in scene.cloud.secrets() {
+        scene.cloud.break_always(REFRESH, echo(&token));
+        assert_ne!(tell("a repeated token", sandbox.command(TOKEN).args(["ecHome", "--fresh", "--no-input"]), true), 0);
+        scene.cloud.clear();
+        assert_eq!(tell("login", scene.login(), false), 0);
+    }
+    for (name, fault) in Fault::bad_tokens("access") {
+        scene.cloud.break_next(1, LOGIN, fault);
+        assert_eq!(tell(name, scene.login(), false), 1);
+    }
+    for fault in
+        [Fault::Truncated, Fault::garbage(), Fault::captive_portal(), Fault::bad_gateway(502), Fault::CloseAfter]
+    {
+        scene.cloud.break_next(1, LOGIN, fault.clone());
+        assert_ne!(tell(&format!("{fault:?}"), scene.login(), false), 0);
+    }
+    assert_eq!(tell("logout", token(&["logout", "ecHome"]), false), 0);
+    assert!(agent.stop(PATIENCE).success());
+
+    assert!(sandbox.log().lines().count() > 10, "there is a log to look into");
+    let secrets: Vec<String> = scene.cloud.secrets().into_iter().collect();
+    assert!(secrets.len() > 10 && secrets.iter().any(|secret| secret == wrong));
+    let files = sandbox.files();
+    assert!(files.iter().any(|(path, bytes)| path.ends_with("agent.log") && contains(bytes, b"listening")));
+    let in_files = files.iter().map(|(path, bytes)| (path.display().to_string(), bytes.as_slice()));
+    assert_eq!(found(in_files, &secrets), None);
+    assert_eq!(found(said.iter().map(|(what, text)| (what.clone(), text.as_bytes())), &secrets), None);
+}
