@@ -132,6 +132,29 @@ fn an_agent_out_of_file_descriptors_lives_does_not_spin_and_recovers() {
     assert!(agent.runs());
 }
 
+/// T16: who was asked to leave while there was no room must not be somebody who came when there was.
+#[test]
+fn a_burst_that_is_over_costs_no_later_caller_its_connection() {
+    if skip::unless_tool("an agent with few files", "prlimit").is_none() {
+        return;
+    }
+    let sandbox = sandbox();
+    let run = sandbox.command("prlimit").arg("--nofile=64:64").arg(sandbox.program(AGENT));
+    let agent = sandbox.agent_from(run.args(["--vault", "memory"]));
+    for round in 0..5 {
+        // Each brings what it has to say and goes: none of them is idle when room is wanted.
+        for _ in 0..200 {
+            if let Ok(mut stream) = connect_at_once(&sandbox.socket()) {
+                let _ = stream.write_all(b"GET / HTTP/1.1\r\n\r\n");
+            }
+        }
+        assert!(until(PATIENCE, || agent.open_files() < 20), "round {round}: {} files", agent.open_files());
+        let mut patient = sandbox.raw();
+        assert_eq!(patient.closed(Duration::from_millis(200)), None, "round {round}: nobody wants its place");
+        assert!(matches!(patient.answer(&Request::Status), Response::Status(_)));
+    }
+}
+
 /// T17
 #[test]
 fn a_stopped_agent_costs_a_client_its_timeout_and_no_more() {

@@ -13,25 +13,19 @@ use super::Scene;
 /// Long enough not to be found by chance, short enough to find what was only partly wiped.
 const PIECE: usize = 16;
 
-/// Every distinctive piece of a secret. What all tokens share, or what the cloud's own file shows as an example, is none.
-fn pieces(secrets: &[String]) -> Vec<String> {
+/// Every distinctive piece of `secrets`: none that is in two of `all`, or in the examples of the cloud's own file.
+fn pieces(secrets: &[String], all: &[String]) -> BTreeSet<Vec<u8>> {
     let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../daemon/clouds/echome.toml")).unwrap();
-    let mut counts = std::collections::HashMap::<&str, usize>::new();
-    let all = |secret: &'_ str| {
-        (0..=secret.len().saturating_sub(PIECE)).step_by(PIECE / 2).map(|at| at..at + PIECE).collect::<Vec<_>>()
+    let distinctive = |piece: &&str| {
+        let shared = all.iter().filter(|secret| secret.contains(*piece)).count();
+        shared < 2 && !example.contains(*piece)
     };
-    for secret in secrets {
-        for range in all(secret) {
-            if let Some(piece) = secret.get(range) {
-                *counts.entry(piece).or_default() += 1;
-            }
-        }
-    }
-    counts
-        .into_iter()
-        .filter(|(piece, count)| *count == 1 && !example.contains(piece))
-        .map(|(piece, _)| piece.to_owned())
-        .collect()
+    let pieces = |secret: &'_ str| {
+        let starts = (0..=secret.len().saturating_sub(PIECE)).step_by(PIECE / 2);
+        let pieces = starts.filter_map(|at| secret.get(at..at + PIECE)).filter(distinctive);
+        pieces.map(|piece| piece.as_bytes().to_vec()).collect::<Vec<_>>()
+    };
+    secrets.iter().flat_map(|secret| pieces(secret)).collect()
 }
 
 /// The writable memory of a process: where it is called what, and what is in it.
@@ -50,10 +44,10 @@ fn memory(pid: u32) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// Where pieces of `secrets` are in a process, with what is around them.
-fn hits(pid: u32, secrets: &[String]) -> Vec<String> {
-    let pieces = pieces(secrets);
-    let wanted: BTreeSet<&[u8]> = pieces.iter().map(String::as_bytes).collect();
+/// Where pieces of `secrets`, which are some of `all`, are in a process, with what is around them.
+fn hits(pid: u32, secrets: &[String], all: &[String]) -> Vec<String> {
+    let wanted = pieces(secrets, all);
+    assert!(wanted.len() >= secrets.len(), "there is something to look for");
     let mut found = Vec::new();
     for (name, bytes) in memory(pid) {
         for (at, window) in bytes.windows(PIECE).enumerate() {
@@ -79,13 +73,16 @@ fn nothing_is_left_after_a_logout(scene: &Scene, trust: &[String]) {
         let _ = scene.sandbox.token(["ecHome", "-o", format]).ok();
     }
     let first = scene.get().ok().to_owned();
-    assert!(!hits(agent.pid(), std::slice::from_ref(&first)).is_empty(), "what is cached is found: the scan works");
+    assert!(
+        !hits(agent.pid(), std::slice::from_ref(&first), &secrets(scene)).is_empty(),
+        "what is cached is found: the scan works"
+    );
     assert_ne!(scene.renew().ok(), first);
     let _ = scene.sandbox.token(["status"]).ok();
     assert_eq!(scene.sandbox.token(["logout", "ecHome"]).code(), 0);
     let secrets = secrets(scene);
     assert!(secrets.len() >= 5, "two tokens each of two kinds, and the key's secret");
-    let left = hits(agent.pid(), &secrets);
+    let left = hits(agent.pid(), &secrets, &secrets);
     assert!(left.is_empty(), "{} left:\n{}", left.len(), left.join("\n"));
 }
 
@@ -118,7 +115,7 @@ fn after_a_renewal_neither_the_old_tokens_nor_the_secret_of_the_login_are_in_mem
     assert_eq!(scene.login().finish().code(), 0);
     let old = secrets(&scene);
     let _ = scene.renew().ok();
-    let left = hits(agent.pid(), &old);
+    let left = hits(agent.pid(), &old, &secrets(&scene));
     assert!(left.is_empty(), "{} left:\n{}", left.len(), left.join("\n"));
 }
 
@@ -132,6 +129,6 @@ fn a_login_that_fails_leaves_its_secret_nowhere() {
     let agent = scene.sandbox.agent();
     let wrong = "not-the-secret-but-a-canary-0123456789abcdef";
     let _ = scene.login().env("ECHOME_SECRET", wrong).finish().fails(1);
-    let left = hits(agent.pid(), &[wrong.to_owned()]);
+    let left = hits(agent.pid(), &[wrong.to_owned()], &secrets(&scene));
     assert!(left.is_empty(), "{} left:\n{}", left.len(), left.join("\n"));
 }
