@@ -203,7 +203,7 @@ fn a_thousand_clients_that_die_in_the_middle_leave_nothing_behind() {
     let bytes = get(false);
     for round in 0..1000 {
         let mut raw = scene.sandbox.raw();
-        raw.send(&bytes[..1 + round % bytes.len()]).unwrap();
+        raw.send(&bytes[..=round % bytes.len()]).unwrap();
     }
     // While the cloud thinks.
     scene.cloud.break_next(1, REFRESH, Fault::Hang);

@@ -61,6 +61,16 @@ fn hits(pid: u32, secrets: &[String], all: &[String]) -> Vec<String> {
     found
 }
 
+/// How the bodies of requests and replies begin around their secrets, where they would lie if a buffer were not wiped.
+const BODIES: [&str; 6] = [
+    "{\"refresh\":\"eyJh",
+    "\",\"access\":\"eyJh",
+    "{\"access\":\"eyJhb",
+    "\",\"refresh\":\"eyJ",
+    "refresh=eyJhbGci",
+    "\"password\":\"s3c",
+];
+
 fn secrets(scene: &Scene) -> Vec<String> {
     scene.cloud.secrets().into_iter().collect()
 }
@@ -80,8 +90,9 @@ fn nothing_is_left_after_a_logout(scene: &Scene, trust: &[String]) {
     assert_ne!(scene.renew().ok(), first);
     let _ = scene.sandbox.token(["status"]).ok();
     assert_eq!(scene.sandbox.token(["logout", "ecHome"]).code(), 0);
-    let secrets = secrets(scene);
+    let mut secrets = secrets(scene);
     assert!(secrets.len() >= 5, "two tokens each of two kinds, and the key's secret");
+    secrets.extend(BODIES.map(str::to_owned));
     let left = hits(agent.pid(), &secrets, &secrets);
     assert!(left.is_empty(), "{} left:\n{}", left.len(), left.join("\n"));
 }

@@ -71,11 +71,7 @@ fn whatever_is_at_the_path_and_no_dead_socket_of_ours_stays_as_it_is() {
         let before = fs::symlink_metadata(&socket).unwrap().ino();
         refuses(&sandbox, &socket, &["is in the way", "not a socket", "hint:"]);
         assert_eq!(fs::symlink_metadata(&socket).unwrap().ino(), before, "{name}");
-        if !fs::symlink_metadata(&socket).unwrap().is_dir() {
-            fs::remove_file(&socket).unwrap();
-        } else {
-            fs::remove_dir(&socket).unwrap();
-        }
+        fs::remove_file(&socket).or_else(|_| fs::remove_dir(&socket)).unwrap();
     }
     assert_eq!(fs::read(&victim).unwrap(), b"precious");
     assert!(!sandbox.path("home/absent").exists(), "a dangling link makes no file elsewhere");
@@ -176,9 +172,9 @@ fn an_attacker_who_races_with_the_start_of_the_agent_gains_nothing() {
         scope.spawn(|| {
             as_user(MALLORY, || {
                 while !over.load(Ordering::Relaxed) {
-                    mischief(&shared, &victim)
+                    mischief(&shared, &victim);
                 }
-            })
+            });
         });
         for _ in 0..RACES {
             let run = sandbox.command(AGENT).args(["--vault", "memory", "--socket"]).arg(dir.join("agent.sock"));
@@ -187,7 +183,7 @@ fn an_attacker_who_races_with_the_start_of_the_agent_gains_nothing() {
             assert!(until(PATIENCE, || !agent.runs() || ours()));
             if agent.runs() && ours() {
                 let meta = fs::symlink_metadata(&dir).unwrap();
-                assert!(meta.is_dir() && meta.uid() == ALICE && meta.mode() & 0o077 == 0, "{meta:?}");
+                assert!(meta.is_dir() && meta.uid() == ALICE && meta.mode() & 0o777 == 0o700, "{meta:?}");
                 served += 1;
                 agent.signal(rustix::process::Signal::KILL);
                 let _ = agent.finish();
@@ -260,6 +256,20 @@ fn an_agent_whose_place_was_taken_leaves_the_new_ones_socket_when_it_ends() {
     assert!(old.stop(PATIENCE).success());
     let Response::Status(status) = sandbox.raw().answer(&Request::Status) else { panic!("no status") };
     assert_eq!(status.pid, new.pid());
+}
+
+/// T4: between the first sign of life and the last step of the start there is time for a signal.
+#[test]
+fn an_agent_that_is_told_to_end_while_it_starts_ends_in_good_order() {
+    let sandbox = sandbox();
+    for round in 0..10 {
+        let agent = sandbox.command(AGENT).args(["--vault", "memory"]).spawn();
+        assert!(until(PATIENCE, || sandbox.socket().exists()));
+        agent.signal(rustix::process::Signal::TERM);
+        let outcome = agent.finish();
+        assert_eq!(outcome.code(), 0, "round {round}: {outcome:?}");
+        assert!(!sandbox.socket().exists(), "round {round}");
+    }
 }
 
 /// T4: not even one that never answers.
