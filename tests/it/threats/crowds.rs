@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cloud_agent_protocol::hello;
-use cloud_agent_protocol::v1::{Get, Request, Response};
+use cloud_agent_protocol::v1::{Get, ListClouds, Request, Response};
 use cloud_agent_tests::fake::Fault;
 use cloud_agent_tests::fake::echome::REFRESH;
 use cloud_agent_tests::process;
@@ -130,6 +130,28 @@ fn an_agent_out_of_file_descriptors_lives_does_not_spin_and_recovers() {
     assert_eq!(scene.get().code(), 0);
     assert!(until(PATIENCE, || agent.open_files() < 40));
     assert!(agent.runs());
+}
+
+/// T15: the other way round, a client that asks and asks and takes no answer.
+#[test]
+fn a_client_that_takes_no_answer_is_closed_in_time_and_costs_no_memory() {
+    let scene = Scene::new();
+    let agent = scene.sandbox.agent();
+    assert_eq!(scene.login().finish().code(), 0);
+    let own = || process::status(agent.pid(), "RssAnon").unwrap();
+    let (before, begun) = (own(), Instant::now());
+    let frame = Request::Clouds(ListClouds { name: None }).encode().unwrap();
+    let mut greedy = scene.sandbox.raw();
+    greedy.send(&frame.encode_after(&hello::encode(hello::VERSIONS))).unwrap();
+    let batch = frame.encode().repeat(1000);
+    // Both buffers fill up, and then the agent has had enough.
+    while greedy.send(&batch).is_ok() {
+        assert!(begun.elapsed() < REAPED, "it is still read from");
+        assert_eq!(scene.get().code(), 0, "others are served");
+    }
+    assert!(begun.elapsed() < REAPED, "{:?}", begun.elapsed());
+    assert!(own().saturating_sub(before) < 1024, "{} KiB, {before} before", own());
+    assert_eq!(scene.get().code(), 0);
 }
 
 /// T16: who was asked to leave while there was no room must not be somebody who came when there was.

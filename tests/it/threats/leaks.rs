@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use cloud_agent_protocol::v1::{Answer, Get, ListClouds, Logout, Reject, Request};
 use cloud_agent_tests::fake::Fault;
 use cloud_agent_tests::fake::echome::{REFRESH, TOKEN as LOGIN};
 use cloud_agent_tests::process;
@@ -77,6 +78,36 @@ fn asked_for_the_secret(scene: &Scene, terminal: &Terminal) -> Running {
     terminal.shows("Secret of the access key");
     assert!(until(PATIENCE, || !terminal.echoes()), "the echo is off while a secret is typed");
     running
+}
+
+/// T40: the same user may have an access token for the asking, and never what renews it.
+#[test]
+fn no_answer_of_the_agent_ever_holds_what_the_agent_holds() {
+    let scene = Scene::new();
+    let _agent = scene.sandbox.agent();
+    assert_eq!(scene.login().args(["--remember"]).finish().code(), 0);
+    let access = scene.get().ok().to_owned();
+    let held: Vec<String> = scene.cloud.secrets().into_iter().filter(|secret| *secret != access).collect();
+    assert_eq!(held.len(), 2, "the refresh token and the secret");
+    let get =
+        |environment| Get { account: "ecHome".into(), min_valid: None, fresh: false, environment, deadline_ms: 5000 };
+    let requests = [
+        Request::Get(get(false)),
+        Request::Get(get(true)),
+        Request::Status,
+        Request::Clouds(ListClouds { name: None }),
+        Request::Clouds(ListClouds { name: Some("ecHome".into()) }),
+        Request::Answer(Answer { value: None }),
+        Request::Reject(Reject { account: "ecHome".into(), token: Some("another".into()) }),
+        Request::Logout(Logout { accounts: vec!["ecHome".into()], all: false, forget: true }),
+        Request::Stop,
+    ];
+    for request in requests {
+        let mut raw = scene.sandbox.raw();
+        raw.ask(&request).unwrap();
+        let frame = raw.frame().unwrap();
+        assert_eq!(found([(format!("the answer to {request:?}"), frame.body.as_slice())], &held), None);
+    }
 }
 
 /// T21

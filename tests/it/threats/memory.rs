@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
+use cloud_agent_protocol::hello;
+use cloud_agent_protocol::v1::{Login, NamedSecret, Request, Response, Setting};
 use cloud_agent_tests::fake::Certificate;
 use cloud_agent_tests::fake::echome::Options;
 use cloud_agent_tests::skip;
+use cloud_agent_tests::wait::{PATIENCE, until};
 
 use super::Scene;
 
@@ -128,6 +131,43 @@ fn after_a_renewal_neither_the_old_tokens_nor_the_secret_of_the_login_are_in_mem
     let _ = scene.renew().ok();
     let left = hits(agent.pid(), &old, &secrets(&scene));
     assert!(left.is_empty(), "{} left:\n{}", left.len(), left.join("\n"));
+}
+
+/// T8: of a client that dies, in the middle of its request or before its question was answered.
+#[test]
+fn a_login_that_breaks_off_leaves_its_secret_nowhere() {
+    if !skip::unless_root("reading the agent's memory") {
+        return;
+    }
+    let scene = Scene::new();
+    let agent = scene.sandbox.agent();
+    let canary = "a-canary-0123456789abcdefghijklmnopqrstuvwxyz";
+    let login = Login {
+        account: "ecHome".into(),
+        cloud: None,
+        method: None,
+        origins: vec![Setting { name: String::new(), value: scene.cloud.url() }],
+        settings: Vec::new(),
+        secrets: vec![NamedSecret { name: "secret".into(), value: canary.into() }],
+        remember: true,
+        ephemeral: false,
+        interactive: true,
+        deadline_ms: 5000,
+    };
+    let request = Request::Login(login);
+    let bytes = request.encode().unwrap().encode_after(&hello::encode(hello::VERSIONS));
+    for cut in [bytes.len() - 1, bytes.len() - 8, bytes.len() / 2 + 40] {
+        let mut raw = scene.sandbox.raw();
+        for chunk in bytes[..cut].chunks(7) {
+            raw.send(chunk).unwrap();
+        }
+    }
+    let Response::Question(question) = scene.sandbox.raw().answer(&request) else { panic!("nothing was asked") };
+    assert_eq!(question.name, "access-id");
+    let calm =
+        || matches!(scene.sandbox.raw().answer(&Request::Status), Response::Status(_)) && agent.open_files() < 20;
+    assert!(until(PATIENCE, || calm() && hits(agent.pid(), &[canary.to_owned()], &[]).is_empty()));
+    assert!(scene.cloud.requests().is_empty());
 }
 
 /// T8

