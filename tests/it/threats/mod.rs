@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `callers` | other users and namespaces at the socket |
 //! | `places` | whoever gets to the socket's path first |
+//! | `starts` | agents that start and die beside each other |
 //! | `prying` | debuggers and crash dumps |
 //! | `memory` | whoever reads the agent's memory afterwards |
 //! | `crowds` | too many clients, and silent ones |
 //! | `frames` | hostile bytes from a client, other versions |
-//! | `leaks` | readers of arguments, environments, terminals, logs |
+//! | `leaks` | readers of arguments, environments, logs |
+//! | `terminals` | whoever looks over a shoulder |
 //! | `tokens` | a cloud whose tokens are no tokens |
 //! | `network` | whoever sits between the agent and the cloud |
 //! | `replies` | a cloud whose replies are no replies |
@@ -24,6 +26,8 @@ mod network;
 mod places;
 mod prying;
 mod replies;
+mod starts;
+mod terminals;
 mod tokens;
 
 use std::thread;
