@@ -58,9 +58,12 @@ impl Connection {
             };
             match error.kind() {
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused => return Err(NoConnection::Absent),
-                // A full backlog, in the three ways it shows.
-                ErrorKind::ConnectionReset | ErrorKind::NotConnected | ErrorKind::WouldBlock => {}
-                ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+                // A full backlog, in the ways it shows.
+                ErrorKind::ConnectionReset
+                | ErrorKind::NotConnected
+                | ErrorKind::WouldBlock
+                | ErrorKind::TimedOut
+                | ErrorKind::Interrupted => {}
                 _ => return Err(NoConnection::Failed(untrusted(socket, &error))),
             }
             if deadline.left() <= pause {
@@ -86,7 +89,7 @@ impl Connection {
         // A failed write is no verdict yet: an agent that refuses may have answered and closed before it read all.
         let frame = match Frame::read(&mut timed, MAX_RESPONSE) {
             Ok(frame) => frame,
-            Err(error) => return Err(no_answer(error, sent, timed.received, deadline)),
+            Err(error) => return Err(no_answer(error, sent.as_ref().err(), timed.received, deadline)),
         };
         self.greeted = true;
         if let Some(spoken) = frame.refused_versions() {
@@ -100,6 +103,7 @@ impl Connection {
 }
 
 /// The agent is there, and says nothing until the deadline.
+#[cold]
 fn silent(deadline: &Deadline, why: &str) -> Failure {
     let waited = deadline.given();
     let words =
@@ -111,6 +115,7 @@ fn silent(deadline: &Deadline, why: &str) -> Failure {
     )
 }
 
+#[cold]
 fn untrusted(socket: &Path, error: &io::Error) -> Failure {
     let path = socket.display();
     let distrusted =
@@ -125,10 +130,11 @@ fn untrusted(socket: &Path, error: &io::Error) -> Failure {
     Failure::no_agent(fault.because(error.to_string()))
 }
 
-fn no_answer(error: FrameError, sent: io::Result<()>, received: bool, deadline: &Deadline) -> NoAnswer {
+#[cold]
+fn no_answer(error: FrameError, sent: Option<&io::Error>, received: bool, deadline: &Deadline) -> NoAnswer {
     let FrameError::Io(error) = error else { return NoAnswer::Failed(malformed(&error)) };
     let timed_out = |e: &io::Error| e.kind() == ErrorKind::TimedOut;
-    if timed_out(&error) || sent.as_ref().is_err_and(timed_out) {
+    if timed_out(&error) || sent.is_some_and(timed_out) {
         return NoAnswer::Failed(silent(deadline, "it accepted the connection and then said nothing"));
     }
     if !received {
@@ -138,6 +144,7 @@ fn no_answer(error: FrameError, sent: io::Result<()>, received: bool, deadline: 
     NoAnswer::Failed(Failure::no_agent(fault))
 }
 
+#[cold]
 fn malformed(error: &FrameError) -> Failure {
     Fault::new(FaultKind::Internal, "agent and client do not understand each other")
         .because(error.to_string())
@@ -145,6 +152,7 @@ fn malformed(error: &FrameError) -> Failure {
         .into()
 }
 
+#[cold]
 fn version_refused(spoken: &[u16]) -> Fault {
     let list = |versions: &[u16]| versions.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
     Fault::new(

@@ -13,6 +13,7 @@ use crate::tty::Human;
 const ATTEMPTS: u8 = 3;
 
 /// Logs in, with somebody to ask if `human` is there.
+#[cold]
 pub(crate) fn log_in(mut login: Login, mut human: Option<&mut dyn Human>, mut client: Client) -> Result<Done, Failure> {
     let mut connection = client.connect()?;
     login.interactive = human.is_some();
@@ -40,6 +41,7 @@ pub(crate) fn log_in(mut login: Login, mut human: Option<&mut dyn Human>, mut cl
 }
 
 /// Puts a question; `None` if the human gives up.
+#[cold]
 fn put(question: &Question, human: &mut dyn Human) -> std::io::Result<Option<Secret>> {
     if let Some(detail) = &question.detail {
         human.tell(&printable(detail))?;

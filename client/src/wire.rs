@@ -29,6 +29,7 @@ impl Read for Timed<'_> {
 }
 
 impl Write for Timed<'_> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.wire.write(bytes, self.deadline)
     }
@@ -70,7 +71,7 @@ mod unix {
     pub(crate) fn connect(socket: &Path, deadline: &Deadline) -> io::Result<Wire> {
         let stream = ConnectOptions::new()
             .name(socket.to_fs_name::<GenericFilePath>()?)
-            .wait_mode(ConnectWaitMode::Timeout(deadline.left()))
+            .wait_mode(ConnectWaitMode::Timeout(deadline.left_unclocked()))
             .nonblocking_stream(true)
             .connect_sync_as::<Stream>()?;
         let uid = stream.peer_creds().map_err(|e| unnamed(&stream, e))?.euid();
@@ -118,11 +119,11 @@ mod unix {
         fn wait(&self, what: PollFlags, deadline: &Deadline) -> io::Result<()> {
             let fd = self.0.as_fd();
             loop {
-                let left = Timespec::try_from(deadline.left()).map_err(|_| io::ErrorKind::InvalidInput)?;
-                match poll(&mut [PollFd::new(&fd, what)], Some(&left)) {
-                    Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                let slice = Timespec::try_from(deadline.slice()).map_err(|_| io::ErrorKind::InvalidInput)?;
+                match poll(&mut [PollFd::new(&fd, what)], Some(&slice)) {
+                    Ok(0) if deadline.is_over() => return Err(io::ErrorKind::TimedOut.into()),
+                    Ok(0) | Err(Errno::INTR) => {}
                     Ok(_) => return Ok(()),
-                    Err(Errno::INTR) => {}
                     Err(e) => return Err(e.into()),
                 }
             }

@@ -123,7 +123,13 @@ impl Cached {
 /// The first 12 hexadecimal characters of a token's SHA-256: enough to tell tokens apart, of no use to anybody else.
 #[must_use]
 pub fn fingerprint(token: &Secret) -> String {
-    Sha256::digest(token.expose().as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+
+    Sha256::digest(token.expose().as_bytes()).iter().take(6).fold(String::with_capacity(12), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]

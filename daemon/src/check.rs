@@ -207,7 +207,7 @@ mod tests {
     fn every_built_in_cloud_keeps_what_its_examples_promise() {
         for (name, text) in crate::cloud::BUILT_IN {
             let report = check_text(name, &format!("{name}.toml"), text).unwrap_or_else(|faults| {
-                panic!("{}", faults.iter().map(|f| format!("{f}\n")).collect::<String>());
+                panic!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
             });
             assert!(report.notes.is_empty(), "{:?}", report.notes);
             assert!(!report.examples.is_empty(), "{name}");

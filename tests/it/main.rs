@@ -2,6 +2,13 @@
 
 #![cfg(unix)]
 
+mod autostart;
+mod concurrency;
 mod conformance;
+mod errors;
+mod formats;
 mod house;
+mod main_job;
+mod secrets;
+mod support;
 mod threats;

@@ -9,8 +9,11 @@
 //! | [`http`] | a few lines of HTTP client, independent of the agent's | faults |
 //! | [`process`] | what `/proc` says about a process | what the process is |
 //! | [`wait`] | conditions with deadlines, never blind sleeps | what is waited for |
+//! | `bench` | counts and loads for the benches, blocking and without a runtime of their own | tests |
 //! | [`skip`] | a test that cannot run says so, and fails where it must run | which tests there are |
 
+#[cfg(target_os = "linux")]
+pub mod bench;
 pub mod fake;
 pub mod http;
 #[cfg(unix)]

@@ -201,13 +201,11 @@ fn sort_given(
     let unknown = |name: &str, flag: &str| {
         let fault = Fault::new(FaultKind::Usage, format!("method `{}` does not ask for `{name}`", method.name));
         let names = method.asks.iter().map(|a| a.name.as_str()).chain(ACCOUNT_SETTINGS.iter().copied());
-        match nearest(name, names) {
-            Some(near) => fault.hint(format!("did you mean `{flag} {near}=…`?")),
-            None => {
-                let names: Vec<String> = method.asks.iter().map(|ask| format!("`{}`", ask.name)).collect();
-                fault.hint(format!("it asks for: {}", names.join(", ")))
-            }
+        if let Some(near) = nearest(name, names) {
+            return fault.hint(format!("did you mean `{flag} {near}=…`?"));
         }
+        let names: Vec<String> = method.asks.iter().map(|ask| format!("`{}`", ask.name)).collect();
+        fault.hint(format!("it asks for: {}", names.join(", ")))
     };
     let mut settings = BTreeMap::new();
     for Setting { name, value } in &request.settings {

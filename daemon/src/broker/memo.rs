@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloud_agent_protocol::{Fault, FaultKind};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 
 /// The first pause after a failure …
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -31,12 +31,11 @@ impl Memo {
             return Self { fault, until: None };
         }
         let (now, up) = (clock.now(), clock.uptime());
-        let pause = match fault.retry_at {
-            Some(at) => crate::clock::Timestamp::from_seconds(at).since(now).min(LONGEST_RETRY_AFTER),
-            None => {
-                let longest = FIRST_PAUSE.saturating_mul(1 << streak.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
-                FIRST_PAUSE / 5 + longest.mul_f64(jitter)
-            }
+        let pause = if let Some(at) = fault.retry_at {
+            Timestamp::from_seconds(at).since(now).min(LONGEST_RETRY_AFTER)
+        } else {
+            let longest = FIRST_PAUSE.saturating_mul(1 << streak.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+            FIRST_PAUSE / 5 + longest.mul_f64(jitter)
         };
         let mut fault = fault;
         // Rounded up: a caller who comes back at that second finds the pause over.
@@ -66,7 +65,7 @@ pub(super) fn jitter() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{ManualClock, Timestamp};
+    use crate::clock::ManualClock;
 
     fn clock() -> ManualClock {
         ManualClock::new(Timestamp::from_seconds(1_000))

@@ -62,6 +62,7 @@ pub(super) struct RawMethod {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file that stands for itself")]
 pub(super) struct RawAsk {
     pub(super) name: Text,
     pub(super) prompt: Text,

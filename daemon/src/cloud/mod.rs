@@ -125,6 +125,7 @@ pub struct Hold {
 
 /// One thing a method asks.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file that stands for itself")]
 pub struct AskSpec {
     /// Its name in `--set` or `--secret`.
     pub name: String,

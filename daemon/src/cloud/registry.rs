@@ -144,3 +144,105 @@ fn ours(_: &Path, _: &std::fs::Metadata) -> Result<(), Fault> {
     // The profile directory's access list is what guards it there.
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACME: &str = "title = \"Acme\"\ndocs = \"https://a.example\"\n[[origin]]\nprompt = \"Address\"\n[[method]]\n\
+        name = \"token\"\ntitle = \"Token\"\nheaders = [\"X: {t}\"]\nask = [{ name = \"t\", prompt = \"T\", secret = true }]\n";
+
+    /// A directory of this test's own, gone at the end.
+    struct Directory(std::path::PathBuf);
+
+    impl Directory {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("cloud-agent-{test}-{}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&path);
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn write(&self, name: &str, text: &str) -> std::path::PathBuf {
+            let path = self.0.join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn every_built_in_cloud_is_a_good_one() {
+        let clouds = Clouds::load(None);
+        assert_eq!(clouds.broken().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
+        assert_eq!(clouds.list().count(), BUILT_IN.len());
+        assert!(clouds.list().all(|cloud| cloud.built_in));
+    }
+
+    #[test]
+    fn a_cloud_is_found_without_case_and_a_slip_is_met_with_the_nearest() {
+        let directory = Directory::new("nearest");
+        directory.write("acme.toml", ACME);
+        let clouds = Clouds::load(Some(&directory.0));
+        let acme = clouds.get("AcMe").unwrap();
+        assert_eq!((acme.name.as_str(), acme.built_in), ("acme", false));
+        let fault = clouds.get("akme").unwrap_err();
+        assert_eq!(fault.kind, FaultKind::UnknownCloud);
+        assert!(fault.hint.unwrap().contains("`acme`"));
+        assert_eq!(clouds.get("\u{1b}[31m").unwrap_err().message, "no cloud `\\u{1b}[31m` is known");
+    }
+
+    #[test]
+    fn a_users_file_wins_over_one_that_is_built_in() {
+        let (name, _) = BUILT_IN[0];
+        let directory = Directory::new("wins");
+        directory.write(&format!("{name}.toml"), ACME);
+        let cloud = Clouds::load(Some(&directory.0)).get(name).unwrap();
+        assert_eq!((cloud.title.as_str(), cloud.built_in), ("Acme", false));
+    }
+
+    #[test]
+    fn a_broken_file_is_a_fault_of_its_cloud_alone() {
+        let directory = Directory::new("broken");
+        directory.write("acme.toml", ACME);
+        directory.write("broken.toml", "titel = 1");
+        directory.write("binary.toml", "\0\0");
+        directory.write("Bad Name.toml", ACME);
+        directory.write("README.md", "not a cloud");
+        std::fs::create_dir(directory.0.join("folder.toml")).unwrap();
+        let clouds = Clouds::load(Some(&directory.0));
+        assert!(clouds.get("acme").is_ok());
+        let fault = clouds.get("broken").unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Config);
+        assert!(fault.message.contains("broken.toml`, line 1"), "{fault}");
+        assert_eq!(clouds.broken().count(), 4);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_no_fault() {
+        assert_eq!(Clouds::load(Some(Path::new("/nonexistent/clouds"))).broken().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_or_directory_that_others_can_write_is_not_believed() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let directory = Directory::new("writable");
+        let path = directory.write("acme.toml", ACME);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o664)).unwrap();
+        let fault = Clouds::load(Some(&directory.0)).get("acme").unwrap_err();
+        assert!(fault.message.contains("written by others") && fault.hint.unwrap().contains("chmod"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(Clouds::load(Some(&directory.0)).get("acme").is_ok());
+        std::fs::set_permissions(&directory.0, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let clouds = Clouds::load(Some(&directory.0));
+        assert_eq!(clouds.get("acme").unwrap_err().kind, FaultKind::UnknownCloud);
+        assert_eq!(clouds.broken().count(), 1);
+    }
+}

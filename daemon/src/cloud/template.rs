@@ -91,7 +91,7 @@ impl Template {
     /// # Errors
     /// [`FaultKind::Usage`] if the value of a `{name:int}` is not a number.
     pub(crate) fn render<'v>(&self, value: impl Fn(&str) -> Option<&'v Secret>) -> Result<Option<Secret>, Fault> {
-        self.render_with(value, |out, text| out.push_str(text))
+        self.render_with(value, String::push_str)
     }
 
     /// Fills the holes with percent-encoded values, as a path needs them; `None` if a value is absent.

@@ -247,3 +247,19 @@ async fn a_ca_file_that_holds_no_certificate_is_named() {
         assert_eq!((fault.kind, fault.message.contains(path)), (FaultKind::Config, true), "{fault}");
     }
 }
+
+/// Runs itself again with an environment of its own, since this process's cannot be changed safely.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_machine_without_certificate_authorities_says_so() {
+    if std::env::var_os("CLOUD_AGENT_TEST_NO_CA").is_some() {
+        let fault = fault_of("https://127.0.0.1:1/").await;
+        assert_eq!((fault.kind, fault.message.contains("no secure connection")), (FaultKind::Config, true), "{fault}");
+        return;
+    }
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "http::client::tests::a_machine_without_certificate_authorities_says_so"])
+        .envs([("CLOUD_AGENT_TEST_NO_CA", "1"), ("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/nonexistent")])
+        .status();
+    assert!(status.unwrap().success());
+}

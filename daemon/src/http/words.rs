@@ -125,6 +125,11 @@ fn certificate_fault(why: &CertificateError, host: &str) -> Fault {
                 .hint("a private authority? set `ca-file = \"/path/to/ca.pem\"` for the account in accounts.toml")
         }
         CertificateError::Revoked => config(format!("the certificate of `{host}` has been revoked")),
+        // webpki's own error is hidden in there; its name is all that can be seen of it.
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => config(format!(
+            "the certificate of `{host}` is signed by itself"
+        ))
+        .hint("sign it by an authority of your own, and name that by `ca-file` for the account in accounts.toml"),
         other => config(format!("the certificate of `{host}` cannot be trusted")).because(format!("{other:?}")),
     }
 }
@@ -134,10 +139,10 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     let mut next = Some(error);
     while let Some(error) = next {
         let io = error.downcast_ref::<io::Error>();
-        if let Some(inner) = io.and_then(io::Error::get_ref) {
-            if let Some(found) = find::<T>(inner) {
-                return Some(found);
-            }
+        if let Some(inner) = io.and_then(io::Error::get_ref)
+            && let Some(found) = find::<T>(inner)
+        {
+            return Some(found);
         }
         if let Some(found) = error.downcast_ref::<T>() {
             return Some(found);

@@ -91,12 +91,11 @@ impl<'a> Session<'a> {
     async fn get(&mut self, get: Get) -> Result<(), End> {
         let need =
             Need { min_valid: get.min_valid.map(|seconds| Duration::from_secs(seconds.into())), fresh: get.fresh };
-        let cached = match self.shared.broker.warm(&get.account, need) {
-            Some(cached) => Ok(cached),
-            None => {
-                let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
-                self.shared.broker.get(&get.account, need, wait).await
-            }
+        let cached = if let Some(cached) = self.shared.broker.warm(&get.account, need) {
+            Ok(cached)
+        } else {
+            let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
+            self.shared.broker.get(&get.account, need, wait).await
         };
         match cached {
             Ok(cached) if get.environment => self.answer(&Response::Credential(cached.credential().clone())).await,
@@ -128,20 +127,27 @@ impl<'a> Session<'a> {
     }
 
     /// A login, and the questions that it has in between. It belongs to this connection: if the client leaves, the next
-    /// question finds nobody.
+    /// question finds nobody. The time that a human takes does not count.
     async fn login(&mut self, login: v1::Login) -> Result<Result<Vec<String>, Fault>, End> {
         let (asker, mut questions) = Asker::new(login.interactive, &login.account);
+        let account = login.account.clone();
+        let given = Duration::from_millis(login.deadline_ms.into()).min(self.shared.limits.longest_wait);
+        let mut deadline = tokio::time::Instant::now() + given;
         let broker = self.shared.broker.clone();
         let mut work = std::pin::pin!(broker.login(login, Arc::new(asker)));
         loop {
-            let asked = tokio::select! {
+            let open = tokio::select! {
+                biased;
                 done = &mut work => return Ok(done),
-                Some(asked) = questions.recv() => asked,
+                Some(question) = questions.recv() => question,
+                () = tokio::time::sleep_until(deadline) => return Ok(Err(still_logging_in(&account, given))),
             };
-            self.answer(&Response::Question(asked.question)).await?;
-            let answer = timeout(self.shared.limits.question, self.read_answer()).await.map_err(|_| End::Over)??;
+            let since = tokio::time::Instant::now();
+            self.answer(&Response::Question(open.question)).await?;
+            let said = timeout(self.shared.limits.question, self.read_answer()).await.map_err(|_| End::Over)??;
+            deadline += since.elapsed();
             // The login may have ended meanwhile; then nobody wants the answer.
-            let _ = asked.answer.send(answer);
+            let _ = open.answer.send(said);
         }
     }
 
@@ -239,6 +245,12 @@ impl<'a> Session<'a> {
         timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
         Ok(())
     }
+}
+
+fn still_logging_in(account: &str, waited: Duration) -> Fault {
+    Fault::new(FaultKind::Unreachable, format!("the login of `{account}` has not ended in time"))
+        .because(format!("the cloud has not answered within {} s; the login goes on", waited.as_secs_f32()))
+        .hint("look at `cloud-token status` in a moment")
 }
 
 fn malformed(error: &FrameError) -> Fault {

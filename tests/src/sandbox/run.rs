@@ -230,7 +230,7 @@ impl Outcome {
     /// # Panics
     /// If it failed.
     #[track_caller]
-    #[must_use]
+    #[allow(clippy::must_use_candidate, reason = "looking at the status is what it is for")]
     pub fn ok(&self) -> &str {
         assert!(self.status.success(), "it failed: {self:?}");
         self.stdout.trim_end_matches('\n')
@@ -241,7 +241,7 @@ impl Outcome {
     /// # Panics
     /// If its exit code is not `code`, or if it wrote to stdout, where only data may go.
     #[track_caller]
-    #[must_use]
+    #[allow(clippy::must_use_candidate, reason = "looking at the code is what it is for")]
     pub fn fails(&self, code: i32) -> &str {
         assert_eq!(self.code(), code, "{self:?}");
         assert_eq!(self.stdout, "", "stdout carries data only: {self:?}");

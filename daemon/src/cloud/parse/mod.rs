@@ -7,6 +7,9 @@ mod scope;
 mod step;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use cloud_agent_protocol::Fault;
 
 use super::file::{File, RawOrigin};

@@ -5,7 +5,7 @@ use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 use zeroize::Zeroizing;
 
 use super::values::Values;
-use crate::cloud::{JsonTemplate, Step, StepBody, Template, integer, percent_encode};
+use crate::cloud::{JsonTemplate, Step, StepBody, Template, integer, origin, percent_encode};
 use crate::http::{Body, Request};
 use crate::provider::Account;
 
@@ -21,6 +21,12 @@ pub(super) fn build(
         return Err(Fault::new(FaultKind::Config, format!("`{}` has no {name} address", account.name))
             .hint(format!("`cloud-token login {} --url …`", account.name)));
     };
+    // Judged again here, because accounts.toml may have been edited by hand, and a secret is about to go there.
+    let origin = origin::normalise(origin, account.allow_plaintext).map_err(|fault| Fault {
+        kind: FaultKind::Config,
+        message: format!("an address of `{}` cannot be used: {}", account.name, fault.message),
+        ..fault
+    })?;
     let mut headers = Vec::new();
     for header in &step.headers {
         if let Some(value) = header.value.render(|name| values.get(name))? {
@@ -36,7 +42,7 @@ pub(super) fn build(
     }
     Ok(Request {
         method: step.verb.clone(),
-        url: url(step, values, origin)?,
+        url: url(step, values, &origin)?,
         headers,
         body: body(&step.body, values)?,
         ca_file: account.ca_file.clone(),
@@ -57,7 +63,7 @@ fn url(step: &Step, values: &Values, origin: &str) -> Result<String, Fault> {
         }
     }
     let path = step.path.render_encoded(|name| values.get(name))?.ok_or_else(|| absent(step))?;
-    let mut url = format!("{}{}", origin.trim_end_matches('/'), path.expose());
+    let mut url = format!("{origin}{}", path.expose());
     let mut separator = '?';
     for (name, template) in &step.query {
         if let Some(value) = template.render(|name| values.get(name))? {

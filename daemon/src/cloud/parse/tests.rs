@@ -1,0 +1,182 @@
+//! A wrong cloud file is met with the file, the line, the key, and what was probably meant.
+
+use crate::cloud::{Cloud, Outcome};
+use cloud_agent_protocol::FaultKind;
+
+const GOOD: &str = r#"title = "Acme"
+docs = "https://docs.acme.example"
+message = ["/detail", "text", "header X-Why"]
+[[origin]]
+prompt = "Address"
+[[origin]]
+name = "iam"
+default = "https://iam.acme.example/"
+[[fault]]
+status = [401, 403]
+when = { "/code" = "locked" }
+kind = "refused"
+[[method]]
+name = "password"
+title = "Password"
+hold = ["refresh?"]
+headers = ["Authorization: Bearer {access}"]
+token = "access"
+environment = ["ACME_TOKEN={access}"]
+expiry = [{ jwt = "access" }, { assume = "20h" }]
+[[method.ask]]
+name = "user"
+prompt = "User"
+[[method.ask]]
+name = "password"
+prompt = "Password"
+secret = true
+[[method.ask]]
+name = "tenant"
+prompt = "Tenant"
+optional = true
+[[method.login]]
+request = "POST /login/{user}"
+origin = "iam"
+json = { password = "{password}", tenant = "{tenant}" }
+take = { access = "/access", refresh = "/refresh?", result = "/result?" }
+[[method.login.reply]]
+when = { result = "more" }
+next = "second"
+[[method.login.reply]]
+grant = true
+[[method.login]]
+name = "second"
+request = "POST /second"
+take = { access = "/access" }
+[[method.refresh]]
+request = "POST /refresh"
+form = { refresh = "{refresh}" }
+take = { access = "/access" }
+[method.check]
+request = "GET /me"
+[[action]]
+name = "register"
+title = "Register"
+ask = [{ name = "mail", prompt = "Mail" }]
+say = ["look into your mailbox, {mail}"]
+[[action.step]]
+request = "POST /register"
+json = { mail = "{mail}" }
+"#;
+
+fn parse(text: &str) -> Result<Cloud, cloud_agent_protocol::Fault> {
+    Cloud::parse("acme", "acme.toml", text, false)
+}
+
+#[test]
+fn a_good_file_is_a_cloud() {
+    let cloud = parse(GOOD).unwrap();
+    assert_eq!((cloud.title.as_str(), cloud.built_in), ("Acme", false));
+    assert_eq!(cloud.origins[1].default.as_deref(), Some("https://iam.acme.example"));
+    let method = cloud.method("password").unwrap();
+    assert_eq!(method.asks.iter().map(|ask| ask.name.as_str()).collect::<Vec<_>>(), ["user", "password", "tenant"]);
+    assert!(matches!(method.login[0].replies[0].then, Outcome::Step(1)));
+    assert_eq!(method.login[0].name, "login");
+    assert_eq!(cloud.actions[0].name, "register");
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
+    // What is replaced, by what, the line, words of the message, words of the hint.
+    let cases: &[(&str, &str, usize, &str, &str)] = &[
+        ("title = \"Acme\"", "titel = \"Acme\"", 1, "`titel` is not a key here", "`title`"),
+        ("title = \"Acme\"", "title = 7", 1, "expected a string", ""),
+        ("title = \"Acme\"\n", "", 1, "`title` is missing", ""),
+        ("title = \"Acme\"", "title = \"Acme", 1, "", ""),
+        ("title = \"Acme\"", "title = \"\"", 1, "`title` is empty", ""),
+        ("docs = \"https://", "docs = \"http://", 2, "`docs`", ""),
+        ("\"/detail\"", "\"detail\"", 3, "no place in a reply", "JSON pointer"),
+        ("\"/detail\"", "\"/a~2\"", 3, "no place in a reply", ""),
+        ("header X-Why", "header X Why", 3, "no header name", ""),
+        ("prompt = \"Address\"\n", "", 4, "needs a `prompt`", ""),
+        ("prompt = \"Address\"", "prompt = \"Address\"\ndefualt = \"x\"", 6, "`defualt` is not a key here", "`default`"),
+        ("https://iam.acme.example/", "http://iam.acme.example/", 8, "unencrypted", ""),
+        ("https://iam.acme.example/", "http://127.0.0.1/", 8, "`https://`", ""),
+        ("name = \"iam\"\n", "", 6, "main one", ""),
+        ("[401, 403]", "[401, 999]", 10, "`999` is no status", ""),
+        ("[401, 403]", "[]", 10, "`status` is empty", ""),
+        ("\"/code\" = \"locked\"", "code = \"locked\"", 11, "JSON pointers", ""),
+        ("\"/code\" = \"locked\"", "\"/code\" = [1]", 11, "compares with", ""),
+        ("kind = \"refused\"", "kind = \"refusd\"", 12, "no kind of fault", "`refused`"),
+        ("name = \"password\"\ntitle", "name = \"Pass Word\"\ntitle", 14, "no name", ""),
+        ("hold = [\"refresh?\"]", "hold = [\"refrsh?\"]", 16, "`refrsh`", "`refresh`"),
+        ("hold = [\"refresh?\"]", "hold = [\"user\"]", 13, "a setting", ""),
+        ("\"Authorization: Bearer {access}\"", "\"Authorization Bearer {access}\"", 17, "`Name: value`", ""),
+        ("\"Authorization: Bearer {access}\"", "\"Auth orization: {access}\"", 17, "no header name", ""),
+        ("\"Authorization: Bearer {access}\"", "\"Host: {access}\"", 17, "cannot be set", ""),
+        ("\"Authorization: Bearer {access}\"", "\"Authorization: {acess}\"", 17, "`acess`", "`access`"),
+        ("\"Authorization: Bearer {access}\"", "\"Authorization: {access\"", 17, "without `}`", ""),
+        ("[\"Authorization: Bearer {access}\"]", "[]", 14, "presents no header", ""),
+        ("token = \"access\"", "token = \"acces\"", 18, "`acces`", "`access`"),
+        ("\"ACME_TOKEN={access}\"", "\"LD_PRELOAD={access}\"", 19, "cannot be set by a cloud file", ""),
+        ("\"ACME_TOKEN={access}\"", "\"acme={access}\"", 19, "no name of a variable", ""),
+        ("{ jwt = \"access\" }", "{ jwt = \"acess\" }", 20, "`acess`", "`access`"),
+        ("{ jwt = \"access\" }", "{ jwt = \"access\", epoch = \"access\" }", 20, "one of", ""),
+        ("{ jwt = \"access\" }", "{ jtw = \"access\" }", 20, "`jtw` is not a key here", "`jwt`"),
+        ("\"20h\"", "\"20 hours\"", 20, "no span of time", ""),
+        ("name = \"password\"\nprompt", "name = \"user\"\nprompt", 25, "two of the ask `user`", ""),
+        ("secret = true", "secrt = true", 27, "`secrt` is not a key here", "`secret`"),
+        ("secret = true", "secret = \"yes\"", 27, "expected a boolean", ""),
+        ("POST /login/{user}", "POST login", 33, "begin with `/`", ""),
+        ("POST /login/{user}", "POST {user}", 33, "begin with `/`", ""),
+        ("POST /login/{user}", "PSOT /login", 33, "`PSOT` is no verb", "`POST`"),
+        ("POST /login/{user}", "/login", 33, "no request", ""),
+        ("POST /login/{user}", "POST /login?a=b", 33, "query", ""),
+        ("POST /login/{user}", "POST /a/../b", 33, "`..`", ""),
+        ("POST /login/{user}", "POST /login/{tenant}", 33, "may be absent", ""),
+        ("POST /login/{user}", "GET /login", 33, "no body", ""),
+        ("origin = \"iam\"", "origin = \"imm\"", 34, "no origin `imm`", "`iam`"),
+        ("{ password = \"{password}\", tenant", "{ password = \"{pasword}\", tenant", 35, "`json.password` names `pasword`", "`password`"),
+        ("{ password = \"{password}\", tenant", "{ when = 2020-01-01, tenant", 35, "no dates", ""),
+        ("json = { password", "form = {}\njson = { password", 35, "not both", ""),
+        ("access = \"/access\", refresh", "access = \"access\", refresh", 36, "no place in a reply", ""),
+        ("access = \"/access\", refresh", "origin = \"/x\", access = \"/access\", refresh", 36, "taken already", ""),
+        ("when = { result = \"more\" }", "when = { reslt = \"more\" }", 38, "`reslt`", "`result`"),
+        ("when = { result = \"more\" }\n", "", 37, "has to be the last", ""),
+        ("when = { result = \"more\" }", "when = { status = 99 }", 38, "no status", ""),
+        ("next = \"second\"", "next = \"secnd\"", 39, "no step `secnd`", "`second`"),
+        ("next = \"second\"", "next = \"login\"", 39, "leads back", ""),
+        ("next = \"second\"", "next = \"second\"\ngrant = true", 37, "one of `grant", ""),
+        ("next = \"second\"", "fault = { kind = \"refused\" }", 42, "no reply leads to the step `second`", ""),
+        ("when = { result = \"more\" }\nnext = \"second\"", "when = { result = \"more\" }\nnext = \"second\"\nhint = \"x\"", 40, "`hint` is not a key here", ""),
+        ("refresh = \"{refresh}\"", "refresh = \"{password}\"", 48, "`form` names `password`", ""),
+        ("[method.check]\nrequest = \"GET /me\"", "[method.check]\npresent = \"x\"\nrequest = \"GET /me\"", 51, "boolean", ""),
+        ("request = \"POST /refresh\"", "request = \"POST /refresh\"\npresent = true", 48, "no credential yet", ""),
+        ("mailbox, {mail}", "mailbox, {male}", 56, "`male`", "`mail`"),
+    ];
+    for (from, to, line, message, hint) in cases {
+        assert!(GOOD.contains(from), "{from}");
+        let fault = parse(&GOOD.replacen(from, to, 1)).expect_err(to);
+        assert_eq!(fault.kind, FaultKind::Config);
+        assert!(fault.message.starts_with(&format!("`acme.toml`, line {line}: ")), "{to}\n{fault}");
+        assert!(fault.message.contains(message), "{to}\n{fault}");
+        assert!(fault.hint.as_deref().unwrap_or_default().contains(hint), "{to}\n{fault:?}");
+    }
+}
+
+#[test]
+fn a_file_without_origin_or_method_is_none() {
+    let head = "title = \"A\"\ndocs = \"https://a.example\"\n";
+    assert!(parse(head).unwrap_err().message.contains("`[[origin]]`"));
+    let origin = format!("{head}[[origin]]\nprompt = \"Address\"\n");
+    assert!(parse(&origin).unwrap_err().message.contains("`[[method]]`"));
+}
+
+#[test]
+fn no_text_makes_the_reader_panic() {
+    // Every prefix, and every file with one line left out.
+    for end in (0..GOOD.len()).filter(|end| GOOD.is_char_boundary(*end)) {
+        let _ = parse(&GOOD[..end]);
+    }
+    let lines: Vec<&str> = GOOD.lines().collect();
+    for out in 0..lines.len() {
+        let text: Vec<&str> = lines.iter().enumerate().filter(|(i, _)| *i != out).map(|(_, line)| *line).collect();
+        let _ = parse(&text.join("\n"));
+    }
+}
