@@ -118,11 +118,14 @@ fn silent(deadline: &Deadline, why: &str) -> Failure {
 #[cold]
 fn untrusted(socket: &Path, error: &io::Error) -> Failure {
     let path = socket.display();
-    let fault = if error.kind() == ErrorKind::PermissionDenied {
-        Fault::new(FaultKind::Config, format!("the socket `{path}` cannot be trusted; nothing was sent to it"))
-            .hint(format!("set {} to a path in a directory of your own", endpoint::ENV_SOCKET))
-    } else {
-        Fault::new(FaultKind::Config, format!("cannot connect to the agent at `{path}`"))
+    let distrusted =
+        || Fault::new(FaultKind::Config, format!("the socket `{path}` cannot be trusted; nothing was sent to it"));
+    let fault = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            distrusted().hint(format!("set {} to a path in a directory of your own", endpoint::ENV_SOCKET))
+        }
+        ErrorKind::Unsupported => distrusted().hint("ask from outside of the container, or run an agent inside of it"),
+        _ => Fault::new(FaultKind::Config, format!("cannot connect to the agent at `{path}`")),
     };
     Failure::no_agent(fault.because(error.to_string()))
 }

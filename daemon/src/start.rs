@@ -94,6 +94,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
 }
 
 async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<(), Fault> {
+    // Before there is anything to tidy up: whoever sees the socket may want it gone.
+    let shutdown = Shutdown::default();
+    let again = signals(shutdown.clone())?;
     let (place, listener) = match socket::claim(path)? {
         Claim::Taken(place, listener) => (place, listener),
         Claim::AlreadyRunning => {
@@ -114,8 +117,6 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     let broken: Vec<Fault> = clouds.broken().cloned().collect();
     let provider = Arc::new(Recipe::new(Arc::new(http::HttpClient::default()), clock.clone()));
     let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault(cli.vault));
-    let shutdown = Shutdown::default();
-    let again = signals(shutdown.clone())?;
     if cli.detached {
         detach(&paths.log());
     }
