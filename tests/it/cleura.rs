@@ -236,6 +236,24 @@ fn a_token_is_never_sent_to_another_host_than_the_one_that_minted_it() {
 
 /// PROVIDERS §8, case 17.
 #[test]
+fn name_and_token_of_two_users_are_never_mixed() {
+    let it = given(Second::None);
+    let bobs = it.cloud.add("bob", Second::None);
+    it.login().finish().ok();
+    let at = ["login", "cleura-bob", "--url", &it.cloud.url(), "--set", "username=bob", "--no-input"];
+    let run = it.sandbox.command(TOKEN).args(at).args(["--secret", "password=stdin"]);
+    run.stdin(bobs.as_str()).finish().ok();
+    for (account, who) in [("cleura", WHO), ("cleura-bob", "bob"), ("cleura", WHO)] {
+        let token = token(&it.sandbox, account);
+        let headers = it.sandbox.token([account, "-o", "headers"]).ok().to_owned();
+        assert_eq!(headers, format!("X-AUTH-LOGIN: {who}\nX-AUTH-TOKEN: {token}"));
+        assert!(it.cloud.accepts(who, &token));
+    }
+    it.is_well();
+}
+
+/// PROVIDERS §8, case 17.
+#[test]
 fn a_user_without_a_privilege_keeps_a_token_that_is_good_for_everything_else() {
     let it = given(Second::None);
     it.login().arg("--remember").finish().ok();

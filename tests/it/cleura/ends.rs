@@ -1,11 +1,11 @@
 //! How a token ends: asked about, rejected, revoked.
 
 use cloud_agent_tests::fake::Fault;
-use cloud_agent_tests::fake::cleura::{Second, TOKENS, TOKENS_V2, VALIDATE, VALIDATE_V2};
+use cloud_agent_tests::fake::cleura::{Options, Second, TOKENS, TOKENS_V2, VALIDATE, VALIDATE_V2};
 use cloud_agent_tests::sandbox::TOKEN;
 use serde_json::json;
 
-use super::{WHO, given};
+use super::{WHO, given, given_with};
 
 /// PROVIDERS §8, case 18.
 #[test]
@@ -70,7 +70,8 @@ fn a_token_that_was_rejected_is_still_revoked_by_a_logout() {
 
 #[test]
 fn with_a_remembered_password_a_rejected_token_is_replaced_by_one_login() {
-    let it = given(Second::None);
+    // Should a login end the tokens of earlier ones, two at once would leave one caller with a dead token.
+    let it = given_with(Second::None, Options { single: true, ..Options::default() });
     it.login().arg("--remember").finish().ok();
     let old = it.token();
     it.cloud.end_tokens();

@@ -64,9 +64,12 @@ fn no_output_no_log_and_no_portal_ever_has_the_refresh_token() {
         let claims = jwt::payload(word).unwrap_or_default();
         assert!(claims["refresh_token"].is_null(), "{word}");
     }
-    let parents = it.cloud.iam.secrets().into_iter().filter(|secret| {
-        jwt::payload(secret).is_some_and(|claims| claims["refresh_token"] == json!(refresh))
-    });
+    let parents = it
+        .cloud
+        .iam
+        .secrets()
+        .into_iter()
+        .filter(|secret| jwt::payload(secret).is_some_and(|claims| claims["refresh_token"] == json!(refresh)));
     for parent in parents {
         assert!(!said.contains(&parent) && !saw(&it.cloud.portal, &parent));
     }
