@@ -249,6 +249,15 @@ mod tests {
     }
 
     #[test]
+    fn no_headers_are_not_printed_as_some() {
+        let bare = Credential { headers: Vec::new(), ..credential() };
+        for format in [Format::Headers, Format::Curl] {
+            assert_eq!(render(&bare, format).err().map(|fault| fault.kind), Some(FaultKind::Unsupported));
+        }
+        assert_eq!(rendered(&bare, Format::Token), "t0k\n");
+    }
+
+    #[test]
     fn curl_values_are_quoted_by_the_rules_of_curl() {
         assert_eq!(
             rendered(&credential(), Format::Curl),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{ACCOUNT, Given, given, saw};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 const SCOPES: [&str; 2] = ["user:memberof:acme", "user:name"];
 
 impl Given {

@@ -70,7 +70,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             refusal: 403,
-            verification: Duration::from_secs(600),
+            verification: Duration::from_mins(10),
             wrong_codes: 5,
             wrong_passwords: 5,
             single: false,

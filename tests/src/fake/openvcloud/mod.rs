@@ -32,7 +32,7 @@ pub const WHOAMI: &str = "/restmachine/system/usermanager/whoami";
 pub const CLOUDSPACES: &str = "/restmachine/cloudapi/cloudspaces/list";
 
 /// For how long a refreshable JWT may lie unused.
-pub const IDLE: Duration = Duration::from_secs(30 * 24 * 3600);
+pub const IDLE: Duration = Duration::from_hours(30 * 24);
 
 /// How a JWT comes back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl OpenvCloud {
     }
 
     fn own(&self, owner: &Owner, scopes: &[&str], ago: Duration, refreshable: bool) -> String {
-        let exp = if ago.is_zero() { SystemTime::now() + Duration::from_secs(3600) } else { SystemTime::now() - ago };
+        let exp = if ago.is_zero() { SystemTime::now() + Duration::from_hours(1) } else { SystemTime::now() - ago };
         let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let refresh = refreshable.then(|| {
             let refresh = jwt::unique();

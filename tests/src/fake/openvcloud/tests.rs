@@ -8,7 +8,7 @@ use super::*;
 use crate::http::{self, Answer, get, post_form};
 
 const ID: &str = "client-1";
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 fn iam(cloud: &OpenvCloud, path: &str) -> String {
     format!("{}{path}", cloud.iam.url())
