@@ -213,17 +213,21 @@ fn a_redirect_of_itsyou_online_is_not_followed() {
 
 #[test]
 fn a_check_asks_the_portal_who_we_are() {
-    let it = given();
-    let secret = it.cloud.add_key(ID, "alice");
-    it.with_key(&secret).finish().ok();
-    assert!(it.sandbox.token(["check", ACCOUNT]).status.success());
-    it.cloud.portal.break_next(1, WHOAMI, Fault::Answer(Reply::typed(200, "text/plain", "guest")));
-    assert_eq!(it.sandbox.token(["check", ACCOUNT]).code(), 1);
-    it.cloud.portal.break_next(1, WHOAMI, Fault::Answer(Reply::html(401, "Unauthorized", "Invalid JWT")));
-    assert_eq!(it.sandbox.token(["check", ACCOUNT]).code(), 1);
-    it.cloud.set_upgrading(true);
-    assert_eq!(it.sandbox.token(["check", ACCOUNT]).code(), 5);
-    it.is_well();
+    let guest = Fault::Answer(Reply::typed(200, "text/plain", "guest"));
+    let page = Fault::Answer(Reply::html(401, "Unauthorized", "Invalid JWT"));
+    for dead in [guest, page] {
+        let it = given();
+        let secret = it.cloud.add_key(ID, "alice");
+        it.with_key(&secret).finish().ok();
+        assert!(it.sandbox.token(["check", ACCOUNT]).status.success());
+        it.cloud.set_upgrading(true);
+        assert_eq!(it.sandbox.token(["check", ACCOUNT]).code(), 5);
+        it.cloud.set_upgrading(false);
+        it.cloud.portal.break_next(1, WHOAMI, dead);
+        let outcome = it.sandbox.token(["check", ACCOUNT]);
+        assert!(outcome.code() == 1 && outcome.stdout.starts_with("not alive"), "{outcome:?}");
+        it.is_well();
+    }
 }
 
 #[test]

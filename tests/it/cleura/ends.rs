@@ -11,26 +11,28 @@ use super::{WHO, given, given_with};
 #[test]
 fn a_check_tells_whether_the_token_is_alive_and_nothing_that_is_secret() {
     for (method, validate) in [("password", VALIDATE), ("password-v2", VALIDATE_V2)] {
-        let it = given(Second::None);
-        it.login().args(["--method", method]).finish().ok();
-        let token = it.token();
-        let outcome = it.sandbox.token(["check", "cleura"]);
-        assert!(outcome.status.success(), "{method}: {outcome:?}");
-        let mut said = outcome.stdout + &outcome.stderr;
-        it.cloud.break_next(1, validate, Fault::status(500, &json!({})));
-        let trouble = it.sandbox.token(["check", "cleura"]);
-        assert_eq!(trouble.code(), 5, "{method}: trouble at the cloud is no dead token: {trouble:?}");
-        assert_eq!(it.token(), token, "{method}");
         for status in [401, 403] {
+            let it = given(Second::None);
+            it.login().args(["--method", method]).finish().ok();
+            let token = it.token();
+            let alive = it.sandbox.token(["check", "cleura"]);
+            assert!(alive.ok().contains("alive"), "{alive:?}");
+            it.cloud.break_next(1, validate, Fault::status(500, &json!({})));
+            let trouble = it.sandbox.token(["check", "cleura"]);
+            assert_eq!(trouble.code(), 5, "{method}: trouble at the cloud is no dead token: {trouble:?}");
+            assert_eq!(it.token(), token, "{method}");
             let body = json!({"error": {"code": status, "message": "Invalid token"}});
             it.cloud.break_next(1, validate, Fault::status(status, &body));
             let dead = it.sandbox.token(["check", "cleura"]);
             assert_eq!(dead.code(), 1, "{method} {status}: {dead:?}");
-            said += &dead.stderr;
+            assert!(dead.stdout.starts_with("not alive"), "{dead:?}");
+            assert_eq!(it.sandbox.token(["cleura"]).code(), 4, "a dead token is not handed out again");
+            for said in [alive, trouble, dead].map(|outcome| outcome.stdout + &outcome.stderr) {
+                assert!(!said.contains(&token) && !said.contains(&it.password), "{said}");
+            }
+            assert_eq!(it.cloud.logins(), 1, "{method}: a check logs nobody in");
+            assert_eq!(it.cloud.violations(), Vec::<String>::new());
         }
-        assert!(!said.contains(&token) && !said.contains(&it.password));
-        assert_eq!(it.cloud.logins(), 1, "{method}: a check logs nobody in");
-        assert_eq!(it.cloud.violations(), Vec::<String>::new());
     }
 }
 
