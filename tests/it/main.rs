@@ -7,6 +7,8 @@ mod concurrency;
 mod conformance;
 mod errors;
 mod formats;
+#[cfg(target_os = "linux")]
+mod gates;
 mod house;
 mod main_job;
 mod secrets;
