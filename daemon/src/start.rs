@@ -125,6 +125,8 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     for fault in &broken {
         tracing::warn!("{fault}");
     }
+    // Most of what a start runs through is never run again.
+    hardening::let_go_of_code();
     let result = tokio::select! {
         result = server::run(listener, broker, Limits::for_files(files), surroundings, shutdown) => result,
         () = again => {
