@@ -41,7 +41,7 @@ impl Vault for Memory {
     }
 
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Held>> {
-        Box::pin(async move { Ok(self.held().get(account).map(|packed| unpack(packed))) })
+        Box::pin(async move { Ok(self.held().get(account).map(unpack)) })
     }
 
     fn save<'a>(&'a self, account: &'a str, held: &'a Held) -> Boxed<'a, ()> {
