@@ -5,8 +5,10 @@
 mod autostart;
 mod concurrency;
 mod conformance;
+mod conformance_keystone;
 mod errors;
 mod formats;
+mod keystone;
 mod main_job;
 mod secrets;
 mod support;

@@ -1,6 +1,6 @@
 //! OpenStack Keystone from its own packages: SQLite below, a WSGI server of Python's around it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Lab;
@@ -88,4 +88,14 @@ impl Keystone {
         let url = format!("{}{PROJECTS}", self.url());
         http::request("GET", &url, &[("X-Auth-Token", token)], b"").expect("it answers").status == 200
     }
+}
+
+/// The Python that has the packages of Keystone, and so the library below every OpenStack client. There is one if a
+/// [`Keystone`] runs.
+///
+/// # Panics
+/// If none does.
+#[must_use]
+pub fn python() -> PathBuf {
+    super::environment("keystone").expect("a Keystone runs")
 }
