@@ -189,6 +189,7 @@ fn format(name: &str) -> Result<Format, String> {
 }
 
 /// Does what `args`, without the program's name, say.
+#[cold]
 pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
     let parsed = match Cli::try_parse_from(with_command(args)) {
         Ok(cli) => cli.command,

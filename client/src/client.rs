@@ -12,9 +12,6 @@ use crate::deadline::Deadline;
 use crate::launch;
 use crate::report::Failure;
 
-/// How often a request that changes nothing is sent anew over a connection that died.
-const RETRIES: u8 = 1;
-
 /// Asks the user's agent.
 pub(crate) struct Client {
     socket: PathBuf,
@@ -57,13 +54,11 @@ impl Client {
 
     /// The answer to a request that does no harm if it is made twice.
     pub(crate) fn ask(&self, request: &Request) -> Result<Response, Failure> {
-        for _ in 0..RETRIES {
-            match self.connect()?.ask(request, &self.deadline) {
-                Err(NoAnswer::Died) => {}
-                other => return answered(other),
-            }
+        match self.connect()?.ask(request, &self.deadline) {
+            // Once more and not for ever: an agent that dies of this very request would be started again and again.
+            Err(NoAnswer::Died) => self.ask_once(request),
+            other => answered(other),
         }
-        answered(self.connect()?.ask(request, &self.deadline))
     }
 
     /// The answer to a request that is not repeated: the agent may have acted on it before it died.
@@ -86,9 +81,10 @@ pub(crate) fn answered(answer: Result<Response, NoAnswer>) -> Result<Response, F
 }
 
 /// An answer to another question than was asked.
+#[cold]
 pub(crate) fn unexpected(response: &Response) -> Failure {
     Fault::new(FaultKind::Internal, "the agent answered something else than was asked")
         .because(format!("message {:#06x}", response.kind()))
-        .hint("`cloud-token restart`, and install both programs in the same version")
+        .hint("end the running agent with `pkill -x cloud-agent`, and install both programs in the same version")
         .into()
 }

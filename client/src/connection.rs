@@ -58,9 +58,12 @@ impl Connection {
             };
             match error.kind() {
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused => return Err(NoConnection::Absent),
-                // A full backlog, in the three ways it shows.
-                ErrorKind::ConnectionReset | ErrorKind::NotConnected | ErrorKind::WouldBlock => {}
-                ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+                // A full backlog, in the ways it shows.
+                ErrorKind::ConnectionReset
+                | ErrorKind::NotConnected
+                | ErrorKind::WouldBlock
+                | ErrorKind::TimedOut
+                | ErrorKind::Interrupted => {}
                 _ => return Err(NoConnection::Failed(untrusted(socket, &error))),
             }
             if deadline.left() <= pause {
@@ -86,7 +89,7 @@ impl Connection {
         // A failed write is no verdict yet: an agent that refuses may have answered and closed before it read all.
         let frame = match Frame::read(&mut timed, MAX_RESPONSE) {
             Ok(frame) => frame,
-            Err(error) => return Err(no_answer(error, sent, timed.received, deadline)),
+            Err(error) => return Err(no_answer(error, sent.as_ref().err(), timed.received, deadline)),
         };
         self.greeted = true;
         if let Some(spoken) = frame.refused_versions() {
@@ -100,6 +103,7 @@ impl Connection {
 }
 
 /// The agent is there, and says nothing until the deadline.
+#[cold]
 fn silent(deadline: &Deadline, why: &str) -> Failure {
     let waited = deadline.given();
     let words =
@@ -111,21 +115,26 @@ fn silent(deadline: &Deadline, why: &str) -> Failure {
     )
 }
 
+#[cold]
 fn untrusted(socket: &Path, error: &io::Error) -> Failure {
     let path = socket.display();
-    let fault = if error.kind() == ErrorKind::PermissionDenied {
-        Fault::new(FaultKind::Config, format!("the socket `{path}` cannot be trusted; nothing was sent to it"))
-            .hint(format!("set {} to a path in a directory of your own", endpoint::ENV_SOCKET))
-    } else {
-        Fault::new(FaultKind::Config, format!("cannot connect to the agent at `{path}`"))
+    let distrusted =
+        || Fault::new(FaultKind::Config, format!("the socket `{path}` cannot be trusted; nothing was sent to it"));
+    let fault = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            distrusted().hint(format!("set {} to a path in a directory of your own", endpoint::ENV_SOCKET))
+        }
+        ErrorKind::Unsupported => distrusted().hint("ask from outside of the container, or run an agent inside of it"),
+        _ => Fault::new(FaultKind::Config, format!("cannot connect to the agent at `{path}`")),
     };
     Failure::no_agent(fault.because(error.to_string()))
 }
 
-fn no_answer(error: FrameError, sent: io::Result<()>, received: bool, deadline: &Deadline) -> NoAnswer {
+#[cold]
+fn no_answer(error: FrameError, sent: Option<&io::Error>, received: bool, deadline: &Deadline) -> NoAnswer {
     let FrameError::Io(error) = error else { return NoAnswer::Failed(malformed(&error)) };
     let timed_out = |e: &io::Error| e.kind() == ErrorKind::TimedOut;
-    if timed_out(&error) || sent.as_ref().is_err_and(timed_out) {
+    if timed_out(&error) || sent.is_some_and(timed_out) {
         return NoAnswer::Failed(silent(deadline, "it accepted the connection and then said nothing"));
     }
     if !received {
@@ -135,13 +144,15 @@ fn no_answer(error: FrameError, sent: io::Result<()>, received: bool, deadline: 
     NoAnswer::Failed(Failure::no_agent(fault))
 }
 
+#[cold]
 fn malformed(error: &FrameError) -> Failure {
     Fault::new(FaultKind::Internal, "agent and client do not understand each other")
         .because(error.to_string())
-        .hint("`cloud-token restart`, and install both programs in the same version")
+        .hint("end the running agent with `pkill -x cloud-agent`, and install both programs in the same version")
         .into()
 }
 
+#[cold]
 fn version_refused(spoken: &[u16]) -> Fault {
     let list = |versions: &[u16]| versions.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
     Fault::new(
@@ -153,5 +164,5 @@ fn version_refused(spoken: &[u16]) -> Fault {
         ),
     )
     .because("one of the two was updated while the other kept running")
-    .hint("`cloud-token restart`")
+    .hint("end the running agent with `pkill -x cloud-agent`; the next use starts the one that is installed")
 }

@@ -7,30 +7,51 @@ use std::time::{Duration, Instant};
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest duration that is taken: a year. Longer is a slip of the finger, and would overflow clocks.
-const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+const MAX: Duration = Duration::from_hours(8760);
+
+/// The first wait of a warm get is not clocked unless it lasts longer than this. Reading the clock would cost two page
+/// faults, a tenth of what the whole program costs; the price is that a deadline may end this much late.
+const UNCLOCKED: Duration = Duration::from_millis(20);
 
 /// The moment after which nobody waits any longer.
-///
-/// The clock starts with the first look at it. A warm get ends before anyone needs to look twice, so the clock is then
-/// read once or not at all.
 pub(crate) struct Deadline {
     given: Duration,
     started: Cell<Option<Instant>>,
 }
 
 impl Deadline {
-    /// `given` from now on.
+    /// `given` from the first wait on.
     pub(crate) fn after(given: Duration) -> Self {
         Self { given, started: Cell::new(None) }
     }
 
-    /// What is left; zero when it is over.
+    /// What is left; zero when it is over. Starts the clock.
     pub(crate) fn left(&self) -> Duration {
         let Some(started) = self.started.get() else {
             self.started.set(Some(Instant::now()));
             return self.given;
         };
         self.given.saturating_sub(started.elapsed())
+    }
+
+    /// What is left, where nothing has been waited for yet: does not start the clock.
+    pub(crate) fn left_unclocked(&self) -> Duration {
+        if self.started.get().is_some() { self.left() } else { self.given }
+    }
+
+    /// How long the next wait may last; then ask [`Self::is_over`].
+    pub(crate) fn slice(&self) -> Duration {
+        if self.started.get().is_some() { self.left() } else { self.given.min(UNCLOCKED) }
+    }
+
+    /// Whether the time is over, after a wait of [`Self::slice`] in which nothing happened.
+    pub(crate) fn is_over(&self) -> bool {
+        if self.started.get().is_none() {
+            let waited = self.given.min(UNCLOCKED);
+            let now = Instant::now();
+            self.started.set(Some(now.checked_sub(waited).unwrap_or(now)));
+        }
+        self.left().is_zero()
     }
 
     /// The whole time that was given, for messages.
@@ -44,10 +65,11 @@ impl Deadline {
     }
 
     /// What to tell the agent: a little less than is left, so that its own fault, which knows why, arrives first.
+    #[inline]
     pub(crate) fn for_agent(&self) -> u32 {
-        let left = self.left();
+        let left = self.left_unclocked();
         let margin = (left / 8).min(Duration::from_millis(250));
-        u32::try_from((left - margin).as_millis()).unwrap_or(u32::MAX).max(1)
+        u32::try_from(left.saturating_sub(margin).as_millis()).unwrap_or(u32::MAX).max(1)
     }
 }
 
@@ -143,8 +165,23 @@ mod tests {
     }
 
     #[test]
+    fn the_first_wait_is_short_and_counts() {
+        let deadline = Deadline::after(Duration::from_secs(30));
+        assert_eq!(deadline.slice(), UNCLOCKED);
+        assert!(!deadline.is_over());
+        assert!(
+            deadline.slice() <= Duration::from_secs(30).checked_sub(UNCLOCKED).unwrap()
+                && deadline.slice() > Duration::from_secs(29)
+        );
+        let short = Deadline::after(Duration::from_millis(5));
+        assert_eq!(short.slice(), Duration::from_millis(5));
+        assert!(short.is_over());
+    }
+
+    #[test]
     fn a_pause_moves_the_end() {
         let mut deadline = Deadline::after(Duration::from_secs(1));
+        deadline.left();
         deadline.extend(Duration::from_secs(10));
         assert!(deadline.left() > Duration::from_secs(9));
     }

@@ -13,6 +13,7 @@ use crate::tty::Human;
 const ATTEMPTS: u8 = 3;
 
 /// Logs in, with somebody to ask if `human` is there.
+#[cold]
 pub(crate) fn log_in(mut login: Login, mut human: Option<&mut dyn Human>, mut client: Client) -> Result<Done, Failure> {
     let mut connection = client.connect()?;
     login.interactive = human.is_some();
@@ -40,15 +41,15 @@ pub(crate) fn log_in(mut login: Login, mut human: Option<&mut dyn Human>, mut cl
 }
 
 /// Puts a question; `None` if the human gives up.
+#[cold]
 fn put(question: &Question, human: &mut dyn Human) -> std::io::Result<Option<Secret>> {
-    if let Some(detail) = &question.detail {
-        human.tell(&printable(detail))?;
-    }
     for (i, choice) in question.choices.iter().enumerate() {
         human.tell(&format!("  {}) {}", i + 1, printable(choice)))?;
     }
     let text = printable(question.prompt.trim_end_matches([':', ' ']));
-    let prompt = if question.optional { format!("{text} (may be empty): ") } else { format!("{text}: ") };
+    let detail = question.detail.as_deref().map(|detail| format!(" ({})", printable(detail))).unwrap_or_default();
+    let empty = if question.optional { " (may be empty)" } else { "" };
+    let prompt = format!("{text}{detail}{empty}: ");
     for _ in 0..ATTEMPTS {
         let Some(answer) = human.ask(&prompt, question.secret)? else { return Ok(None) };
         if answer.is_empty() {

@@ -1,5 +1,6 @@
 //! The one question that matters: an account's credential, in a format, on stdout.
 
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use cloud_agent_protocol::v1::{Get, Request, Response};
@@ -31,13 +32,15 @@ pub(crate) struct Options {
 /// Asks and prints.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     AccountName::parse(&options.account)?;
-    let credential = match ask(options) {
+    // Never dropped: the process is about to end, and the kernel wipes its pages before anybody gets them. To wipe them
+    // here first and give them back one by one would be a fifth of all instructions.
+    let credential = ManuallyDrop::new(match ask(options) {
         Err(failure) if failure.fault.kind == FaultKind::NeedsHuman => log_in_and_ask(options, failure)?,
         other => other?,
-    };
-    let text = output::render(&credential, options.format)?;
+    });
+    let text = ManuallyDrop::new(output::render(&credential, options.format)?);
     let seen_by_human = stdio::stdout_is_tty();
-    stdio::stdout(text.as_bytes())?;
+    stdio::stdout_parts(text.parts())?;
     if seen_by_human {
         let account = &options.account;
         report::note(&format!(
@@ -50,13 +53,14 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 fn ask(options: &Options) -> Result<Credential, Failure> {
     let client = Client::new(options.timeout)?;
-    let request = Request::Get(Get {
+    // Not dropped either; nothing secret is in it.
+    let request = ManuallyDrop::new(Request::Get(Get {
         account: options.account.clone(),
         min_valid: options.min_valid,
         fresh: options.fresh,
         environment: options.format == Format::Env,
         deadline_ms: client.deadline.for_agent(),
-    });
+    }));
     match client.ask(&request)? {
         Response::Credential(credential) => Ok(credential),
         other => Err(unexpected(&other)),
@@ -64,6 +68,7 @@ fn ask(options: &Options) -> Result<Credential, Failure> {
 }
 
 /// Whoever sits at a terminal is asked at once, instead of being told which command would ask them.
+#[cold]
 fn log_in_and_ask(options: &Options, failure: Failure) -> Result<Credential, Failure> {
     if options.no_input || !stdio::stderr_is_tty() {
         return Err(failure);

@@ -30,6 +30,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection to an agent that this client, or another one at the same moment, has started.
+#[cold]
 pub(crate) fn agent(socket: &Path, deadline: &Deadline, withheld: &[OsString]) -> Result<Connection, Failure> {
     if env::var_os(ENV_NO_AUTOSTART).is_some_and(|value| !value.is_empty()) {
         return Err(none(socket));
@@ -72,6 +73,7 @@ pub(crate) fn agent(socket: &Path, deadline: &Deadline, withheld: &[OsString]) -
 }
 
 /// The failure of a client that starts no agent.
+#[cold]
 pub(crate) fn none(socket: &Path) -> Failure {
     let mut fault = Fault::new(FaultKind::Unreachable, format!("no agent answers at `{}`", socket.display()));
     fault = match env::var_os(ENV_NO_AUTOSTART).filter(|value| !value.is_empty()) {
@@ -83,11 +85,13 @@ pub(crate) fn none(socket: &Path) -> Failure {
     Failure::no_agent(fault)
 }
 
+#[cold]
 fn cannot(socket: &Path, why: impl Into<String>) -> Failure {
     let message = format!("cannot start the agent at `{}`", socket.display());
     Failure::no_agent(Fault::new(FaultKind::Internal, message).because(why))
 }
 
+#[cold]
 fn late(socket: &Path, why: &str) -> Failure {
     let mut failure = cannot(socket, why);
     failure.fault.message = format!("the agent was not ready in time at `{}`", socket.display());

@@ -45,7 +45,9 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     // First of all: from here on no other process of the user may read this one's memory.
     harden::process();
-    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut args = std::env::args_os();
+    args.next();
+    let args: Vec<OsString> = args.collect();
     let done = match hot::parse(&args) {
         Some(options) => get::run(&options),
         None => cli::run(args),

@@ -47,6 +47,7 @@ impl From<Fault> for Failure {
 }
 
 /// Tells `failure` on stderr and as an exit code.
+#[cold]
 pub(crate) fn failure(failure: &Failure) -> ExitCode {
     // One write, so that fifty clients that fail at once do not interleave their lines.
     crate::stdio::stderr(&words(&failure.fault, moment::now()));
@@ -54,6 +55,7 @@ pub(crate) fn failure(failure: &Failure) -> ExitCode {
 }
 
 /// Tells the human something on stderr, without failing.
+#[cold]
 pub(crate) fn note(text: &str) {
     crate::stdio::stderr(&format!("{}\n", printable(text)));
 }

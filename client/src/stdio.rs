@@ -14,7 +14,12 @@ pub(crate) const MAX_INPUT: usize = 24 * 1024;
 
 /// Writes data to stdout. A reader that has gone away is its own business, not an error of ours.
 pub(crate) fn stdout(bytes: &[u8]) -> Result<(), Failure> {
-    match platform::stdout(bytes) {
+    stdout_parts([bytes, b""])
+}
+
+/// The same for two parts, in one write.
+pub(crate) fn stdout_parts(parts: [&[u8]; 2]) -> Result<(), Failure> {
+    match platform::stdout(parts) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             Err(Fault::new(FaultKind::Other(0), "cannot write to stdout").because(e.to_string()).into())
         }
@@ -58,19 +63,24 @@ pub(crate) use platform::{stderr_is_tty, stdin_is_tty, stdout_is_tty};
 
 #[cfg(unix)]
 mod platform {
+    use std::io::IoSlice;
+
     use super::{Duration, io};
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::fd::BorrowedFd;
-    use rustix::io::{Errno, read, retry_on_intr, write};
+    use rustix::io::{Errno, read, retry_on_intr, writev};
     use rustix::stdio;
     use rustix::termios::isatty;
     use rustix::time::Timespec;
 
-    fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match write(fd, bytes) {
+    fn write_all(fd: BorrowedFd<'_>, [mut first, mut second]: [&[u8]; 2]) -> io::Result<()> {
+        while !(first.is_empty() && second.is_empty()) {
+            match writev(fd, &[IoSlice::new(first), IoSlice::new(second)]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => bytes = &bytes[n..],
+                Ok(n) => {
+                    let of_first = n.min(first.len());
+                    (first, second) = (&first[of_first..], &second[n - of_first..]);
+                }
                 Err(Errno::INTR) => {}
                 // A descriptor that somebody else made non-blocking: wait, as a blocking one would.
                 Err(Errno::AGAIN) => {
@@ -82,12 +92,12 @@ mod platform {
         Ok(())
     }
 
-    pub(crate) fn stdout(bytes: &[u8]) -> io::Result<()> {
-        write_all(stdio::stdout(), bytes)
+    pub(crate) fn stdout(parts: [&[u8]; 2]) -> io::Result<()> {
+        write_all(stdio::stdout(), parts)
     }
 
     pub(crate) fn stderr(bytes: &[u8]) {
-        let _ = write_all(stdio::stderr(), bytes);
+        let _ = write_all(stdio::stderr(), [bytes, b""]);
     }
 
     pub(crate) fn read_stdin(into: &mut [u8], left: Duration) -> io::Result<usize> {
@@ -118,9 +128,9 @@ mod platform {
     use super::{Duration, io};
     use std::io::{IsTerminal, Read, Write};
 
-    pub(crate) fn stdout(bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn stdout(parts: [&[u8]; 2]) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(bytes).and_then(|()| out.flush())
+        parts.iter().try_for_each(|part| out.write_all(part)).and_then(|()| out.flush())
     }
 
     pub(crate) fn stderr(bytes: &[u8]) {

@@ -29,6 +29,7 @@ impl Read for Timed<'_> {
 }
 
 impl Write for Timed<'_> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.wire.write(bytes, self.deadline)
     }
@@ -50,6 +51,7 @@ mod unix {
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::fd::AsFd;
     use rustix::io::Errno;
+    use rustix::net::getpeername;
     use rustix::process::geteuid;
     use rustix::time::Timespec;
 
@@ -62,22 +64,35 @@ mod unix {
     /// Connects, and asks the kernel who listens.
     ///
     /// # Errors
-    /// `PermissionDenied` wrapping the uid if somebody else does; else what the system says. When the backlog is full,
+    /// `PermissionDenied` wrapping the uid if somebody else does; `Unsupported` if the kernel cannot know; else what the
+    /// system says. When the backlog is full,
     /// interprocess takes `EAGAIN` for "in progress" and hands out a socket that is not connected: asking for the peer
     /// right away turns that into `ConnectionReset` or `NotConnected`, which the caller must take for "try again".
     pub(crate) fn connect(socket: &Path, deadline: &Deadline) -> io::Result<Wire> {
         let stream = ConnectOptions::new()
             .name(socket.to_fs_name::<GenericFilePath>()?)
-            .wait_mode(ConnectWaitMode::Timeout(deadline.left()))
+            .wait_mode(ConnectWaitMode::Timeout(deadline.left_unclocked()))
             .nonblocking_stream(true)
             .connect_sync_as::<Stream>()?;
-        let uid = stream.peer_creds()?.euid();
+        let uid = stream.peer_creds().map_err(|e| unnamed(&stream, e))?.euid();
         let own = geteuid().as_raw();
         if uid == Some(own) {
             return Ok(Wire(stream));
         }
         let uid = uid.map_or_else(|| "an unknown uid".to_owned(), |uid| format!("uid {uid}"));
         Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("it is owned by {uid}, and you are uid {own}")))
+    }
+
+    /// interprocess says `ConnectionReset` for two things: a socket that is not connected, and a connected one whose other
+    /// end the kernel does not name because it is in another process namespace. Only the first passes by waiting.
+    fn unnamed(stream: &Stream, error: io::Error) -> io::Error {
+        match getpeername(stream.as_fd()) {
+            Ok(_) if error.kind() == io::ErrorKind::ConnectionReset => io::Error::new(
+                io::ErrorKind::Unsupported,
+                "it is in another process namespace, so the kernel does not say whose it is",
+            ),
+            _ => error,
+        }
     }
 
     impl Wire {
@@ -104,11 +119,11 @@ mod unix {
         fn wait(&self, what: PollFlags, deadline: &Deadline) -> io::Result<()> {
             let fd = self.0.as_fd();
             loop {
-                let left = Timespec::try_from(deadline.left()).map_err(|_| io::ErrorKind::InvalidInput)?;
-                match poll(&mut [PollFd::new(&fd, what)], Some(&left)) {
-                    Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                let slice = Timespec::try_from(deadline.slice()).map_err(|_| io::ErrorKind::InvalidInput)?;
+                match poll(&mut [PollFd::new(&fd, what)], Some(&slice)) {
+                    Ok(0) if deadline.is_over() => return Err(io::ErrorKind::TimedOut.into()),
+                    Ok(0) | Err(Errno::INTR) => {}
                     Ok(_) => return Ok(()),
-                    Err(Errno::INTR) => {}
                     Err(e) => return Err(e.into()),
                 }
             }

@@ -11,11 +11,11 @@ use crate::clock::{Clock, Timestamp};
 use crate::provider::Grant;
 
 /// By default a token must live on for this long: time enough for a script to use it once.
-const MIN_VALID: Duration = Duration::from_secs(60);
+const MIN_VALID: Duration = Duration::from_mins(1);
 /// … or for this part of its life, whichever is less: a token of ten seconds is not renewed at every call.
 const MIN_VALID_PART: u32 = 20;
 /// Renewal ahead of time starts when this much is left …
-const AHEAD: Duration = Duration::from_secs(300);
+const AHEAD: Duration = Duration::from_mins(5);
 /// … or this part of the life, whichever is less.
 const AHEAD_PART: u32 = 5;
 /// A caller may ask for more life than the cloud gives. Then a token that has this much of it left is the best there is,
@@ -165,9 +165,9 @@ mod tests {
         assert!(token.serves(None, &clock) && !token.is_due(&clock));
         clock.advance(Duration::from_secs(2));
         assert!(token.serves(None, &clock) && token.is_due(&clock));
-        clock.advance(Duration::from_secs(240));
+        clock.advance(Duration::from_mins(4));
         assert!(!token.serves(None, &clock) && !token.is_expired(&clock));
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         assert!(token.is_expired(&clock));
     }
 
@@ -185,9 +185,9 @@ mod tests {
     fn asking_for_more_than_the_cloud_gives_does_not_renew_at_every_call() {
         let clock = ManualClock::new(START);
         let token = cached(&clock, Some(600));
-        assert!(token.serves(Some(Duration::from_secs(3600)), &clock));
+        assert!(token.serves(Some(Duration::from_hours(1)), &clock));
         clock.advance(Duration::from_secs(130));
-        assert!(!token.serves(Some(Duration::from_secs(3600)), &clock));
+        assert!(!token.serves(Some(Duration::from_hours(1)), &clock));
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
     fn without_an_expiry_it_serves_until_it_is_rejected() {
         let clock = ManualClock::new(START);
         let token = cached(&clock, None);
-        clock.advance(Duration::from_secs(3_600_000));
+        clock.advance(Duration::from_hours(1000));
         assert!(token.serves(None, &clock) && !token.is_due(&clock) && !token.is_expired(&clock));
     }
 

@@ -94,6 +94,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
 }
 
 async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<(), Fault> {
+    // Before there is anything to tidy up: whoever sees the socket may want it gone.
+    let shutdown = Shutdown::default();
+    let again = signals(shutdown.clone())?;
     let (place, listener) = match socket::claim(path)? {
         Claim::Taken(place, listener) => (place, listener),
         Claim::AlreadyRunning => {
@@ -111,16 +114,16 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
         config: paths.config.display().to_string(),
     };
     let clouds = Clouds::load(Some(&paths.clouds()));
-    for fault in clouds.broken() {
-        tracing::warn!("{fault}");
-    }
+    let broken: Vec<Fault> = clouds.broken().cloned().collect();
     let provider = Arc::new(Recipe::new(Arc::new(http::HttpClient::default()), clock.clone()));
     let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault(cli.vault));
-    let shutdown = Shutdown::default();
-    let again = signals(shutdown.clone())?;
-    tracing::info!("listening at {}", path.display());
     if cli.detached {
         detach(&paths.log());
+    }
+    // Only now, so that it is in the log of a detached agent.
+    tracing::info!("listening at {}", path.display());
+    for fault in &broken {
+        tracing::warn!("{fault}");
     }
     let result = tokio::select! {
         result = server::run(listener, broker, Limits::for_files(files), surroundings, shutdown) => result,

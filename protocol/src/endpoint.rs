@@ -122,10 +122,9 @@ mod unix {
         let fault = |why: String| {
             Fault::new(FaultKind::Config, format!("the socket directory `{}` cannot be trusted", dir.display()))
                 .because(why)
-                .hint(format!(
-                    "`chmod 700 {0}` if it is yours; else set CLOUD_AGENT_SOCK to a path in a directory of your own",
-                    dir.display()
-                ))
+                .hint(
+                    "set CLOUD_AGENT_SOCK to a path in a directory of your own that nobody else may enter (mode 0700)",
+                )
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let stat = match openat(CWD, dir, flags, Mode::empty()).and_then(fstat) {
@@ -142,7 +141,10 @@ mod unix {
         }
         let mode = stat.st_mode & 0o777;
         if mode & 0o077 != 0 {
-            return Err(fault(format!("its mode is {mode:04o}, which lets others in")));
+            let fault = fault(format!("its mode is {mode:04o}, which lets others in"));
+            // Of a directory that is meant for everybody, such as /tmp, nobody must be told to close it.
+            let shared = stat.st_mode & 0o1002 != 0;
+            return Err(if shared { fault } else { fault.hint(format!("`chmod 700 {}`", dir.display())) });
         }
         Ok(true)
     }

@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn display_is_the_message_and_its_causes() {
-        let fault = Fault::new(FaultKind::Unreachable, "`ecHome` did not answer").because("connection refused");
-        assert_eq!(fault.to_string(), "`ecHome` did not answer: connection refused");
+        let fault = Fault::new(FaultKind::Unreachable, "`acme` did not answer").because("connection refused");
+        assert_eq!(fault.to_string(), "`acme` did not answer: connection refused");
     }
 }

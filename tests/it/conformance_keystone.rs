@@ -152,7 +152,7 @@ fn about(method: &str, end: End, own: Option<&str>, subject: Option<&str>) -> An
 #[test]
 fn the_fake_answers_logins_as_the_real_server_does() {
     let what = "the_fake_answers_logins_as_the_real_server_does";
-    let Some(pair) = Pair::start(what, Duration::from_secs(3600)) else { return };
+    let Some(pair) = Pair::start(what, Duration::from_hours(1)) else { return };
     let whole = json!({"methods": ["password"], "password": {"user": {"name": "alice", "password": PASSWORD}}});
     let silent = json!({"methods": ["password"], "password": {"user": {"name": "alice", "domain": {"id": "default"}}}});
     for body in [
@@ -241,7 +241,7 @@ fn the_fake_judges_tokens_as_the_real_server_does() {
 #[test]
 fn the_fake_loses_users_and_credentials_as_the_real_server_does() {
     let what = "the_fake_loses_users_and_credentials_as_the_real_server_does";
-    let Some(pair) = Pair::start(what, Duration::from_secs(3600)) else { return };
+    let Some(pair) = Pair::start(what, Duration::from_hours(1)) else { return };
     let demo = with_password(PASSWORD, project("demo"));
     let set_active = |end: End, active: bool| {
         if end.url == pair.fake.prefixed() {
@@ -277,7 +277,7 @@ fn the_fake_loses_users_and_credentials_as_the_real_server_does() {
 #[test]
 fn the_fake_wants_second_factors_as_the_real_server_does() {
     let what = "the_fake_wants_second_factors_as_the_real_server_does";
-    let Some(pair) = Pair::start(what, Duration::from_secs(3600)) else { return };
+    let Some(pair) = Pair::start(what, Duration::from_hours(1)) else { return };
     pair.real.want_code("alice", SEED);
     pair.fake.want_code("alice", "012345");
     let demo = with_password(PASSWORD, project("demo"));

@@ -17,7 +17,7 @@ const SEED: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 
 /// Long enough for a login and one use on a busy machine: the real server counts whole seconds, and cuts the first.
 const SHORT: Duration = Duration::from_secs(4);
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// A Keystone with one user, one project and one application credential.
 struct Site<K> {

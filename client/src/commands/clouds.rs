@@ -10,6 +10,7 @@ use crate::report::{Failure, printable};
 use crate::stdio;
 
 /// Lists the clouds, or describes one.
+#[cold]
 pub(crate) fn run(name: Option<String>, timeout: Duration) -> Result<(), Failure> {
     let one = name.is_some();
     let clouds = match Client::new(timeout)?.ask(&Request::Clouds(ListClouds { name }))? {

@@ -29,6 +29,7 @@ pub(crate) struct Options {
 }
 
 /// Logs in.
+#[cold]
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     AccountName::parse(&options.account)?;
     let sources = options.secrets.iter().map(|secret| Source::parse(secret)).collect::<Result<Vec<_>, _>>()?;
@@ -76,6 +77,7 @@ pub(crate) fn again(account: &str) -> Login {
 }
 
 /// Such a login, at the terminal, in the middle of something else.
+#[cold]
 pub(crate) fn at_terminal(account: &str, mut tty: Tty, timeout: Duration) -> Result<(), Failure> {
     let done = dialogue::log_in(again(account), Some(&mut tty), Client::new(timeout)?)?;
     super::tell(&done);

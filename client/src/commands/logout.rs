@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::report::Failure;
 
 /// Logs out of `accounts`, or of all.
+#[cold]
 pub(crate) fn run(accounts: Vec<String>, all: bool, forget: bool, timeout: Duration) -> Result<(), Failure> {
     for account in &accounts {
         AccountName::parse(account)?;

@@ -10,6 +10,7 @@ use crate::report::Failure;
 use crate::stdio;
 
 /// Reports the token on stdin, or whichever is cached if there is none.
+#[cold]
 pub(crate) fn run(account: String, timeout: Duration) -> Result<(), Failure> {
     AccountName::parse(&account)?;
     let client = Client::new(timeout)?;

@@ -14,6 +14,7 @@ use crate::{json, moment, stdio};
 const HEADINGS: [&str; 6] = ["ACCOUNT", "CLOUD", "STATE", "EXPIRES", "HOLDS", "LAST FAULT"];
 
 /// Shows the status.
+#[cold]
 pub(crate) fn run(as_json: bool, timeout: Duration) -> Result<(), Failure> {
     let client = Client::new(timeout)?;
     let status = match client.ask(&Request::Status)? {

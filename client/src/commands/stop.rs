@@ -9,6 +9,7 @@ use crate::connection::NoAnswer;
 use crate::report::Failure;
 
 /// Ends the agent.
+#[cold]
 pub(crate) fn run(timeout: Duration) -> Result<(), Failure> {
     let client = Client::new(timeout)?.without_autostart();
     match client.connect()?.ask(&Request::Stop, &client.deadline) {

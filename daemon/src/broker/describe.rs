@@ -26,8 +26,7 @@ impl Broker {
     /// Whatever the vault returns if it cannot be read.
     pub async fn status(&self, surroundings: &Surroundings) -> Result<Status, Fault> {
         let (stored, broken) = self.accounts.list();
-        let mut warnings: Vec<String> = broken.iter().map(ToString::to_string).collect();
-        warnings.extend(self.clouds.broken().map(ToString::to_string));
+        let mut warnings: Vec<String> = broken.iter().chain(self.clouds.broken()).map(with_hint).collect();
         let mut accounts = Vec::new();
         for account in stored {
             accounts.push(self.describe(&account).await?);
@@ -100,6 +99,10 @@ impl Broker {
         };
         Ok(Clouds { clouds: clouds.iter().map(|cloud| info(cloud)).collect() })
     }
+}
+
+fn with_hint(fault: &Fault) -> String {
+    fault.hint.as_ref().map_or_else(|| fault.to_string(), |hint| format!("{fault} ({hint})"))
 }
 
 fn info(cloud: &Cloud) -> CloudInfo {

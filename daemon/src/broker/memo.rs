@@ -9,9 +9,9 @@ use crate::clock::{Clock, Timestamp};
 /// The first pause after a failure …
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// … which doubles up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A cloud that asks for more patience than this is asked again all the same.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(15);
 
 /// A failure, and until when it stands for an answer.
 #[derive(Debug, Clone)]

@@ -51,7 +51,7 @@ pub fn normalise(text: &str, allow_plaintext: bool) -> Result<String, Fault> {
     let shown = url.as_str().trim_end_matches('/').to_owned();
     if url.scheme() == "http" && !allow_plaintext && !is_loopback(&url) {
         return Err(Fault::new(FaultKind::Usage, format!("`{shown}` would send secrets unencrypted"))
-            .hint("use `https://`, or set `allow-plaintext = true` for the account in accounts.toml"));
+            .hint("use `https://`; only if nothing can listen in between: `cloud-token login ACCOUNT --set allow-plaintext=true`"));
     }
     Ok(shown)
 }

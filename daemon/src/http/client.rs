@@ -152,7 +152,7 @@ fn address(request: &Request) -> Result<Url, Fault> {
         _ => {
             let message = format!("`{}` would send secrets unencrypted", words::host(&url));
             Err(Fault::new(FaultKind::Config, message)
-                .hint("use `https://`, or set `allow-plaintext = true` for the account in accounts.toml"))
+                .hint("use `https://`; only if nothing can listen in between: `cloud-token login ACCOUNT --set allow-plaintext=true`"))
         }
     }
 }

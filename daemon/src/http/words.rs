@@ -122,14 +122,14 @@ fn certificate_fault(why: &CertificateError, host: &str) -> Fault {
         }
         CertificateError::UnknownIssuer => {
             config(format!("the certificate of `{host}` is from nobody this machine trusts"))
-                .hint("a private authority? set `ca-file = \"/path/to/ca.pem\"` for the account in accounts.toml")
+                .hint("a private authority? `cloud-token login ACCOUNT --set ca-file=/path/to/ca.pem`")
         }
         CertificateError::Revoked => config(format!("the certificate of `{host}` has been revoked")),
         // webpki's own error is hidden in there; its name is all that can be seen of it.
         other if format!("{other:?}").contains("CaUsedAsEndEntity") => config(format!(
             "the certificate of `{host}` is signed by itself"
         ))
-        .hint("sign it by an authority of your own, and name that by `ca-file` for the account in accounts.toml"),
+        .hint("sign it by an authority of your own, then `cloud-token login ACCOUNT --set ca-file=/path/to/ca.pem`"),
         other => config(format!("the certificate of `{host}` cannot be trusted")).because(format!("{other:?}")),
     }
 }

@@ -57,9 +57,9 @@ impl Limits {
             first_byte: Duration::from_secs(2),
             request: Duration::from_secs(5),
             answer: Duration::from_secs(5),
-            idle: Duration::from_secs(60),
-            question: Duration::from_secs(300),
-            longest_wait: Duration::from_secs(120),
+            idle: Duration::from_mins(1),
+            question: Duration::from_mins(5),
+            longest_wait: Duration::from_mins(2),
             drain: Duration::from_secs(25),
         }
     }
@@ -133,5 +133,13 @@ async fn make_room(room: &Arc<Semaphore>, shared: &Shared) -> OwnedSemaphorePerm
     }
     tracing::debug!("all {} connections are taken", shared.limits.connections);
     shared.room_wanted.notify_one();
-    room.clone().acquire_owned().await.expect("the semaphore is never closed")
+    let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
+    // A session may have ended by itself meanwhile, with nobody idle to hear the call. It must not wait for whoever is idle
+    // next, long after there is room again.
+    tokio::select! {
+        biased;
+        () = shared.room_wanted.notified() => {}
+        () = std::future::ready(()) => {}
+    }
+    permit
 }

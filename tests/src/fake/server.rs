@@ -12,7 +12,7 @@ use super::tls::{Certificate, Identity};
 use super::{Cloud, Fault, Journal, Nothing, Reply, Request, wire};
 
 /// "For ever", for a fault that hangs: longer than any test.
-const FOREVER: Duration = Duration::from_secs(3600);
+const FOREVER: Duration = Duration::from_hours(1);
 
 /// A cloud on a port of its own, gone when dropped.
 pub struct Server {

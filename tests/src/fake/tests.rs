@@ -125,7 +125,7 @@ fn a_lost_reply_is_lost_in_the_way_that_was_asked_for() {
 fn whoever_hangs_is_let_go_when_the_faults_are_cleared() {
     let server = Server::start(Good);
     server.break_always("/hang", Fault::Hang);
-    server.break_always("/late", Fault::Delay(Duration::from_secs(3600)));
+    server.break_always("/late", Fault::Delay(Duration::from_hours(1)));
     thread::scope(|scope| {
         let hangs = scope.spawn(|| ask(&server, "/hang").0);
         let late = scope.spawn(|| body(&server, "/late"));

@@ -20,7 +20,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { blacklist: false, access: Duration::from_secs(3600), refresh: Duration::from_secs(24 * 3600) }
+        Self { blacklist: false, access: Duration::from_hours(1), refresh: Duration::from_hours(24) }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::cloud::Clouds;
 use crate::provider::{Account, Ask, Boxed, Grant, Held, Provider, Revocation};
 use crate::vault::{Memory, Vault};
 
-pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 const ACME: &str = r#"

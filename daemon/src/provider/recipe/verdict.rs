@@ -13,7 +13,7 @@ use crate::cloud::{Condition, FaultRule, Source, Step, Subject, Verdict, percent
 use crate::provider::Account;
 
 /// The longest wait that a cloud can impose: beyond it a person would rather have the agent try.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+const LONGEST_WAIT: Duration = Duration::from_mins(15);
 
 /// The longest text of a cloud's that is shown, in characters.
 const LONGEST_MESSAGE: usize = 200;
@@ -152,7 +152,9 @@ impl Case<'_> {
     fn default_message(&self, kind: FaultKind) -> String {
         let (title, request) = (self.title(), shown(self.step));
         match kind {
-            FaultKind::Refused => format!("`{title}` refused the credentials of `{}`", self.account.name),
+            FaultKind::Refused => {
+                format!("the cloud {title} refused the credentials of account `{}`", self.account.name)
+            }
             FaultKind::NeedsHuman => format!("`{title}` wants a new login of `{}`", self.account.name),
             FaultKind::Unreachable => format!("`{title}` cannot answer `{request}` now"),
             FaultKind::Unsupported => format!("`{title}` does not offer that"),

@@ -68,8 +68,8 @@ impl Default for Options {
             version: Version::V5_0,
             blacklist: false,
             grace: Duration::ZERO,
-            access: Duration::from_secs(3600),
-            refresh: Duration::from_secs(24 * 3600),
+            access: Duration::from_hours(1),
+            refresh: Duration::from_hours(24),
             tls: None,
         }
     }

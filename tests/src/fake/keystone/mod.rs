@@ -34,7 +34,7 @@ impl Keystone {
     /// One with tokens that live for an hour.
     #[must_use]
     pub fn start() -> Self {
-        Self::with(Duration::from_secs(3600))
+        Self::with(Duration::from_hours(1))
     }
 
     /// One with tokens that live for `life`.
