@@ -81,7 +81,9 @@ fn flatten(name: &str, value: &mut Value, end: End) {
         Value::Object(members) => {
             // The links are the server's own business, and so are the names of what it serves.
             members.remove("links");
-            members.iter_mut().for_each(|(name, member)| flatten(name, member, end));
+            for (name, member) in members.iter_mut() {
+                flatten(name, member, end);
+            }
         }
         Value::Array(elements) if name == "required_auth_methods" => {
             // In random order.
@@ -90,7 +92,9 @@ fn flatten(name: &str, value: &mut Value, end: End) {
             }
         }
         Value::Array(elements) => {
-            elements.iter_mut().for_each(|element| flatten(name, element, end));
+            for element in elements.iter_mut() {
+                flatten(name, element, end);
+            }
             // In random order, too.
             elements.sort_by_key(Value::to_string);
         }
@@ -131,8 +135,8 @@ fn with_credential(id: &str, secret: &str) -> Value {
     json!({"auth": {"identity": {"methods": ["application_credential"], "application_credential": shown}}})
 }
 
-fn project(name: &str) -> Option<Value> {
-    Some(json!({"project": {"name": name, "domain": {"name": "Default"}}}))
+fn project(name: &str) -> Value {
+    json!({"project": {"name": name, "domain": {"name": "Default"}}})
 }
 
 fn token(answer: &Answer) -> String {
@@ -156,11 +160,11 @@ fn the_fake_answers_logins_as_the_real_server_does() {
     let whole = json!({"methods": ["password"], "password": {"user": {"name": "alice", "password": PASSWORD}}});
     let silent = json!({"methods": ["password"], "password": {"user": {"name": "alice", "domain": {"id": "default"}}}});
     for body in [
-        with_password(PASSWORD, project("demo")),
+        with_password(PASSWORD, Some(project("demo"))),
         with_password(PASSWORD, None),
-        with_password("wrong", project("demo")),
+        with_password("wrong", Some(project("demo"))),
         with_password("wrong", None),
-        with_password(PASSWORD, project("other")),
+        with_password(PASSWORD, Some(project("other"))),
         with_password(PASSWORD, Some(json!({"project": {"name": "demo"}}))),
         with_password(PASSWORD, Some(json!({"project": {"name": "demo", "domain": {"name": "Other"}}}))),
         with_credential("0123", SECRET),
@@ -184,7 +188,7 @@ fn the_fake_answers_logins_as_the_real_server_does() {
     pair.agree("a credential's wrong secret", |end| post(end, &with_credential(end.credential, "wrong")));
     let url = |end: End, rest: &str| format!("{}{rest}", end.url);
     pair.agree("without the catalog", |end| {
-        let body = with_password(PASSWORD, project("demo"));
+        let body = with_password(PASSWORD, Some(project("demo")));
         http::post_json(&url(end, &format!("{TOKENS}?nocatalog=true")), &body).unwrap()
     });
     pair.agree("a broken body", |end| {
@@ -204,7 +208,7 @@ fn the_fake_answers_logins_as_the_real_server_does() {
 fn the_fake_judges_tokens_as_the_real_server_does() {
     let what = "the_fake_judges_tokens_as_the_real_server_does";
     let Some(pair) = Pair::start(what, Duration::from_secs(6)) else { return };
-    let demo = with_password(PASSWORD, project("demo"));
+    let demo = with_password(PASSWORD, Some(project("demo")));
     let issued = |end: End| token(&post(end, &demo));
     let of_credential = |end: End| token(&post(end, &with_credential(end.credential, SECRET)));
     pair.agree("shown", |end| about("GET", end, Some(&issued(end)), Some(&issued(end))));
@@ -242,7 +246,7 @@ fn the_fake_judges_tokens_as_the_real_server_does() {
 fn the_fake_loses_users_and_credentials_as_the_real_server_does() {
     let what = "the_fake_loses_users_and_credentials_as_the_real_server_does";
     let Some(pair) = Pair::start(what, Duration::from_hours(1)) else { return };
-    let demo = with_password(PASSWORD, project("demo"));
+    let demo = with_password(PASSWORD, Some(project("demo")));
     let set_active = |end: End, active: bool| {
         if end.url == pair.fake.prefixed() {
             pair.fake.set_active("alice", active);
@@ -280,7 +284,7 @@ fn the_fake_wants_second_factors_as_the_real_server_does() {
     let Some(pair) = Pair::start(what, Duration::from_hours(1)) else { return };
     pair.real.want_code("alice", SEED);
     pair.fake.want_code("alice", "012345");
-    let demo = with_password(PASSWORD, project("demo"));
+    let demo = with_password(PASSWORD, Some(project("demo")));
     let both = |code: &str| {
         let identity = json!({
             "methods": ["password", "totp"], "password": user(("password", PASSWORD)), "totp": user(("passcode", code)),

@@ -11,6 +11,8 @@ mod formats;
 mod house;
 mod keystone;
 mod main_job;
+mod own_cloud;
 mod secrets;
 mod support;
 mod threats;
+mod tutorial;

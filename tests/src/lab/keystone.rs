@@ -1,4 +1,4 @@
-//! OpenStack Keystone from its own packages: SQLite below, a WSGI server of Python's around it.
+//! OpenStack Keystone from its own packages: its database in a file, a server of Python's around it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

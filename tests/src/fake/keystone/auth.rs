@@ -47,7 +47,7 @@ pub(super) fn authenticate(state: &State, inner: &Inner, body: &Value, journal: 
             return Err(invalid(&format!("/methods': '{}' is not of type 'array'", other.as_str().unwrap_or("?"))));
         }
     };
-    let project = scope(auth)?;
+    let scope = scope(auth)?;
     if let Some(absent) = methods.iter().find(|method| identity.get(**method).is_none()) {
         return Err(miss(absent, "identity"));
     }
@@ -72,7 +72,7 @@ pub(super) fn authenticate(state: &State, inner: &Inner, body: &Value, journal: 
         who = Some(user);
     }
     let user = who.filter(|user| user.enabled).ok_or(Refusal::Unauthorized)?;
-    if project.is_some_and(|name| name != Some(user.project.name.as_str())) {
+    if scope != Scope::None && scope != Scope::Project(&user.project.name) {
         return Err(Refusal::Unauthorized);
     }
     let enough = |rule: &Vec<String>| rule.iter().all(|method| methods.contains(&method.as_str()));
@@ -82,7 +82,7 @@ pub(super) fn authenticate(state: &State, inner: &Inner, body: &Value, journal: 
     let issued = now();
     Ok(Token {
         user: user.id.clone(),
-        scoped: project.is_some() || credential.is_some(),
+        scoped: scope != Scope::None || credential.is_some(),
         // The server shows them from the last to the first.
         methods: methods.iter().rev().map(|method| (*method).to_owned()).collect(),
         credential,
@@ -92,13 +92,22 @@ pub(super) fn authenticate(state: &State, inner: &Inner, body: &Value, journal: 
     })
 }
 
-/// The project that is asked for; `Some(None)` if it is one that is not there.
-fn scope(auth: &Value) -> Result<Option<Option<&str>>, Refusal> {
-    let Some(scope) = auth.get("scope") else { return Ok(None) };
-    let Some(project) = scope.get("project") else { return Ok(Some(None)) };
+/// What a token is asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Scope<'a> {
+    None,
+    Project(&'a str),
+    /// Of another domain, or no project at all.
+    Elsewhere,
+}
+
+fn scope(auth: &Value) -> Result<Scope<'_>, Refusal> {
+    let Some(scope) = auth.get("scope") else { return Ok(Scope::None) };
+    let Some(project) = scope.get("project") else { return Ok(Scope::Elsewhere) };
     let domain = project.get("domain").ok_or_else(|| miss("domain", "project"))?;
     let name = project.get("name").and_then(Value::as_str);
-    Ok(Some(name.filter(|_| domain["name"] == "Default" || domain["id"] == "default")))
+    let here = domain["name"] == "Default" || domain["id"] == "default";
+    Ok(name.filter(|_| here).map_or(Scope::Elsewhere, Scope::Project))
 }
 
 /// The user that `shown` names.
