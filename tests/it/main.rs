@@ -8,6 +8,8 @@ mod conformance;
 mod conformance_keystone;
 mod errors;
 mod formats;
+#[cfg(target_os = "linux")]
+mod gates;
 mod house;
 mod keystone;
 mod main_job;
