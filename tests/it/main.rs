@@ -5,12 +5,16 @@
 mod autostart;
 mod concurrency;
 mod conformance;
+mod conformance_keystone;
 mod errors;
 mod formats;
 #[cfg(target_os = "linux")]
 mod gates;
 mod house;
+mod keystone;
 mod main_job;
+mod own_cloud;
 mod secrets;
 mod support;
 mod threats;
+mod tutorial;

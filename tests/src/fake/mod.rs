@@ -9,12 +9,14 @@
 //! | [`Cloud`] | what a cloud answers, and what it must never be sent |
 //! | [`Fault`] | a way to break, as data |
 //! | [`echome`] | the identity API of ecHome |
+//! | [`keystone`] | the Identity API v3 of OpenStack |
 //! | [`Certificate`] | certificates that are wrong on purpose |
 
 pub mod echome;
 mod fault;
 mod journal;
 pub mod jwt;
+pub mod keystone;
 mod server;
 mod tls;
 mod wire;
