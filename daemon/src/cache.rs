@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use cloud_agent_protocol::frame::MAX_RESPONSE;
 use cloud_agent_protocol::v1::Response;
-use cloud_agent_protocol::{Credential, Fault, FaultKind, Secret};
+use cloud_agent_protocol::{Credential, Fault, FaultKind, Frame, Header, Secret};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -24,10 +25,11 @@ const BEST_PART: f64 = 0.8;
 
 /// A credential as it is handed out.
 pub struct Cached {
-    credential: Credential,
-    /// The answer without the environment, ready to be written: the warm path copies no token twice.
-    frame: Zeroizing<Vec<u8>>,
-    fingerprint: Option<String>,
+    /// The answer without the environment, ready to be written. It is the only copy of the token here: whoever wants the
+    /// credential as such, which is rare, decodes it.
+    frame: Zeroizing<Box<[u8]>>,
+    environment: Box<[Header]>,
+    fingerprint: Option<Box<str>>,
     expires_at: Option<Timestamp>,
     obtained_up: Duration,
     life: Option<Duration>,
@@ -35,7 +37,7 @@ pub struct Cached {
 
 impl std::fmt::Debug for Cached {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Cached({}, until {:?})", self.credential.account, self.credential.expires_at)
+        write!(f, "Cached({:?}, until {:?})", self.fingerprint, self.expires_at)
     }
 }
 
@@ -45,27 +47,35 @@ impl Cached {
     /// # Errors
     /// `MalformedReply` if it is too long to be sent to anybody.
     pub fn new(grant: &Grant, obtained_up: Duration) -> Result<Self, Fault> {
-        let credential = grant.credential.clone();
-        let mut bare = credential.clone();
-        bare.environment.clear();
-        let frame = Response::Credential(bare).encode().map_err(|e| {
+        let mut credential = grant.credential.clone();
+        let environment = std::mem::take(&mut credential.environment).into_boxed_slice();
+        let fingerprint = credential.token.as_ref().or(credential.headers.first().map(|h| &h.value)).map(fingerprint);
+        let frame = Response::Credential(credential).encode().map_err(|e| {
             Fault::new(FaultKind::MalformedReply, "the cloud's credential is too long to be handed out")
                 .because(e.to_string())
         })?;
         Ok(Self {
-            frame: frame.encode(),
-            fingerprint: credential.token.as_ref().or(credential.headers.first().map(|h| &h.value)).map(fingerprint),
+            frame: Zeroizing::new(frame.encode().as_slice().into()),
+            environment,
+            fingerprint: fingerprint.map(String::into_boxed_str),
             expires_at: grant.expires_at,
             life: grant.expires_at.map(|end| end.since(grant.obtained_at)),
             obtained_up,
-            credential,
         })
     }
 
     /// The credential, environment included.
+    ///
+    /// # Panics
+    /// Never: what is decoded was encoded by [`Cached::new`].
     #[must_use]
-    pub fn credential(&self) -> &Credential {
-        &self.credential
+    pub fn credential(&self) -> Credential {
+        let frame = Frame::read(&mut &self.frame[..], MAX_RESPONSE).expect("a frame of our own");
+        let Ok(Response::Credential(mut credential)) = Response::decode(&frame) else {
+            unreachable!("only credentials are cached")
+        };
+        credential.environment = self.environment.to_vec();
+        credential
     }
 
     /// The answer without the environment, as it is written to a socket.
@@ -205,6 +215,22 @@ mod tests {
         let token = cached(&clock, None);
         clock.advance(Duration::from_hours(1000));
         assert!(token.serves(None, &clock) && !token.is_due(&clock) && !token.is_expired(&clock));
+    }
+
+    #[test]
+    fn what_is_cached_comes_back_as_it_was_granted() {
+        let header = |name: &str, value: &str| Header { name: name.into(), value: value.into() };
+        let credential = Credential {
+            account: "a".into(),
+            cloud: "c".into(),
+            token: Some("t".into()),
+            headers: vec![header("X-One", "1"), header("X-Two", "2")],
+            environment: vec![header("C_TOKEN", "t")],
+            expires_at: Some(7),
+            expiry_source: ExpirySource::Relative,
+        };
+        let grant = Grant { credential, obtained_at: START, expires_at: None, held: Held::default() };
+        assert_eq!(Cached::new(&grant, Duration::ZERO).unwrap().credential(), grant.credential);
     }
 
     #[test]

@@ -114,7 +114,7 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
         config: paths.config.display().to_string(),
     };
     let clouds = Clouds::load(Some(&paths.clouds()));
-    let broken: Vec<Fault> = clouds.broken().cloned().collect();
+    let unusable: Vec<Fault> = clouds.broken().cloned().collect();
     let provider = Arc::new(Recipe::new(Arc::new(http::HttpClient::default()), clock.clone()));
     let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault(cli.vault));
     if cli.detached {
@@ -122,9 +122,11 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     }
     // Only now, so that it is in the log of a detached agent.
     tracing::info!("listening at {}", path.display());
-    for fault in &broken {
+    for fault in &unusable {
         tracing::warn!("{fault}");
     }
+    // Most of what a start runs through is never run again.
+    hardening::let_go_of_code();
     let result = tokio::select! {
         result = server::run(listener, broker, Limits::for_files(files), surroundings, shutdown) => result,
         () = again => {

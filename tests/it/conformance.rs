@@ -21,7 +21,7 @@ struct Pair {
 impl Pair {
     fn start(what: &str, blacklist: bool, seconds: u64) -> Option<Self> {
         let (access, refresh) = (Duration::from_secs(seconds), Duration::from_secs(seconds));
-        let real = lab::EcHome::start(what, &lab::Options { blacklist, access, refresh })?;
+        let real = lab::EcHome::start(what, &lab::echome::Options { blacklist, access, refresh })?;
         let fake = EcHome::with(Options { version: Version::V5_5, blacklist, access, refresh, ..Options::default() });
         let secret = fake.add_key("AKIA1");
         real.add_key("AKIA1", &secret);

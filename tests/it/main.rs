@@ -6,12 +6,18 @@ mod autostart;
 mod cleura;
 mod concurrency;
 mod conformance;
+mod conformance_keystone;
 mod errors;
 mod formats;
+#[cfg(target_os = "linux")]
+mod gates;
 mod house;
+mod keystone;
 mod main_job;
 mod openvcloud;
+mod own_cloud;
 mod secrets;
 mod support;
 mod terminal;
 mod threats;
+mod tutorial;

@@ -16,7 +16,7 @@ fn fake(options: Options) -> (EcHome, String) {
     (cloud, secret)
 }
 
-fn real(what: &str, options: &lab::Options) -> Option<(lab::EcHome, String)> {
+fn real(what: &str, options: &lab::echome::Options) -> Option<(lab::EcHome, String)> {
     let cloud = lab::EcHome::start(what, options)?;
     let secret = "s3cr3t-of-the-lab-0123456789".to_owned();
     cloud.add_key(KEY, &secret);
@@ -56,7 +56,7 @@ fn one_login_gives_working_tokens_for_as_long_as_they_are_asked_for() {
 #[test]
 fn the_real_stack_is_served_as_well_as_the_fake() {
     let what = "the_real_stack_is_served_as_well_as_the_fake";
-    let options = lab::Options { blacklist: true, access: SHORT, ..lab::Options::default() };
+    let options = lab::echome::Options { blacklist: true, access: SHORT, ..lab::echome::Options::default() };
     let Some((cloud, secret)) = real(what, &options) else { return };
     the_main_job(&cloud, &secret);
 }

@@ -3,7 +3,7 @@
 //! | module | what it is | what it must not know |
 //! |---|---|---|
 //! | [`fake`] | clouds that remember, and break on demand | our cloud files: they are written from the clouds' own truth |
-//! | [`lab`] | the same identity stack as ecHome runs, from its own packages | how the fake imitates it |
+//! | [`lab`] | real servers from their own packages | how the fakes imitate them |
 //! | [`sandbox`] | a home of its own for the two programs, removed with everything in it | clouds |
 //! | [`raw`] | bytes and frames on the agent's socket | the client |
 //! | [`http`] | a few lines of HTTP client, independent of the agent's | faults |

@@ -205,7 +205,7 @@ impl Broker {
                     said.expose().trim().to_owned()
                 }
             };
-            let url = crate::cloud::origin::normalise(&url, stored.allow_plaintext)?;
+            let url = origin.address(&url, stored.allow_plaintext)?;
             if origin.name.is_empty() {
                 stored.url = Some(url);
             } else {

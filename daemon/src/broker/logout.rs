@@ -64,7 +64,8 @@ impl Broker {
             (Some(_), Err(fault)) => Some(Err(fault)),
             (Some(held), Ok(account)) => {
                 let credential = credential.as_ref().map(|cached| cached.credential());
-                let revoked = tokio::time::timeout(PATIENCE, self.provider.revoke(&account, held, credential)).await;
+                let told = self.provider.revoke(&account, held, credential.as_ref());
+                let revoked = tokio::time::timeout(PATIENCE, told).await;
                 Some(revoked.unwrap_or_else(|_| Err(Fault::new(FaultKind::Unreachable, "it did not answer"))))
             }
         };

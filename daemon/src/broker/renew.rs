@@ -121,7 +121,7 @@ impl Broker {
                     .hint(format!("`cloud-token login {} --url URL`", stored.name))
             })?;
             // Judged again at every use: the file may have been edited by hand.
-            origins.insert(origin.name.clone(), crate::cloud::origin::normalise(url, stored.allow_plaintext)?);
+            origins.insert(origin.name.clone(), origin.address(url, stored.allow_plaintext)?);
         }
         Ok(Account {
             name: stored.name.clone(),

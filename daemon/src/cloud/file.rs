@@ -34,6 +34,7 @@ pub(super) struct RawOrigin {
     pub(super) name: Option<Text>,
     pub(super) default: Option<Text>,
     pub(super) prompt: Option<Text>,
+    pub(super) without: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]

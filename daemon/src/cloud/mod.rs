@@ -89,6 +89,24 @@ pub struct Origin {
     pub default: Option<String>,
     /// What to ask.
     pub prompt: String,
+    /// An ending that people give along although the paths of the steps begin with it; it is dropped.
+    pub without: Option<String>,
+}
+
+impl Origin {
+    /// The address that a user gave for this origin, in the one form that is stored and compared.
+    ///
+    /// # Errors
+    /// As [`origin::normalise`].
+    pub fn address(&self, given: &str, allow_plaintext: bool) -> Result<String, cloud_agent_protocol::Fault> {
+        let address = origin::normalise(given, allow_plaintext)?;
+        let rest = self.without.as_deref().and_then(|ending| address.strip_suffix(ending));
+        // A host of that name is no ending: `https:/` would be left.
+        Ok(match rest.filter(|rest| !rest.ends_with('/')) {
+            Some(rest) => rest.to_owned(),
+            None => address,
+        })
+    }
 }
 
 /// One way into a cloud.

@@ -57,6 +57,14 @@ impl Clouds {
             return found.clone();
         }
         let fault = Fault::new(FaultKind::UnknownCloud, format!("no cloud `{}` is known", name.escape_debug()));
+        // It may be described in the directory that nobody looked into.
+        if let Some(why) = &self.directory {
+            let fault = fault.because(why.message.clone());
+            return Err(match &why.hint {
+                Some(hint) => fault.hint(hint.clone()),
+                None => fault,
+            });
+        }
         let known = || self.clouds.keys().map(String::as_str);
         Err(match nearest(name, known()) {
             Some(near) => fault.hint(format!("did you mean `{near}`? `cloud-token clouds` lists them")),
@@ -242,7 +250,9 @@ mod tests {
         assert!(Clouds::load(Some(&directory.0)).get("acme").is_ok());
         std::fs::set_permissions(&directory.0, std::fs::Permissions::from_mode(0o777)).unwrap();
         let clouds = Clouds::load(Some(&directory.0));
-        assert_eq!(clouds.get("acme").unwrap_err().kind, FaultKind::UnknownCloud);
+        let fault = clouds.get("acme").unwrap_err();
+        assert_eq!(fault.kind, FaultKind::UnknownCloud);
+        assert!(fault.to_string().contains("written by others") && fault.hint.unwrap().contains("chmod"));
         assert_eq!(clouds.broken().count(), 1);
     }
 }

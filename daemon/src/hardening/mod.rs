@@ -1,8 +1,10 @@
 //! What keeps secrets inside the process, applied before there are any.
 
 mod allocator;
+mod footprint;
 
 pub use allocator::ZeroOnFree;
+pub use footprint::let_go_of_code;
 
 /// Closes the doors that are open by default: core dumps, `ptrace` and `/proc/PID/mem` for programs of the same user, and
 /// files that others may read. Called first in `main`.

@@ -22,6 +22,9 @@ use crate::provider::Boxed;
 /// The largest file of certificate authorities that is read, in bytes.
 const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
 
+/// How often everybody else gets their turn before the code is let go of.
+const TIDY_TURNS: usize = 16;
+
 /// How long a request may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
@@ -60,6 +63,7 @@ impl HttpClient {
         let host = words::host(&url);
         // Whatever happens below, the whole of it ends in time: reqwest's own deadline begins only with the connection.
         let whole = tokio::time::timeout(self.deadlines.total, self.exchange_with(request, url, &host)).await;
+        tokio::spawn(tidy());
         whole.unwrap_or_else(|_| Err(words::silent(&host)))
     }
 
@@ -92,6 +96,14 @@ impl HttpClient {
             .map_err(|why| Fault::new(FaultKind::Busy, "no thread could be started").because(why.to_string()))?;
         receive.await.unwrap_or_else(|_| Err(Fault::new(FaultKind::Internal, "the setting up of TLS broke off")))
     }
+}
+
+/// Lets go of the code that an exchange ran through, once its connection and whoever waited for it have come to their end.
+async fn tidy() {
+    for _ in 0..TIDY_TURNS {
+        tokio::task::yield_now().await;
+    }
+    crate::hardening::let_go_of_code();
 }
 
 impl Transport for HttpClient {

@@ -99,7 +99,7 @@ impl<'a> Session<'a> {
             self.shared.broker.get(&get.account, need, wait).await
         };
         match cached {
-            Ok(cached) if get.environment => self.answer(&Response::Credential(cached.credential().clone())).await,
+            Ok(cached) if get.environment => self.answer(&Response::Credential(cached.credential())).await,
             Ok(cached) => self.write(cached.frame()).await,
             Err(fault) => self.answer(&Response::Fault(fault)).await,
         }

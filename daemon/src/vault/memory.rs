@@ -3,13 +3,18 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use cloud_agent_protocol::Secret;
+
 use super::Vault;
 use crate::provider::{Boxed, Held};
+
+/// Held secrets without the room that a tree keeps for more: there may be a thousand accounts.
+type Packed = Box<[(Box<str>, Secret)]>;
 
 /// The vault without a file.
 #[derive(Debug, Default)]
 pub struct Memory {
-    held: Mutex<HashMap<String, Held>>,
+    held: Mutex<HashMap<String, Packed>>,
     reason: String,
 }
 
@@ -20,7 +25,7 @@ impl Memory {
         Self { held: Mutex::default(), reason: reason.into() }
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<String, Packed>> {
         // A panic elsewhere leaves the map whole: every change to it is one call.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -36,12 +41,12 @@ impl Vault for Memory {
     }
 
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Held>> {
-        Box::pin(async move { Ok(self.held().get(account).cloned()) })
+        Box::pin(async move { Ok(self.held().get(account).map(unpack)) })
     }
 
     fn save<'a>(&'a self, account: &'a str, held: &'a Held) -> Boxed<'a, ()> {
         Box::pin(async move {
-            self.held().insert(account.to_owned(), held.clone());
+            self.held().insert(account.to_owned(), pack(held));
             Ok(())
         })
     }
@@ -53,4 +58,12 @@ impl Vault for Memory {
     fn accounts(&self) -> Boxed<'_, Vec<String>> {
         Box::pin(async move { Ok(self.held().keys().cloned().collect()) })
     }
+}
+
+fn pack(held: &Held) -> Packed {
+    held.0.iter().map(|(name, secret)| (name.as_str().into(), Secret::from(secret.expose()))).collect()
+}
+
+fn unpack(packed: &Packed) -> Held {
+    Held(packed.iter().map(|(name, secret)| (name.to_string(), secret.clone())).collect())
 }

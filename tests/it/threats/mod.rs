@@ -15,8 +15,6 @@
 //! | `network` | whoever sits between the agent and the cloud |
 //! | `replies` | a cloud whose replies are no replies |
 
-#![expect(clippy::disallowed_methods, reason = "a test of deadlines needs a clock that the agent does not hold")]
-
 mod callers;
 mod crowds;
 mod frames;

@@ -10,6 +10,7 @@
 //! | [`Fault`] | a way to break, as data |
 //! | [`cleura`] | Cleura's REST API: its two logins, text messages included |
 //! | [`echome`] | the identity API of ecHome |
+//! | [`keystone`] | the Identity API v3 of OpenStack |
 //! | [`openvcloud`] | an OpenvCloud portal, and the itsyou.online that issues its tokens |
 //! | [`Certificate`] | certificates that are wrong on purpose |
 
@@ -18,6 +19,7 @@ pub mod echome;
 mod fault;
 mod journal;
 pub mod jwt;
+pub mod keystone;
 pub mod openvcloud;
 mod server;
 mod tls;

@@ -103,10 +103,21 @@ fn origins(raw: Vec<Spanned<RawOrigin>>) -> Judged<Vec<Origin>> {
             None if default.is_some() => "Address".to_owned(),
             None => return Err(Problem::new(span, "an origin without `default` needs a `prompt`")),
         };
-        origins.push(Origin { name, default, prompt });
+        let without = raw.without.map(|ending| without(&ending)).transpose()?;
+        origins.push(Origin { name, default, prompt, without });
     }
     if origins.is_empty() {
         return Err(Problem::new(0..0, "there is no `[[origin]]`"));
     }
     Ok(origins)
+}
+
+/// An ending of addresses: one or more parts of a path, so that what is left is an address.
+fn without(ending: &Spanned<String>) -> Judged<String> {
+    let text = ending.get_ref();
+    let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    match text.strip_prefix('/') {
+        Some(parts) if parts.split('/').all(part) => Ok(text.clone()),
+        _ => Err(Problem::new(ending.span(), "`without` has to be the end of a path, such as `/v3`")),
+    }
 }

@@ -96,6 +96,8 @@ fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
         ("header X-Why", "header X Why", 3, "no header name", ""),
         ("prompt = \"Address\"\n", "", 4, "needs a `prompt`", ""),
         ("prompt = \"Address\"", "prompt = \"Address\"\ndefualt = \"x\"", 6, "`defualt` is not a key here", "`default`"),
+        ("prompt = \"Address\"", "prompt = \"Address\"\nwithout = \"v3\"", 6, "`without`", ""),
+        ("prompt = \"Address\"", "prompt = \"Address\"\nwithout = \"/v3/\"", 6, "`without`", ""),
         ("https://iam.acme.example/", "http://iam.acme.example/", 8, "unencrypted", ""),
         ("https://iam.acme.example/", "http://127.0.0.1/", 8, "`https://`", ""),
         ("name = \"iam\"\n", "", 6, "main one", ""),
@@ -159,6 +161,24 @@ fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
         assert!(fault.message.contains(message), "{to}\n{fault}");
         assert!(fault.hint.as_deref().unwrap_or_default().contains(hint), "{to}\n{fault:?}");
     }
+}
+
+#[test]
+fn an_ending_that_people_give_along_is_dropped_from_an_address() {
+    let cloud = parse(&GOOD.replacen("prompt = \"Address\"", "prompt = \"Address\"\nwithout = \"/v3\"", 1)).unwrap();
+    let (main, iam) = (&cloud.origins[0], &cloud.origins[1]);
+    for (given, want) in [
+        ("https://a.example/v3", "https://a.example"),
+        ("https://a.example/identity/v3//", "https://a.example/identity"),
+        ("https://a.example/identity", "https://a.example/identity"),
+        ("https://a.example/v3/x", "https://a.example/v3/x"),
+        ("https://a.example/xv3", "https://a.example/xv3"),
+        ("https://v3", "https://v3"),
+    ] {
+        assert_eq!(main.address(given, false).unwrap(), want);
+    }
+    assert_eq!(iam.address("https://a.example/v3", false).unwrap(), "https://a.example/v3");
+    assert!(main.address("http://a.example/v3", false).is_err());
 }
 
 #[test]
