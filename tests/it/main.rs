@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod autostart;
+mod check;
 mod concurrency;
 mod conformance;
 mod errors;
