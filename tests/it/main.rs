@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod autostart;
+mod check;
 mod cleura;
 mod concurrency;
 mod conformance;

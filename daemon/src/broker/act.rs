@@ -94,7 +94,7 @@ impl Broker {
             None => Held::default(),
         };
         let credential = cached.as_ref().map(|cached| cached.credential());
-        let act = Act { action, settings: &settings, secrets: &secrets, held: &held, credential };
+        let act = Act { action, settings: &settings, secrets: &secrets, held: &held, credential: credential.as_ref() };
         let acted = self.provider.act(&account, act, ask).await?;
         tracing::info!(account = %name, action = action.name, "done");
         self.adopt(&name, &acted).await?;
@@ -129,7 +129,7 @@ impl Broker {
         let resolved = self.resolve(&stored)?;
         let held = self.held_of(&*self.entry(&name)?).await?.unwrap_or_default();
         let credential = cached.credential();
-        let checked = tokio::time::timeout_at(end, self.provider.check(&resolved, &held, credential)).await;
+        let checked = tokio::time::timeout_at(end, self.provider.check(&resolved, &held, &credential)).await;
         match checked.unwrap_or_else(|_| Err(Fault::new(FaultKind::Unreachable, "the cloud has not answered in time")))
         {
             Ok(()) => Ok(format!("the token of `{}` is alive", stored.name)),
