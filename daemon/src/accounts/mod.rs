@@ -10,6 +10,7 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 use file::Stamp;
 pub use file::Stored;
+pub(crate) use file::parse_lifetime;
 
 use crate::suggest::nearest;
 
@@ -135,6 +136,7 @@ mod tests {
             set: BTreeMap::from([("user".into(), "me".into())]),
             allow_plaintext: false,
             ca_file: None,
+            lifetime: Some(std::time::Duration::from_mins(90)),
         }
     }
 

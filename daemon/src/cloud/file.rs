@@ -59,6 +59,9 @@ pub(super) struct RawMethod {
     #[serde(default)]
     pub(super) revoke: Vec<Spanned<RawStep>>,
     pub(super) check: Option<Spanned<RawStep>>,
+    #[serde(default)]
+    pub(super) never_claims: Vec<Text>,
+    pub(super) never_claims_hint: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,6 +79,7 @@ pub(super) struct RawAsk {
     pub(super) at_login: bool,
     #[serde(default)]
     pub(super) digits: bool,
+    pub(super) totp: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,6 +112,30 @@ pub(super) struct RawStep {
     pub(super) reply: Vec<Spanned<RawReply>>,
     #[serde(default)]
     pub(super) fault: Vec<Spanned<RawFault>>,
+    pub(super) enrol: Option<Spanned<RawEnrol>>,
+    pub(super) list: Option<Spanned<RawList>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawEnrol {
+    pub(super) seed: Text,
+    pub(super) issuer: Text,
+    pub(super) label: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawList {
+    pub(super) at: Option<Text>,
+    pub(super) show: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Texts {
+    One(String),
+    Some(Vec<String>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -159,6 +187,8 @@ pub(super) struct RawAction {
     pub(super) say: Vec<Text>,
     #[serde(default)]
     pub(super) hold: Vec<Text>,
+    #[serde(default)]
+    pub(super) forget: Vec<Text>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -167,18 +197,30 @@ pub(super) struct RawExample {
     pub(super) title: Text,
     pub(super) method: Option<Text>,
     pub(super) run: Option<Text>,
+    pub(super) action: Option<Text>,
     #[serde(default)]
     pub(super) remember: bool,
     #[serde(default)]
     pub(super) given: Fields,
     #[serde(default)]
-    pub(super) answers: Fields,
+    pub(super) answers: BTreeMap<String, Texts>,
     pub(super) now: Option<i64>,
     #[serde(default)]
     pub(super) exchange: Vec<Spanned<RawExchange>>,
     pub(super) grant: Option<Spanned<RawGrant>>,
     pub(super) fault: Option<Spanned<RawExpectedFault>>,
     pub(super) result: Option<Text>,
+    pub(super) done: Option<Spanned<RawDone>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawDone {
+    pub(super) says: Option<Vec<String>>,
+    pub(super) rows: Option<Vec<Vec<String>>>,
+    pub(super) shows: Option<String>,
+    pub(super) hold: Option<Fields>,
+    pub(super) forget: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]

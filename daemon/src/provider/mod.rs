@@ -7,11 +7,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use cloud_agent_protocol::v1::Question;
+use cloud_agent_protocol::v1::{Question, Show};
 use cloud_agent_protocol::{AccountName, Credential, Fault, FaultKind, Secret};
 
 use crate::clock::Timestamp;
-use crate::cloud::Cloud;
+use crate::cloud::{Action, Cloud};
 
 mod recipe;
 
@@ -37,6 +37,8 @@ pub struct Account {
     pub allow_plaintext: bool,
     /// Certificate authorities to trust besides the system's: a PEM file.
     pub ca_file: Option<std::path::PathBuf>,
+    /// How long a token lives whose end nobody tells; instead of what the cloud's description assumes.
+    pub lifetime: Option<std::time::Duration>,
 }
 
 /// The secrets that the agent keeps of an account, by the names that the cloud's description gives them.
@@ -67,6 +69,34 @@ pub enum Revocation {
     NotOffered,
 }
 
+/// An action, and what there is for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Act<'a> {
+    /// One of the account's cloud.
+    pub action: &'a Action,
+    /// What was given that is no secret.
+    pub settings: &'a BTreeMap<String, String>,
+    /// What was given that is one.
+    pub secrets: &'a Held,
+    /// What the agent holds of the account.
+    pub held: &'a Held,
+    /// What to present.
+    pub credential: Option<&'a Credential>,
+}
+
+/// What an action came to.
+#[derive(Debug)]
+pub struct Acted {
+    /// What was done, in words.
+    pub notes: Vec<String>,
+    /// What was listed.
+    pub rows: Vec<Vec<String>>,
+    /// What is held from now on, besides what is held already.
+    pub holds: Held,
+    /// What is held no longer.
+    pub forgets: Vec<String>,
+}
+
 /// Someone who can answer what only a human knows, or who says at once that nobody is there.
 pub trait Ask: Send + Sync {
     /// Asks, and waits for the answer.
@@ -74,6 +104,24 @@ pub trait Ask: Send + Sync {
     /// # Errors
     /// [`NeedsHuman`](cloud_agent_protocol::FaultKind::NeedsHuman) if nobody is there, or they gave up.
     fn ask(&self, question: Question) -> Boxed<'_, Secret>;
+
+    /// Whether there is any use in asking.
+    fn is_anyone_there(&self) -> bool;
+
+    /// Shows something secret once, and waits until it was shown.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    fn show(&self, show: Show) -> Boxed<'_, ()>;
+}
+
+/// Someone who makes held secrets durable in the middle of a renewal.
+pub trait Keep: Send + Sync {
+    /// Replaces what is held; when it returns, a crash does not lose it as far as the vault can help it.
+    ///
+    /// # Errors
+    /// If the account is no longer there, so that nothing more may be sent for it.
+    fn keep(&self, held: Held) -> Boxed<'_, ()>;
 }
 
 /// One way of talking to clouds.
@@ -94,10 +142,11 @@ pub trait Provider: Send + Sync + 'static {
     ) -> Boxed<'a, Grant>;
 
     /// Gets a new credential with what is held: by refreshing, else by logging in again if all that takes is held.
+    /// What is rotated on the way goes to `keep` before the next request.
     ///
     /// # Errors
     /// `NeedsHuman` if neither is possible, or the refresh was refused and nothing else is held.
-    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held) -> Boxed<'a, Grant>;
+    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held, keep: &'a dyn Keep) -> Boxed<'a, Grant>;
 
     /// Tells the cloud to forget what it issued, as far as it can be told.
     fn revoke<'a>(
@@ -114,6 +163,16 @@ pub trait Provider: Send + Sync + 'static {
     fn check<'a>(&'a self, account: &'a Account, held: &'a Held, credential: &'a Credential) -> Boxed<'a, ()> {
         let _ = (held, credential);
         let message = format!("`{}` offers no way to ask whether a token is alive", account.cloud.title);
+        Box::pin(std::future::ready(Err(Fault::new(FaultKind::Unsupported, message))))
+    }
+
+    /// Does what a cloud names that is no login. Changes nothing of what is held: that is the caller's, once it is done.
+    ///
+    /// # Errors
+    /// `NeedsHuman` if a question was asked in vain, or there is no credential where one is presented.
+    fn act<'a>(&'a self, account: &'a Account, act: Act<'a>, ask: &'a dyn Ask) -> Boxed<'a, Acted> {
+        let _ = (act, ask);
+        let message = format!("`{}` offers nothing but logins", account.cloud.title);
         Box::pin(std::future::ready(Err(Fault::new(FaultKind::Unsupported, message))))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cloud_agent_protocol::v1::{Login, NamedSecret, Question, Setting};
+use cloud_agent_protocol::v1::{Login, NamedSecret, Question, Setting, Show};
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header, Secret};
 use tokio::sync::Semaphore;
 
@@ -13,7 +13,7 @@ use crate::accounts::Accounts;
 use crate::broker::{Broker, Need};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::cloud::Clouds;
-use crate::provider::{Account, Ask, Boxed, Grant, Held, Provider, Revocation};
+use crate::provider::{Account, Acted, Ask, Boxed, Grant, Held, Keep, Provider, Revocation};
 use crate::vault::{Memory, Vault};
 
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
@@ -45,12 +45,36 @@ take = { access = "/access", refresh = "/refresh" }
 request = "POST /refresh"
 json = { refresh = "{refresh}" }
 take = { access = "/access", refresh = "/refresh" }
+[[action]]
+name = "register"
+title = "make a login"
+ask = [{ name = "mail", prompt = "Mail" }, { name = "password", prompt = "Password", secret = true }]
+[[action.step]]
+request = "POST /register"
+json = { mail = "{mail}", password = "{password}" }
+[[action]]
+name = "enrol"
+title = "second factor on"
+hold = ["seed"]
+[[action.step]]
+request = "POST /2fa"
+present = true
+take = { seed = "/seed" }
+[[action]]
+name = "drop"
+title = "second factor off"
+forget = ["seed"]
+[[action.step]]
+request = "DELETE /2fa"
+present = true
 "#;
 
 /// What the cloud does next; when the script is over it goes on granting.
 pub(super) enum Act {
     Fail(Fault),
     Panic,
+    /// Rotates, keeps what came of it, and fails then.
+    Rotate,
 }
 
 pub(super) struct Cloud {
@@ -61,6 +85,10 @@ pub(super) struct Cloud {
     pub(super) revoked: AtomicUsize,
     /// A permit lets one call through; `None` lets all through.
     gates: Mutex<BTreeMap<String, Arc<Semaphore>>>,
+    /// What `check` says, and what actions come to.
+    pub(super) checks: Mutex<VecDeque<Result<(), Fault>>>,
+    /// What actions came with: their name, address, what was given and held, and the credential's token.
+    pub(super) acted: Mutex<Vec<String>>,
     /// The origins and secrets that logins came with.
     pub(super) seen: Mutex<Vec<(String, Held)>>,
 }
@@ -91,7 +119,7 @@ impl Cloud {
         let act = self.script.lock().unwrap().pop_front();
         match act {
             Some(Act::Fail(fault)) => return Err(fault),
-            Some(Act::Panic) => panic!("the script says so"),
+            Some(Act::Panic | Act::Rotate) => panic!("the script says so"),
             None => {}
         }
         let life = *self.life.lock().unwrap();
@@ -128,14 +156,50 @@ impl Provider for Cloud {
         Box::pin(self.act(account, secrets.0.get("password").filter(|_| remember)))
     }
 
-    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held) -> Boxed<'a, Grant> {
-        Box::pin(self.act(account, held.0.get("password")))
+    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held, keep: &'a dyn Keep) -> Boxed<'a, Grant> {
+        Box::pin(async move {
+            let rotates = matches!(self.script.lock().unwrap().front(), Some(Act::Rotate));
+            if rotates {
+                self.script.lock().unwrap().pop_front();
+                let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+                let rotated = Secret::new(format!("rotated-{number}"));
+                keep.keep(Held(BTreeMap::from([("refresh".to_owned(), rotated)]))).await?;
+                return Err(unreachable());
+            }
+            self.act(account, held.0.get("password")).await
+        })
+    }
+
+    fn check<'a>(&'a self, _: &'a Account, _: &'a Held, _: &'a Credential) -> Boxed<'a, ()> {
+        let said = self.checks.lock().unwrap().pop_front().unwrap_or(Ok(()));
+        Box::pin(async { said })
+    }
+
+    fn act<'a>(&'a self, account: &'a Account, act: crate::provider::Act<'a>, ask: &'a dyn Ask) -> Boxed<'a, Acted> {
+        let token = act.credential.and_then(|credential| credential.token.as_ref()).map_or("none", Secret::expose);
+        let (secrets, held) = (listed(act.secrets), listed(act.held));
+        let settings = act.settings.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",");
+        let line = format!("{} {} [{settings}] [{secrets}] [{held}] {token}", act.action.name, account.origins[""]);
+        self.acted.lock().unwrap().push(line);
+        let holds = act.action.holds.iter().map(|hold| (hold.name.clone(), Secret::from("held"))).collect();
+        let forgets = act.action.forgets.clone();
+        Box::pin(async move {
+            if act.action.name == "enrol" {
+                ask.show(Show { title: "a seed".into(), text: "otpauth".into() }).await?;
+            }
+            Ok(Acted { notes: vec!["done".into()], rows: vec![], holds: Held(holds), forgets })
+        })
     }
 
     fn revoke<'a>(&'a self, _: &'a Account, _: &'a Held, _: Option<&'a Credential>) -> Boxed<'a, Revocation> {
         self.revoked.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Ok(Revocation::Revoked) })
     }
+}
+
+/// Names and values in one line.
+fn listed(held: &Held) -> String {
+    held.0.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect::<Vec<_>>().join(",")
 }
 
 /// A memory vault that can be made to fail, or to wait.
@@ -195,6 +259,15 @@ impl Ask for Human {
             answer.ok_or_else(|| Fault::new(FaultKind::NeedsHuman, format!("`{}` is needed", question.name)))
         })
     }
+
+    fn is_anyone_there(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
+    fn show(&self, show: Show) -> Boxed<'_, ()> {
+        self.asked.lock().unwrap().push(format!("shown: {}", show.title));
+        Box::pin(async { Ok(()) })
+    }
 }
 
 pub(super) struct Scene {
@@ -220,6 +293,8 @@ impl Scene {
             revoked: AtomicUsize::new(0),
             gates: Mutex::default(),
             seen: Mutex::default(),
+            checks: Mutex::default(),
+            acted: Mutex::default(),
         });
         let vault =
             Arc::new(Shelf { inner: Memory::new("test"), broken: AtomicBool::new(false), gate: Mutex::default() });
