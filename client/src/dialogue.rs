@@ -24,6 +24,7 @@ pub(crate) fn log_in(mut login: Login, human: Option<&mut dyn Human>, client: Cl
 }
 
 /// Makes a request, answers what is asked in between, and returns what it comes to.
+#[cold]
 pub(crate) fn converse(
     mut request: Request,
     mut human: Option<&mut dyn Human>,

@@ -89,6 +89,7 @@ fn token(credential: &Credential) -> Result<&Secret, Fault> {
 }
 
 fn headers(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
+    refuse_no_headers(credential)?;
     let mut text = buffer(size(&credential.headers));
     for header in safe_headers(credential)? {
         text.push_str(&header.name);
@@ -99,8 +100,19 @@ fn headers(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
     Ok(text)
 }
 
+/// Nothing at all would be a request without credentials, which its sender believes to carry some.
+fn refuse_no_headers(credential: &Credential) -> Result<(), Fault> {
+    if !credential.headers.is_empty() {
+        return Ok(());
+    }
+    Err(nothing(credential, "has no headers")
+        .because("its API takes the token as a parameter")
+        .hint(format!("`cloud-token {}`", credential.account)))
+}
+
 /// curl's own rules: inside double quotes, backslash escapes itself and the quote.
 fn curl(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
+    refuse_no_headers(credential)?;
     let mut text = buffer(2 * size(&credential.headers));
     for header in safe_headers(credential)? {
         text.push_str("header = \"");
@@ -234,6 +246,15 @@ mod tests {
     #[test]
     fn headers_are_name_colon_value() {
         assert_eq!(rendered(&credential(), Format::Headers), "Authorization: Bearer t0k\nX-Key: a\"b\\c\n");
+    }
+
+    #[test]
+    fn no_headers_are_not_printed_as_some() {
+        let bare = Credential { headers: Vec::new(), ..credential() };
+        for format in [Format::Headers, Format::Curl] {
+            assert_eq!(render(&bare, format).err().map(|fault| fault.kind), Some(FaultKind::Unsupported));
+        }
+        assert_eq!(rendered(&bare, Format::Token), "t0k\n");
     }
 
     #[test]

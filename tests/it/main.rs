@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod autostart;
+mod cleura;
 mod concurrency;
 mod conformance;
 mod conformance_keystone;
@@ -14,7 +15,9 @@ mod house;
 mod keystone;
 mod main_job;
 mod own_cloud;
+mod openvcloud;
 mod secrets;
 mod support;
+mod terminal;
 mod threats;
 mod tutorial;

@@ -66,6 +66,19 @@ impl Raw {
         Response::decode(&frame).expect("the agent answers with a message of version 1")
     }
 
+    /// Sends what follows a first request on the same connection, and reads its answer.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    #[must_use]
+    pub fn then(&mut self, request: &Request) -> Response {
+        let frame = request.encode().expect("requests of tests fit a frame");
+        self.send(&frame.encode()).expect("the agent takes a request");
+        let frame = self.frame().expect("the agent answers with a frame");
+        Response::decode(&frame).expect("the agent answers with a message of version 1")
+    }
+
     /// Whether the agent closes the connection within `deadline`, and how many bytes came before.
     #[must_use]
     pub fn closed(&mut self, deadline: Duration) -> Option<usize> {

@@ -96,6 +96,7 @@ pub(super) struct RawExpiry {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RawStep {
     pub(super) name: Option<Text>,
+    pub(super) needs: Option<Text>,
     pub(super) request: Text,
     pub(super) origin: Option<Text>,
     #[serde(default)]

@@ -9,6 +9,8 @@ use super::template::Template;
 pub struct Step {
     /// Its name, by which a reply leads to it and errors speak of it.
     pub name: String,
+    /// The optional value without which it is left out, as a field would be.
+    pub needs: Option<String>,
     /// `GET`, `POST` …
     pub verb: String,
     /// Which origin it goes to; empty for the main one.
@@ -109,6 +111,8 @@ pub enum Source {
     Pointer(String),
     /// The whole body, white space around it and one pair of JSON quotes removed.
     Text,
+    /// A JSON pointer into a body that is a JSON object, else the whole body as with [`Self::Text`].
+    PointerOrText(String),
     /// A header, its name in lower case.
     Header(String),
 }
@@ -118,6 +122,7 @@ impl std::fmt::Display for Source {
         match self {
             Self::Pointer(pointer) => write!(f, "`{pointer}`"),
             Self::Text => f.write_str("the body"),
+            Self::PointerOrText(pointer) => write!(f, "`{pointer}` or the body"),
             Self::Header(name) => write!(f, "the header `{name}`"),
         }
     }

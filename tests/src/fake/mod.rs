@@ -8,15 +8,19 @@
 //! | [`Server`] | listens, records, breaks; knows no cloud |
 //! | [`Cloud`] | what a cloud answers, and what it must never be sent |
 //! | [`Fault`] | a way to break, as data |
+//! | [`cleura`] | Cleura's REST API: its two logins, text messages included |
 //! | [`echome`] | the identity API of ecHome |
 //! | [`keystone`] | the Identity API v3 of OpenStack |
+//! | [`openvcloud`] | an OpenvCloud portal, and the itsyou.online that issues its tokens |
 //! | [`Certificate`] | certificates that are wrong on purpose |
 
+pub mod cleura;
 pub mod echome;
 mod fault;
 mod journal;
 pub mod jwt;
 pub mod keystone;
+pub mod openvcloud;
 mod server;
 mod tls;
 mod wire;

@@ -51,12 +51,7 @@ impl Request {
     /// The body as a form.
     #[must_use]
     pub fn form(&self) -> Vec<(String, String)> {
-        let body = String::from_utf8_lossy(&self.body);
-        body.split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .map(|(name, value)| (unescape(name), unescape(value)))
-            .collect()
+        pairs(&String::from_utf8_lossy(&self.body))
     }
 
     /// A field of the body, JSON or form as the content type says.
@@ -219,6 +214,15 @@ fn fill(stream: &mut impl Read, pending: &mut Vec<u8>) -> io::Result<usize> {
 pub(super) fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes)?;
     stream.flush()
+}
+
+/// The pairs of a form, or of a query, which is written like one.
+pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (unescape(name), unescape(value)))
+        .collect()
 }
 
 fn unescape(text: &str) -> String {

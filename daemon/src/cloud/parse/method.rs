@@ -33,10 +33,10 @@ pub(super) fn method(raw: Spanned<RawMethod>, context: &Context<'_>) -> Judged<M
     }
     let held = Scope::of_held(&asks, &holds, context);
     let (refresh, refreshed) = steps(raw.refresh, &held, context, Place::Refresh)?;
-    if raw.headers.is_empty() {
+    if raw.headers.is_empty() && raw.token.is_none() {
         return Err(Problem::new(
             raw.name.span(),
-            format!("the method `{name}` presents no header: `headers` is empty"),
+            format!("the method `{name}` presents nothing: `headers` is empty, and there is no `token`"),
         ));
     }
     // What a caller is given has to be there whichever way it was got.

@@ -63,7 +63,14 @@ pub(super) fn steps(
         let Some(before) = reached[index].take() else {
             return Err(Problem::new(span, format!("no reply leads to the step `{}`", names[index])));
         };
-        let step = step(raw.into_inner(), index, &names, &before, context, place)?;
+        let mut raw = raw.into_inner();
+        let mut within = before.clone();
+        if let Some(needed) = &raw.needs {
+            within.require(needed.get_ref(), needed.span(), "needs")?;
+            within.add(needed.get_ref(), true);
+        }
+        let needs = raw.needs.take().map(Spanned::into_inner);
+        let step = Step { needs, ..step(raw, index, &names, &within, context, place)? };
         let mut after = before.clone();
         for take in &step.takes {
             after.add(&take.name, !take.optional);
@@ -74,6 +81,9 @@ pub(super) fn steps(
         };
         if step.replies.is_empty() {
             reach(index + 1, &after);
+        }
+        if step.needs.is_some() {
+            reach(index + 1, &before);
         }
         for reply in &step.replies {
             // Nothing is taken from a reply whose status is not a good one.
@@ -149,6 +159,7 @@ fn step(
     let (enrol, list) = super::action::shown(raw.enrol, raw.list, &takes, &after, place)?;
     Ok(Step {
         name: names[index].clone(),
+        needs: None,
         verb,
         origin,
         path,

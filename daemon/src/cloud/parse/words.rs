@@ -57,12 +57,15 @@ pub(super) fn source(text: &Text) -> Judged<Source> {
         check_header_name(header, text)?;
         return Ok(Source::Header(header.to_ascii_lowercase()));
     }
+    if let Some(pointer) = value.strip_suffix(" or text").filter(|pointer| is_pointer(pointer)) {
+        return Ok(Source::PointerOrText(pointer.to_owned()));
+    }
     if is_pointer(value) {
         return Ok(Source::Pointer(value.to_owned()));
     }
     let message = format!("`{value}` is no place in a reply");
     Err(Problem::new(text.span(), message)
-        .hint(Some("a JSON pointer such as `/access`, `text`, or `header NAME`".to_owned())))
+        .hint(Some("a JSON pointer such as `/access`, `text`, `/access or text`, or `header NAME`".to_owned())))
 }
 
 /// RFC 6901, less the empty pointer, which would take the whole document.

@@ -28,7 +28,7 @@ impl Conversation<'_> {
     }
 
     /// When the request was sent that returned the youngest part of what callers get.
-    fn obtained_at(&self) -> Option<Timestamp> {
+    pub(super) fn obtained_at(&self) -> Option<Timestamp> {
         let headers = self.method.headers.iter().flat_map(|header| header.value.names());
         headers.chain(self.method.token.as_deref()).filter_map(|name| self.values.taken_at(name)).max()
     }

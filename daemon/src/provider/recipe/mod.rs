@@ -100,8 +100,8 @@ impl Recipe {
         let started_at = self.clock.now();
         conversation.run(&method.login, ask).await?;
         let grant = conversation.grant(started_at, |_| remember)?;
-        // With no step there is nobody who would have refused a pasted token that has ended.
-        if method.login.is_empty() && grant.expires_at.is_some_and(|end| end <= started_at) {
+        // Of a token that came with no reply, nobody has said that it still lives.
+        if conversation.obtained_at().is_none() && grant.expires_at.is_some_and(|end| end <= started_at) {
             return Err(conversation.needs_human("the token has ended"));
         }
         Ok(grant)
@@ -121,7 +121,7 @@ impl Recipe {
         let conversation = self.conversation(account)?;
         let method = conversation.method;
         let mut why = "nothing is held to renew with".to_owned();
-        if can_refresh(method, held) {
+        if can_refresh(account, method, held) {
             match self.refresh(account, held, keep).await {
                 Err(fault) if fault.kind == FaultKind::Refused || fault.kind == FaultKind::NeedsHuman => {
                     why = fault.to_string();
@@ -196,8 +196,11 @@ impl Recipe {
 }
 
 /// Whether all is held that a refresh needs.
-fn can_refresh(method: &Method, held: &Held) -> bool {
-    !method.refresh.is_empty() && method.holds.iter().all(|hold| hold.optional || held.0.contains_key(&hold.name))
+fn can_refresh(account: &Account, method: &Method, held: &Held) -> bool {
+    let Some(first) = method.refresh.first() else { return false };
+    let there = |name: &String| held.0.contains_key(name) || account.settings.contains_key(name);
+    first.needs.as_ref().is_none_or(there)
+        && method.holds.iter().all(|hold| hold.optional || held.0.contains_key(&hold.name))
 }
 
 /// Whether all is held that a login needs before it starts.

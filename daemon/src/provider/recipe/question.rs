@@ -135,7 +135,7 @@ impl Conversation<'_> {
     pub(super) fn refuse_vain_question(&self, steps: &[Step], index: usize) -> Result<(), Fault> {
         // As far as the way is certain: up to the first step whose reply decides.
         let mut certain = true;
-        for step in &steps[index..] {
+        for step in steps[index..].iter().filter(|step| !self.is_left_out(step)) {
             let mut vain = self.open_questions(step).into_iter().filter(|spec| !spec.optional);
             if certain && let Some(spec) = vain.find(|spec| self.seed_of(spec).is_none()) {
                 return Err(self.only_human(spec));

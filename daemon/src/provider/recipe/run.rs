@@ -49,7 +49,11 @@ impl<'a> Conversation<'a> {
     pub(super) async fn run(&mut self, steps: &[Step], ask: Option<&dyn Ask>) -> Result<(), Fault> {
         let mut index = 0;
         while let Some(step) = steps.get(index) {
-            if ask.is_none() {
+            if self.is_left_out(step) {
+                index += 1;
+                continue;
+            }
+            if !ask.is_some_and(Ask::is_anyone_there) {
                 self.refuse_vain_question(steps, index)?;
             }
             self.answer(step, ask).await?;
@@ -140,6 +144,11 @@ impl<'a> Conversation<'a> {
             None if good => Err(case.unknown_reply()),
             None => Err(case.bad_status()),
         }
+    }
+
+    /// Whether the optional value is absent that the step is for.
+    pub(super) fn is_left_out(&self, step: &Step) -> bool {
+        step.needs.as_ref().is_some_and(|name| !self.values.has(name))
     }
 
     pub(super) fn open_questions(&self, step: &Step) -> Vec<&'a AskSpec> {

@@ -99,18 +99,26 @@ pub(super) fn take(
 
 fn find(step: &Step, take: &Take, document: &Document<'_>, token: bool) -> Result<Option<Secret>, Fault> {
     let value = match &take.source {
-        Source::Text => document.text().ok_or_else(|| bad_field(step, take, "is a web page or no text"))?,
+        Source::PointerOrText(pointer) if matches!(document.json(), Some(Json::Object(_))) => {
+            match pointed(step, take, document, pointer, token)? {
+                Some(value) => value,
+                None => return Ok(None),
+            }
+        }
+        Source::Text | Source::PointerOrText(_) => {
+            // All of it would be printable, and none of it a token.
+            if token && matches!(document.json(), Some(Json::Object(_) | Json::Array(_))) {
+                return Err(bad_field(step, take, "is JSON, not a text"));
+            }
+            document.text().ok_or_else(|| bad_field(step, take, "is a web page or no text"))?
+        }
         Source::Header(name) => match document.header(name) {
             Some(value) => value.clone(),
             None => return Ok(None),
         },
-        Source::Pointer(pointer) => match document.json().and_then(|json| json.pointer(pointer)) {
+        Source::Pointer(pointer) => match pointed(step, take, document, pointer, token)? {
+            Some(value) => value,
             None => return Ok(None),
-            Some(Json::Null) if take.optional => return Ok(None),
-            Some(Json::Text(text)) => text.clone(),
-            Some(Json::Number(number)) if !token => Secret::from(number.as_str()),
-            Some(Json::Bool(truth)) if !token => Secret::from(if *truth { "true" } else { "false" }),
-            Some(other) => return Err(bad_field(step, take, &format!("is {}, not a text", other.type_name()))),
         },
     };
     if value.is_empty() {
@@ -124,6 +132,23 @@ fn find(step: &Step, take: &Take, document: &Document<'_>, token: bool) -> Resul
         return Err(bad_field(step, take, "holds a character that no token has"));
     }
     Ok(Some(value))
+}
+
+fn pointed(
+    step: &Step,
+    take: &Take,
+    document: &Document<'_>,
+    pointer: &str,
+    token: bool,
+) -> Result<Option<Secret>, Fault> {
+    Ok(Some(match document.json().and_then(|json| json.pointer(pointer)) {
+        None => return Ok(None),
+        Some(Json::Null) if take.optional => return Ok(None),
+        Some(Json::Text(text)) => text.clone(),
+        Some(Json::Number(number)) if !token => Secret::from(number.as_str()),
+        Some(Json::Bool(truth)) if !token => Secret::from(if *truth { "true" } else { "false" }),
+        Some(other) => return Err(bad_field(step, take, &format!("is {}, not a text", other.type_name()))),
+    }))
 }
 
 /// Whether the value is presented, held or handed out, and so must not be seen.

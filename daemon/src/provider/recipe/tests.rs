@@ -1,6 +1,7 @@
 //! The engine against made-up clouds with every oddity that real ones were seen to have.
 
 mod acting;
+mod optional;
 mod second_factor;
 mod tokens;
 

@@ -185,8 +185,8 @@ impl Case<'_> {
     fn with_message(&self, fault: Fault) -> Fault {
         let said = self.account.cloud.messages.iter().find_map(|source| {
             let text = match source {
-                Source::Text if self.document.json().is_some() => None,
-                Source::Text => self.document.text(),
+                Source::Text | Source::PointerOrText(_) if self.document.json().is_some() => None,
+                Source::Text | Source::PointerOrText(_) => self.document.text(),
                 Source::Header(name) => self.document.header(name).cloned(),
                 Source::Pointer(pointer) => match self.document.json()?.pointer(pointer)? {
                     Json::Text(text) => Some(text.clone()),
