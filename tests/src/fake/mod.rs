@@ -9,14 +9,20 @@
 //! | [`Cloud`] | what a cloud answers, and what it must never be sent |
 //! | [`Fault`] | a way to break, as data |
 //! | [`echome`] | the identity API of ecHome |
+//! | [`greencloud`] | the authentication API of Green Cloud |
+//! | [`webitel`] | login, logout and whoami of Webitel |
+//! | [`totp`] | codes of authenticator apps, and a server that checks them |
 //! | [`Certificate`] | certificates that are wrong on purpose |
 
 pub mod echome;
 mod fault;
+pub mod greencloud;
 mod journal;
 pub mod jwt;
 mod server;
 mod tls;
+pub mod totp;
+pub mod webitel;
 mod wire;
 
 #[cfg(test)]
