@@ -7,6 +7,8 @@ mod concurrency;
 mod conformance;
 mod errors;
 mod formats;
+mod greencloud;
 mod main_job;
 mod secrets;
 mod support;
+mod webitel;

@@ -1,0 +1,120 @@
+//! A conversation with the agent as a client at a terminal has it: it asks, somebody answers.
+
+use cloud_agent_protocol::v1::{Answer, Login, NamedSecret, Question, Request, Response, Setting};
+use cloud_agent_protocol::{Fault, Frame, Secret, frame};
+
+use crate::raw::Raw;
+
+/// How long the agent may wait for the cloud.
+const DEADLINE_MS: u32 = 60_000;
+
+/// A conversation that has not ended.
+#[derive(Debug)]
+pub struct Dialogue {
+    raw: Raw,
+    /// What the agent said last.
+    pub said: Response,
+}
+
+impl Dialogue {
+    /// Begins with `request`.
+    ///
+    /// # Panics
+    /// If the agent does not answer.
+    #[track_caller]
+    #[must_use]
+    pub fn begin(mut raw: Raw, request: &Request) -> Self {
+        let said = raw.answer(request);
+        Self { raw, said }
+    }
+
+    /// The question that is open.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    #[must_use]
+    pub fn question(&self) -> &Question {
+        match &self.said {
+            Response::Question(question) => question,
+            other => panic!("the agent asks nothing; it said {other:?}"),
+        }
+    }
+
+    /// Answers the open question, whose name has to be `name`.
+    ///
+    /// # Panics
+    /// If another one is open, or none.
+    #[track_caller]
+    #[must_use]
+    pub fn answer(self, name: &str, value: &str) -> Self {
+        assert_eq!(self.question().name, name, "{:?}", self.said);
+        self.say(&Request::Answer(Answer { value: Some(Secret::from(value)) }))
+    }
+
+    /// Leaves the open question unanswered, as ^D does.
+    ///
+    /// # Panics
+    /// If the agent does not answer.
+    #[track_caller]
+    #[must_use]
+    pub fn give_up(self) -> Self {
+        self.say(&Request::Answer(Answer { value: None }))
+    }
+
+    /// What was done, in words.
+    ///
+    /// # Panics
+    /// If it is not done.
+    #[track_caller]
+    #[must_use]
+    pub fn done(&self) -> String {
+        match &self.said {
+            Response::Done(done) => done.notes.join("\n"),
+            other => panic!("it is not done; the agent said {other:?}"),
+        }
+    }
+
+    /// What went wrong.
+    ///
+    /// # Panics
+    /// If nothing did.
+    #[track_caller]
+    #[must_use]
+    pub fn fault(&self) -> &Fault {
+        match &self.said {
+            Response::Fault(fault) => fault,
+            other => panic!("nothing went wrong; the agent said {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn say(mut self, request: &Request) -> Self {
+        // The hello went ahead of the first request.
+        let bytes = request.encode().expect("requests of tests fit a frame").encode();
+        self.raw.send(&bytes).expect("the agent takes an answer");
+        let frame: Frame = self.raw.frame().expect("the agent answers with a frame");
+        debug_assert!(frame.body.len() <= frame::MAX_RESPONSE);
+        self.said = Response::decode(&frame).expect("the agent answers with a message of version 1");
+        self
+    }
+}
+
+/// A login with somebody at the terminal.
+#[must_use]
+pub fn login(account: &str, url: &str, settings: &[(&str, &str)], secrets: &[(&str, &str)]) -> Login {
+    let named = |(name, value): &(&str, &str)| Setting { name: (*name).into(), value: (*value).into() };
+    let secret = |(name, value): &(&str, &str)| NamedSecret { name: (*name).into(), value: Secret::from(*value) };
+    Login {
+        account: account.into(),
+        cloud: None,
+        method: None,
+        origins: vec![named(&("", url))],
+        settings: settings.iter().map(named).collect(),
+        secrets: secrets.iter().map(secret).collect(),
+        remember: false,
+        ephemeral: false,
+        interactive: true,
+        deadline_ms: DEADLINE_MS,
+    }
+}
