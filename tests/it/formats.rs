@@ -1,7 +1,7 @@
 //! Every output is fed to the program that it is for.
 
 use cloud_agent_tests::fake::echome::{EcHome, MACHINES};
-use cloud_agent_tests::sandbox::{Agent, Sandbox, TOKEN};
+use cloud_agent_tests::sandbox::{Agent, Sandbox};
 use cloud_agent_tests::skip;
 use serde_json::Value;
 
