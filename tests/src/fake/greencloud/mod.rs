@@ -166,9 +166,9 @@ impl GreenCloud {
         self.with_user(email, |user| user.nodes.clone())
     }
 
-    /// From now on, every request for an access token is told that the client is too old.
-    pub fn demand_upgrade(&self) {
-        self.state.lock().needs_upgrade = true;
+    /// Whether every request for an access token is told that the client is too old.
+    pub fn demand_upgrade(&self, demand: bool) {
+        self.state.lock().needs_upgrade = demand;
     }
 
     /// Makes the API refuse every access token issued so far, whatever it says about its own end.

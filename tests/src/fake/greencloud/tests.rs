@@ -150,7 +150,7 @@ fn the_scheme_is_none_or_bearer_and_never_either() {
 #[test]
 fn an_old_client_is_told_so_where_it_asks_for_a_token() {
     let it = given(Options::default());
-    it.cloud.demand_upgrade();
+    it.cloud.demand_upgrade(true);
     for answer in [it.login(None), it.post(API_KEY, &json!({"key": it.cloud.api_key(EMAIL)}))] {
         assert_eq!((answer.status, answer.json()), (400, json!({"error": "NEEDS_UPGRADE"})));
     }
