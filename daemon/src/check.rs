@@ -5,18 +5,18 @@
 mod compare;
 mod script;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use cloud_agent_protocol::v1::Question;
+use cloud_agent_protocol::v1::{Question, Show};
 use cloud_agent_protocol::{AccountName, Credential, ExpirySource, Fault, FaultKind, Header, Secret};
 
 use crate::clock::{ManualClock, Timestamp};
 use crate::cloud::{Cloud, Example, Method, Phase};
-use crate::provider::{Account, Ask, Boxed, Grant, Held, Provider, Recipe, Revocation};
+use crate::provider::{Account, Ask, Boxed, Grant, Held, Keep, Provider, Recipe, Revocation};
 use script::Script;
 
 /// The largest cloud file that is read, in bytes.
@@ -104,10 +104,10 @@ fn play(cloud: &Arc<Cloud>, example: &Example) -> Result<(), String> {
             .map(|(name, value)| (name.clone(), Secret::from(value.as_str())))
             .collect(),
     );
-    let answers = Answers(&example.answers);
+    let answers = Answers::of(example);
     let came = match example.phase {
         Phase::Login => Came::of(now(recipe.login(&account, &given, example.remember, &answers)), Came::Grant),
-        Phase::Renew => Came::of(now(recipe.renew(&account, &given)), Came::Grant),
+        Phase::Renew => Came::of(now(recipe.renew(&account, &given, &Lost)), Came::Grant),
         Phase::Revoke => {
             let credential = credential(method, example, &account);
             Came::of(now(recipe.revoke(&account, &given, credential.as_ref())), |revocation| {
@@ -164,6 +164,7 @@ fn account(cloud: &Arc<Cloud>, method: &Method, example: &Example) -> Account {
         settings,
         allow_plaintext: false,
         ca_file: None,
+        lifetime: None,
     }
 }
 
@@ -188,14 +189,43 @@ fn credential(method: &Method, example: &Example, account: &Account) -> Option<C
     })
 }
 
-/// Answers by name; to anything else, nobody is there.
-struct Answers<'a>(&'a BTreeMap<String, String>);
+/// Answers by name, each answer once; to anything else, nobody is there.
+struct Answers<'a> {
+    left: Mutex<BTreeMap<&'a str, VecDeque<&'a str>>>,
+    shown: Mutex<Vec<Show>>,
+}
+
+impl<'a> Answers<'a> {
+    fn of(example: &'a Example) -> Self {
+        let left = example.answers.iter().map(|(name, said)| (name.as_str(), said.iter().map(String::as_str).collect()));
+        Self { left: Mutex::new(left.collect()), shown: Mutex::default() }
+    }
+}
 
 impl Ask for Answers<'_> {
     fn ask(&self, question: Question) -> Boxed<'_, Secret> {
-        let answer = self.0.get(&question.name).map(|answer| Secret::from(answer.as_str()));
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = left.get_mut(question.name.as_str()).and_then(VecDeque::pop_front).map(Secret::from);
         let nobody = || Fault::new(FaultKind::NeedsHuman, format!("the example does not answer `{}`", question.name));
         Box::pin(std::future::ready(answer.ok_or_else(nobody)))
+    }
+
+    fn is_anyone_there(&self) -> bool {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).values().any(|said| !said.is_empty())
+    }
+
+    fn show(&self, show: Show) -> Boxed<'_, ()> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).push(show);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// An example ends with what is held; what was kept on the way is lost with it.
+struct Lost;
+
+impl Keep for Lost {
+    fn keep(&self, _: Held) -> Boxed<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Two clocks, because each lies in its own way: the wall clock can be set, and every interval clock but the boot clock
 //! stops while the machine sleeps (`std::time::Instant` among them).
 
+use std::pin::Pin;
 use std::time::Duration;
 
 /// A moment on the wall clock: milliseconds since the Unix epoch.
@@ -54,6 +55,11 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Time since boot, sleep included. Never goes back.
     fn uptime(&self) -> Duration;
+
+    /// Waits.
+    fn sleep(&self, interval: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(tokio::time::sleep(interval))
+    }
 }
 
 /// The machine's clocks.
@@ -115,5 +121,11 @@ impl Clock for ManualClock {
 
     fn uptime(&self) -> Duration {
         Duration::from_millis(self.uptime.load(std::sync::atomic::Ordering::SeqCst))
+    }
+
+    /// Whoever waits finds that the time has passed.
+    fn sleep(&self, interval: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.advance(interval);
+        Box::pin(std::future::ready(()))
     }
 }

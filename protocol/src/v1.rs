@@ -3,11 +3,16 @@
 //! A new message is a new number and may be added; an agent that does not know it says so ([`FaultKind::Unsupported`]).
 //! A change to a message that is there is version 2, because bincode cannot skip what it does not know.
 //!
-//! There is no message that returns a refresh token, password, key or seed.
+//! There is no message that returns a refresh token, password or key, nor a held seed: [`Show`] carries one that the human is
+//! about to enrol, before anything holds it.
 //!
 //! [`FaultKind::Unsupported`]: crate::FaultKind::Unsupported
 
+mod act;
+
 use serde::{Deserialize, Serialize};
+
+pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
 
 use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
 
@@ -126,6 +131,10 @@ pub enum Request {
     Reject(Reject),
     /// End the agent.
     Stop,
+    /// See [`Check`].
+    Check(Check),
+    /// See [`Do`].
+    Do(Do),
 }
 
 /// Something only the human can answer.
@@ -269,16 +278,23 @@ pub struct Clouds {
 pub enum Response {
     /// To [`Request::Get`].
     Credential(Credential),
-    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`] and [`Request::Stop`].
+    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`], [`Request::Stop`], and to [`Request::Check`] if the
+    /// token is alive; a dead one is a fault of kind [`Refused`](crate::FaultKind::Refused).
     Done(Done),
     /// To [`Request::Status`].
     Status(Status),
     /// To [`Request::Clouds`].
     Clouds(Clouds),
-    /// In the middle of a login; the client sends [`Request::Answer`] on the same connection.
+    /// In the middle of a login or an action; the client sends [`Request::Answer`] on the same connection.
     Question(Question),
     /// To anything.
     Fault(Fault),
+    /// In the middle of an action; the client sends [`Request::Answer`] on the same connection once it is shown.
+    Show(Show),
+    /// To [`Request::Do`] without an action.
+    Actions(Actions),
+    /// To [`Request::Do`].
+    Acted(Acted),
 }
 
 macro_rules! messages {
@@ -336,6 +352,8 @@ messages! { Request:
     6 Clouds(ListClouds),
     7 Reject(Reject),
     8 Stop,
+    9 Check(Check),
+    10 Do(Do),
 }
 
 messages! { Response:
@@ -345,4 +363,7 @@ messages! { Response:
     0x8004 Clouds(Clouds),
     0x8005 Question(Question),
     0x8006 Fault(Fault),
+    0x8007 Show(Show),
+    0x8008 Actions(Actions),
+    0x8009 Acted(Acted),
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use serde::Deserialize;
@@ -31,6 +31,8 @@ pub struct Stored {
     pub allow_plaintext: bool,
     /// Certificate authorities to trust besides the system's: a PEM file.
     pub ca_file: Option<PathBuf>,
+    /// How long a token lives whose end nobody tells.
+    pub lifetime: Option<Duration>,
 }
 
 impl PartialEq for Stored {
@@ -66,6 +68,7 @@ struct Entry {
     #[serde(default)]
     allow_plaintext: bool,
     ca_file: Option<PathBuf>,
+    lifetime: Option<toml::Spanned<String>>,
 }
 
 /// What tells one state of a file from another.
@@ -98,9 +101,15 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
     for (name, entry) in file.account {
         let line = line_of(&text, entry.span().start);
         let name = AccountName::parse(&name).map_err(|f| unusable(path, Some(line)).because(f.to_string()))?;
-        let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file } = entry.into_inner();
+        let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime } = entry.into_inner();
+        let lifetime = lifetime
+            .map(|text_of| {
+                let line = line_of(&text, text_of.span().start);
+                parse_lifetime(text_of.get_ref()).map_err(|f| unusable(path, Some(line)).because(f.to_string()))
+            })
+            .transpose()?;
         let key = name.key();
-        let account = Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file };
+        let account = Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime };
         if let Some(twin) = accounts.insert(key, account) {
             return Err(
                 unusable(path, Some(line)).because(format!("two accounts differ only in case: `{}`", twin.name))
@@ -146,9 +155,32 @@ fn fill(table: &mut Table, account: &Stored) {
     if account.allow_plaintext {
         table["allow-plaintext"] = value(true);
     }
+    if let Some(lifetime) = account.lifetime {
+        table["lifetime"] = value(lifetime_text(lifetime));
+    }
     if let Some(file) = &account.ca_file {
         table["ca-file"] = value(file.to_string_lossy().as_ref());
     }
+}
+
+/// The longest lifetime that makes sense.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
+/// A span of time as people write it: `12h`, `1d 6h`, `90 minutes`.
+pub(crate) fn parse_lifetime(text: &str) -> Result<Duration, Fault> {
+    let span: Option<jiff::Span> = text.trim().parse().ok();
+    let exact = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
+    let lifetime = exact.and_then(|exact| Duration::try_from(exact).ok());
+    lifetime.filter(|lifetime| (Duration::from_secs(1)..=LONGEST).contains(lifetime)).ok_or_else(|| {
+        Fault::new(FaultKind::Usage, format!("`{text}` is no lifetime")).hint("`lifetime=12h`, `1d 6h`, `90 minutes`")
+    })
+}
+
+fn lifetime_text(lifetime: Duration) -> String {
+    let seconds = lifetime.as_secs();
+    let units = [("h", 3600), ("m", 60), ("s", 1)];
+    let unit = units.into_iter().find(|(_, size)| seconds.is_multiple_of(*size)).unwrap_or(("s", 1));
+    format!("{}{}", seconds / unit.1, unit.0)
 }
 
 fn remove(accounts: &mut Table, name: &AccountName) {

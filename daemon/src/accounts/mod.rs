@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 use file::Stamp;
+pub(crate) use file::parse_lifetime;
 pub use file::Stored;
 
 use crate::suggest::nearest;
@@ -135,6 +136,7 @@ mod tests {
             set: BTreeMap::from([("user".into(), "me".into())]),
             allow_plaintext: false,
             ca_file: None,
+            lifetime: Some(std::time::Duration::from_secs(90 * 60)),
         }
     }
 

@@ -8,13 +8,13 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind, Secret};
 
 use super::Broker;
 use super::entry::Entry;
-use crate::accounts::Stored;
+use crate::accounts::{Stored, parse_lifetime};
 use crate::cloud::{AskSpec, Cloud, Method};
 use crate::provider::{Ask, Held};
 use crate::suggest::nearest;
 
 /// Settings of the account itself, whatever its cloud; given by `--set` like the others.
-const ACCOUNT_SETTINGS: &[&str] = &["allow-plaintext", "ca-file"];
+const ACCOUNT_SETTINGS: &[&str] = &["allow-plaintext", "ca-file", "lifetime"];
 
 impl Broker {
     /// Logs an account in and keeps its settings and secrets. Returns what was done, in words.
@@ -56,6 +56,7 @@ impl Broker {
             set: BTreeMap::new(),
             allow_plaintext: known.as_ref().is_some_and(|k| k.allow_plaintext),
             ca_file: known.as_ref().and_then(|k| k.ca_file.clone()),
+            lifetime: known.as_ref().and_then(|k| k.lifetime),
         };
         let (given, mut secrets) = sort_given(&request, method, &mut stored)?;
         self.choose_origins(&request, known.as_ref(), &cloud, &mut stored, ask).await?;
@@ -221,6 +222,9 @@ fn sort_given(
                     Fault::new(FaultKind::Usage, format!("`allow-plaintext` is `true` or `false`, not `{value}`"))
                 })?;
             }
+            // Empty takes it back.
+            ("lifetime", None) if value.is_empty() => stored.lifetime = None,
+            ("lifetime", None) => stored.lifetime = Some(parse_lifetime(value)?),
             ("ca-file", None) => stored.ca_file = Some(std::path::absolute(value).unwrap_or_else(|_| value.into())),
             (_, None) => return Err(unknown(name, "--set")),
         }

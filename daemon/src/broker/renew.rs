@@ -9,7 +9,7 @@ use super::Broker;
 use super::entry::{Entry, Flight, Outcome};
 use crate::accounts::Stored;
 use crate::cache::Cached;
-use crate::provider::{Account, Grant, Held};
+use crate::provider::{Account, Boxed, Grant, Held, Keep};
 
 impl Broker {
     /// Joins the account's renewal, starting it if there is none. It runs in a task of the agent's own, so that nobody
@@ -59,28 +59,29 @@ impl Broker {
     async fn renew_now(&self, entry: &Entry) -> Outcome {
         let stored = self.accounts.find(&entry.name)?;
         let account = self.resolve(&stored)?;
-        let unsaved = entry.state().unsaved.clone();
-        let held = match unsaved {
-            Some(held) => Some(held),
-            None => self.vault.load(&entry.name.key()).await?,
-        };
-        let held = held.ok_or_else(|| {
+        let held = self.held_of(entry).await?.ok_or_else(|| {
             Fault::new(FaultKind::NeedsHuman, format!("`{}` is not logged in", entry.name))
                 .because("the agent holds nothing to get a token with")
                 .hint(format!("`cloud-token login {}`", entry.name))
         })?;
         let up = self.clock.uptime();
-        let grant = self.provider.renew(&account, &held).await?;
+        let grant = self.provider.renew(&account, &held, &Keeper { broker: self, entry }).await?;
         self.keep(entry, grant, up).await
+    }
+
+    /// What is held of an account, be it only in memory.
+    pub(super) async fn held_of(&self, entry: &Entry) -> Result<Option<Held>, Fault> {
+        let unsaved = entry.state().unsaved.clone();
+        match unsaved {
+            Some(held) => Ok(Some(held)),
+            None => self.vault.load(&entry.name.key()).await,
+        }
     }
 
     /// Makes a grant durable, then publishes it. In this order: an answer that is out while the rotated secret is not yet
     /// safe is a session lost at the next crash.
     pub(super) async fn keep(&self, entry: &Entry, grant: Grant, up: std::time::Duration) -> Outcome {
-        if entry.is_retired() {
-            return Err(Fault::new(FaultKind::NeedsHuman, format!("`{}` was logged out meanwhile", entry.name))
-                .hint(format!("`cloud-token login {}`", entry.name)));
-        }
+        refuse_retired(entry)?;
         let cached = Arc::new(Cached::new(&grant, up)?);
         self.save(entry, grant.held).await;
         entry.put(cached.clone());
@@ -89,7 +90,7 @@ impl Broker {
 
     /// Saves what is held. A vault that fails does not cost the user the token that the cloud just gave: it is kept in
     /// memory, said loudly, and saved with the next renewal.
-    async fn save(&self, entry: &Entry, held: Held) {
+    pub(super) async fn save(&self, entry: &Entry, held: Held) {
         let unsaved = match self.vault.save(&entry.name.key(), &held).await {
             Ok(()) => None,
             Err(fault) => {
@@ -129,9 +130,35 @@ impl Broker {
             settings: stored.set.clone(),
             allow_plaintext: stored.allow_plaintext,
             ca_file: stored.ca_file.clone(),
+            lifetime: stored.lifetime,
             cloud,
         })
     }
+}
+
+/// Keeps what is rotated in the middle of a renewal, whose turn it is.
+struct Keeper<'a> {
+    broker: &'a Broker,
+    entry: &'a Entry,
+}
+
+impl Keep for Keeper<'_> {
+    fn keep(&self, held: Held) -> Boxed<'_, ()> {
+        Box::pin(async move {
+            refuse_retired(self.entry)?;
+            self.broker.save(self.entry, held).await;
+            Ok(())
+        })
+    }
+}
+
+/// Nothing is kept of an account that was logged out meanwhile.
+pub(super) fn refuse_retired(entry: &Entry) -> Result<(), Fault> {
+    if entry.is_retired() {
+        return Err(Fault::new(FaultKind::NeedsHuman, format!("`{}` was logged out meanwhile", entry.name))
+            .hint(format!("`cloud-token login {}`", entry.name)));
+    }
+    Ok(())
 }
 
 struct Landing(Arc<Entry>);

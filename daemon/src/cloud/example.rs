@@ -19,8 +19,8 @@ pub struct Example {
     pub remember: bool,
     /// Settings, secrets and held values by name.
     pub given: BTreeMap<String, String>,
-    /// What is answered to the questions, by name.
-    pub answers: BTreeMap<String, String>,
+    /// What is answered to the questions, by name, in turn; then nobody is there.
+    pub answers: BTreeMap<String, Vec<String>>,
     /// What time it is, in seconds since the Unix epoch.
     pub now: i64,
     /// What is sent and what comes back, in order.

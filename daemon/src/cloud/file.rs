@@ -58,6 +58,9 @@ pub(super) struct RawMethod {
     #[serde(default)]
     pub(super) revoke: Vec<Spanned<RawStep>>,
     pub(super) check: Option<Spanned<RawStep>>,
+    #[serde(default)]
+    pub(super) never_claims: Vec<Text>,
+    pub(super) never_claims_hint: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,6 +78,7 @@ pub(super) struct RawAsk {
     pub(super) at_login: bool,
     #[serde(default)]
     pub(super) digits: bool,
+    pub(super) totp: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -107,6 +111,30 @@ pub(super) struct RawStep {
     pub(super) reply: Vec<Spanned<RawReply>>,
     #[serde(default)]
     pub(super) fault: Vec<Spanned<RawFault>>,
+    pub(super) enrol: Option<Spanned<RawEnrol>>,
+    pub(super) list: Option<Spanned<RawList>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawEnrol {
+    pub(super) seed: Text,
+    pub(super) issuer: Text,
+    pub(super) label: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawList {
+    pub(super) at: Option<Text>,
+    pub(super) show: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Texts {
+    One(String),
+    Some(Vec<String>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -158,6 +186,8 @@ pub(super) struct RawAction {
     pub(super) say: Vec<Text>,
     #[serde(default)]
     pub(super) hold: Vec<Text>,
+    #[serde(default)]
+    pub(super) forget: Vec<Text>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -171,7 +201,7 @@ pub(super) struct RawExample {
     #[serde(default)]
     pub(super) given: Fields,
     #[serde(default)]
-    pub(super) answers: Fields,
+    pub(super) answers: BTreeMap<String, Texts>,
     pub(super) now: Option<i64>,
     #[serde(default)]
     pub(super) exchange: Vec<Spanned<RawExchange>>,

@@ -27,8 +27,8 @@ pub use example::{Example, Exchange, Expected, ExpectedGrant, Phase, SentBody};
 pub(crate) use registry::BUILT_IN;
 pub use registry::Clouds;
 pub use step::{
-    Condition, Expiry, FaultRule, HeaderTemplate, JsonTemplate, Outcome, Reply, Source, Step, StepBody, Subject, Take,
-    Verdict,
+    Condition, Enrol, Expiry, FaultRule, HeaderTemplate, JsonTemplate, List, Outcome, Reply, Source, Step, StepBody,
+    Subject, Take, Verdict,
 };
 pub use template::Template;
 pub(crate) use template::{integer, percent_encode};
@@ -65,6 +65,12 @@ impl Cloud {
     /// `Config` with file, line and key of the first thing that is wrong.
     pub fn parse(name: &str, file: &str, text: &str, built_in: bool) -> Result<Self, cloud_agent_protocol::Fault> {
         parse::cloud(name, file, text, built_in)
+    }
+
+    /// The action of that name.
+    #[must_use]
+    pub fn action(&self, name: &str) -> Option<&Action> {
+        self.actions.iter().find(|action| action.name == name)
     }
 
     /// The method of that name.
@@ -112,6 +118,17 @@ pub struct Method {
     pub revoke: Vec<Step>,
     /// Asking the cloud whether the credential is alive.
     pub check: Option<Step>,
+    /// What a credential's JWTs must not claim; no grant whose do.
+    pub never_claims: Vec<String>,
+    /// What mends that; only `{account}` may stand in it.
+    pub never_claims_hint: Option<Template>,
+}
+
+impl Method {
+    /// The held values that no login asks for, because an action or the human put them there once; they outlive logins.
+    pub fn enrolled(&self) -> impl Iterator<Item = &str> {
+        self.holds.iter().filter(|hold| hold.enrolled).map(|hold| hold.name.as_str())
+    }
 }
 
 /// A value that is held.
@@ -121,6 +138,8 @@ pub struct Hold {
     pub name: String,
     /// Held if it is there.
     pub optional: bool,
+    /// Of no login: an action holds it, or it is the seed of a `totp`.
+    pub enrolled: bool,
 }
 
 /// One thing a method asks.
@@ -141,6 +160,8 @@ pub struct AskSpec {
     pub at_login: bool,
     /// Has to be digits; white space and hyphens in an answer are dropped.
     pub digits: bool,
+    /// The held seed whose TOTP code the agent answers with by itself.
+    pub totp: Option<String>,
 }
 
 /// A named thing to do at a cloud that is no login.
@@ -158,4 +179,14 @@ pub struct Action {
     pub say: Vec<Template>,
     /// What the agent holds from then on.
     pub holds: Vec<Hold>,
+    /// What it holds no longer.
+    pub forgets: Vec<String>,
+}
+
+impl Action {
+    /// Whether the account's credential is sent.
+    #[must_use]
+    pub fn presents(&self) -> bool {
+        self.steps.iter().any(|step| step.present)
+    }
 }

@@ -31,6 +31,30 @@ pub struct Step {
     pub replies: Vec<Reply>,
     /// Where the default judgement of a bad reply is wrong; before the cloud's own.
     pub faults: Vec<FaultRule>,
+    /// A seed to show to the human once; in actions only.
+    pub enrol: Option<Enrol>,
+    /// What to list of the reply; in actions only.
+    pub list: Option<List>,
+}
+
+/// A TOTP seed that the human puts into an authenticator.
+#[derive(Debug)]
+pub struct Enrol {
+    /// The value that is the seed, in base32.
+    pub seed: String,
+    /// What the authenticator calls the cloud.
+    pub issuer: String,
+    /// What it calls the login; the account's name if a value is absent.
+    pub label: Option<Template>,
+}
+
+/// Rows of a reply.
+#[derive(Debug)]
+pub struct List {
+    /// The pointer to the array; `None` if the whole body is it.
+    pub at: Option<String>,
+    /// Pointers into each element, one per column.
+    pub show: Vec<String>,
 }
 
 /// A header to send or to present.

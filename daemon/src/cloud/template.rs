@@ -1,6 +1,7 @@
-//! The whole template language: `{name}`, `{name:int}`, and `{{` `}}` for literal braces.
+//! The whole template language: `{name}`, `{name:int}`, `{name?}`, and `{{` `}}` for literal braces.
 //!
 //! A template renders to nothing if a value it names is absent: the header, field or member that it is for then disappears.
+//! Of `{name?}` only the hole itself disappears, and one space beside it.
 //! There is nothing else, on purpose: no expressions, no defaults, no conditions.
 
 use std::fmt;
@@ -17,7 +18,18 @@ pub struct Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Literal(String),
-    Value { name: String, int: bool },
+    Value { name: String, form: Form },
+}
+
+/// How a value enters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As it is.
+    Plain,
+    /// As a whole number.
+    Integer,
+    /// As it is, or not at all.
+    Optional,
 }
 
 impl Template {
@@ -65,9 +77,22 @@ impl Template {
         })
     }
 
+    /// The names whose values have to be there: all but those of `{name?}`.
+    pub(crate) fn needed(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Value { name, form } if *form != Form::Optional => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether there is a `{name?}` in it.
+    pub(super) fn has_optional(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Value { form: Form::Optional, .. }))
+    }
+
     /// Whether it is one `{name:int}` and nothing else: a number where the format has numbers.
     pub(crate) fn is_integer(&self) -> bool {
-        matches!(self.parts[..], [Part::Value { int: true, .. }])
+        matches!(self.parts[..], [Part::Value { form: Form::Integer, .. }])
     }
 
     /// The literal text before the first hole.
@@ -115,25 +140,34 @@ impl Template {
         for part in &self.parts {
             size += match part {
                 Part::Literal(text) => text.len(),
-                Part::Value { name, .. } => match value(name) {
+                Part::Value { name, form } => match value(name) {
                     Some(found) => found.len() * 3,
+                    None if *form == Form::Optional => 0,
                     None => return Ok(None),
                 },
             };
         }
         let mut out = Zeroizing::new(String::with_capacity(size));
+        let mut vanished = false;
         for part in &self.parts {
             match part {
-                Part::Literal(text) => out.push_str(text),
-                Part::Value { name, int: true } => {
-                    let Some(found) = value(name) else { return Ok(None) };
-                    push(&mut out, integer(name, found)?.to_string().as_str());
+                Part::Literal(text) => {
+                    out.push_str(if vanished { text.strip_prefix(' ').unwrap_or(text) } else { text });
+                    vanished = false;
                 }
-                Part::Value { name, int: false } => {
-                    let Some(found) = value(name) else { return Ok(None) };
-                    push(&mut out, found.expose());
+                Part::Value { name, form } => {
+                    vanished = false;
+                    match (value(name), form) {
+                        (Some(found), Form::Integer) => push(&mut out, integer(name, found)?.to_string().as_str()),
+                        (Some(found), _) => push(&mut out, found.expose()),
+                        (None, Form::Optional) => vanished = true,
+                        (None, _) => return Ok(None),
+                    }
                 }
             }
+        }
+        if vanished && out.ends_with(' ') {
+            out.pop();
         }
         Ok(Some(Secret::new(std::mem::take(&mut *out))))
     }
@@ -144,7 +178,14 @@ impl fmt::Display for Template {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
-                Part::Value { name, int } => write!(f, "{{{name}{}}}", if *int { ":int" } else { "" })?,
+                Part::Value { name, form } => {
+                    let form = match form {
+                        Form::Plain => "",
+                        Form::Integer => ":int",
+                        Form::Optional => "?",
+                    };
+                    write!(f, "{{{name}{form}}}")?;
+                }
             }
         }
         Ok(())
@@ -152,15 +193,15 @@ impl fmt::Display for Template {
 }
 
 fn hole_of(hole: &str, text: &str) -> Result<Part, String> {
-    let (name, int) = match hole.split_once(':') {
-        None => (hole, false),
-        Some((name, "int")) => (name, true),
+    let (name, form) = match hole.split_once(':') {
+        None => hole.strip_suffix('?').map_or((hole, Form::Plain), |name| (name, Form::Optional)),
+        Some((name, "int")) => (name, Form::Integer),
         Some((_, other)) => return Err(format!("`:{other}` is not known in `{text}`; only `:int` is")),
     };
     if !is_name(name) {
         return Err(format!("`{{{hole}}}` in `{text}` does not name a value"));
     }
-    Ok(Part::Value { name: name.to_owned(), int })
+    Ok(Part::Value { name: name.to_owned(), form })
 }
 
 /// Whether `name` may name a value: lower-case letters, digits, `-` and `_`, a letter first, at most 64 long.
@@ -218,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn an_optional_hole_vanishes_with_one_space_beside_it() {
+        let access = ("access", "t0k");
+        assert_eq!(render("{scheme?} {access}", &[access]).unwrap(), "t0k");
+        assert_eq!(render("{scheme?} {access}", &[access, ("scheme", "Token")]).unwrap(), "Token t0k");
+        assert_eq!(render("{access} {suffix?}", &[access]).unwrap(), "t0k");
+        assert_eq!(render("a {x?} {access}", &[access]).unwrap(), "a t0k");
+        assert_eq!(render("a{x?}b", &[]).unwrap(), "ab");
+        assert_eq!(render("{scheme?} {access}", &[]), None, "the other is still needed");
+    }
+
+    #[test]
     fn a_number_loses_its_leading_zeros_and_must_be_one() {
         assert_eq!(render("{code:int}", &[("code", "012345")]).unwrap(), "12345");
         for bad in ["", "12 3", "abc", "-1", "१२३", "9999999999999999999"] {
@@ -237,14 +289,14 @@ mod tests {
 
     #[test]
     fn what_is_no_template_is_refused() {
-        for bad in ["{", "}", "{}", "{a", "a}", "{A}", "{a b}", "{a:float}", "{1a}", "{a:}"] {
+        for bad in ["{", "}", "{}", "{a", "a}", "{A}", "{a b}", "{a:float}", "{1a}", "{a:}", "{?}", "{a??}", "{a?:int}", "{a:int?}"] {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn display_gives_back_what_was_read() {
-        for text in ["{a}-{b:int}", "{{x}}", "plain"] {
+        for text in ["{a}-{b:int}", "{a?} {b}", "{{x}}", "plain"] {
             assert_eq!(Template::parse(text).unwrap().to_string(), text);
         }
     }

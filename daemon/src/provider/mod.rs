@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use cloud_agent_protocol::v1::Question;
+use cloud_agent_protocol::v1::{Question, Show};
 use cloud_agent_protocol::{AccountName, Credential, Fault, FaultKind, Secret};
 
 use crate::clock::Timestamp;
@@ -37,6 +37,8 @@ pub struct Account {
     pub allow_plaintext: bool,
     /// Certificate authorities to trust besides the system's: a PEM file.
     pub ca_file: Option<std::path::PathBuf>,
+    /// How long a token lives whose end nobody tells; instead of what the cloud's description assumes.
+    pub lifetime: Option<std::time::Duration>,
 }
 
 /// The secrets that the agent keeps of an account, by the names that the cloud's description gives them.
@@ -74,6 +76,24 @@ pub trait Ask: Send + Sync {
     /// # Errors
     /// [`NeedsHuman`](cloud_agent_protocol::FaultKind::NeedsHuman) if nobody is there, or they gave up.
     fn ask(&self, question: Question) -> Boxed<'_, Secret>;
+
+    /// Whether there is any use in asking.
+    fn is_anyone_there(&self) -> bool;
+
+    /// Shows something secret once, and waits until it was shown.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    fn show(&self, show: Show) -> Boxed<'_, ()>;
+}
+
+/// Someone who makes held secrets durable in the middle of a renewal.
+pub trait Keep: Send + Sync {
+    /// Replaces what is held; when it returns, a crash does not lose it as far as the vault can help it.
+    ///
+    /// # Errors
+    /// If the account is no longer there, so that nothing more may be sent for it.
+    fn keep(&self, held: Held) -> Boxed<'_, ()>;
 }
 
 /// One way of talking to clouds.
@@ -94,10 +114,11 @@ pub trait Provider: Send + Sync + 'static {
     ) -> Boxed<'a, Grant>;
 
     /// Gets a new credential with what is held: by refreshing, else by logging in again if all that takes is held.
+    /// What is rotated on the way goes to `keep` before the next request.
     ///
     /// # Errors
     /// `NeedsHuman` if neither is possible, or the refresh was refused and nothing else is held.
-    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held) -> Boxed<'a, Grant>;
+    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held, keep: &'a dyn Keep) -> Boxed<'a, Grant>;
 
     /// Tells the cloud to forget what it issued, as far as it can be told.
     fn revoke<'a>(

@@ -11,11 +11,12 @@ use cloud_agent_protocol::v1::{Done, Get, Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello, v1};
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use zeroize::Zeroize as _;
 
 use super::Shared;
-use super::asker::Asker;
+use super::asker::{Asked, Asker};
 use super::message::{Inbox, Next};
 use crate::broker::Need;
 
@@ -126,27 +127,38 @@ impl<'a> Session<'a> {
         Ok(result.unwrap_or_else(Response::Fault))
     }
 
-    /// A login, and the questions that it has in between. It belongs to this connection: if the client leaves, the next
-    /// question finds nobody. The time that a human takes does not count.
     async fn login(&mut self, login: v1::Login) -> Result<Result<Vec<String>, Fault>, End> {
-        let (asker, mut questions) = Asker::new(login.interactive, &login.account);
-        let account = login.account.clone();
-        let given = Duration::from_millis(login.deadline_ms.into()).min(self.shared.limits.longest_wait);
-        let mut deadline = tokio::time::Instant::now() + given;
+        let command = format!("login {}", login.account);
+        let (asker, questions) = Asker::new(login.interactive, command.clone());
+        let given = Duration::from_millis(login.deadline_ms.into());
         let broker = self.shared.broker.clone();
-        let mut work = std::pin::pin!(broker.login(login, Arc::new(asker)));
+        self.converse(broker.login(login, Arc::new(asker)), questions, given, &command).await
+    }
+
+    /// Waits for `work`, and puts the questions that it has in between. It belongs to this connection: if the client
+    /// leaves, the next question finds nobody. The time that a human takes does not count.
+    async fn converse<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Fault>>,
+        mut questions: mpsc::Receiver<Asked>,
+        given: Duration,
+        command: &str,
+    ) -> Result<Result<T, Fault>, End> {
+        let given = given.min(self.shared.limits.longest_wait);
+        let mut deadline = tokio::time::Instant::now() + given;
+        let mut work = std::pin::pin!(work);
         loop {
             let open = tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
-                Some(question) = questions.recv() => question,
-                () = tokio::time::sleep_until(deadline) => return Ok(Err(still_logging_in(&account, given))),
+                Some(open) = questions.recv() => open,
+                () = tokio::time::sleep_until(deadline) => return Ok(Err(still_under_way(command, given))),
             };
             let since = tokio::time::Instant::now();
-            self.answer(&Response::Question(open.question)).await?;
+            self.answer(&open.message).await?;
             let said = timeout(self.shared.limits.question, self.read_answer()).await.map_err(|_| End::Over)??;
             deadline += since.elapsed();
-            // The login may have ended meanwhile; then nobody wants the answer.
+            // The work may have ended meanwhile; then nobody wants the answer.
             let _ = open.answer.send(said);
         }
     }
@@ -247,9 +259,9 @@ impl<'a> Session<'a> {
     }
 }
 
-fn still_logging_in(account: &str, waited: Duration) -> Fault {
-    Fault::new(FaultKind::Unreachable, format!("the login of `{account}` has not ended in time"))
-        .because(format!("the cloud has not answered within {} s; the login goes on", waited.as_secs_f32()))
+fn still_under_way(command: &str, waited: Duration) -> Fault {
+    Fault::new(FaultKind::Unreachable, format!("`cloud-token {command}` has not ended in time"))
+        .because(format!("the cloud has not answered within {} s; it goes on", waited.as_secs_f32()))
         .hint("look at `cloud-token status` in a moment")
 }
 

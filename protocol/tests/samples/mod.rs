@@ -1,8 +1,8 @@
 //! One message of each kind, with every field filled; the values never change, because golden files hold their bytes.
 
 use cloud_agent_protocol::v1::{
-    AccountStatus, Answer, AskInfo, CloudInfo, Clouds, Done, Get, ListClouds, Login, Logout, MethodInfo, NamedSecret,
-    OriginInfo, Question, Reject, Request, Response, Setting, Status,
+    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, ListClouds, Login,
+    Logout, MethodInfo, NamedSecret, OriginInfo, Question, Reject, Request, Response, Setting, Show, Status,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -28,6 +28,16 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         interactive: true,
         deadline_ms: 30_000,
     };
+    let act = Do {
+        account: "ecHome".into(),
+        action: Some("2fa-disable".into()),
+        cloud: Some("echome".into()),
+        origins: vec![setting("", "https://echome.example")],
+        settings: vec![setting("id", "7")],
+        secrets: vec![NamedSecret { name: "code".into(), value: "012345".into() }],
+        interactive: true,
+        deadline_ms: 30_000,
+    };
     vec![
         ("request-get", Request::Get(get.clone())),
         ("request-get-fresh", Request::Get(Get { min_valid: Some(900), fresh: true, environment: true, ..get })),
@@ -42,6 +52,9 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         ("request-clouds", Request::Clouds(ListClouds { name: Some("echome".into()) })),
         ("request-reject", Request::Reject(Reject { account: "ecHome".into(), token: Some("dead".into()) })),
         ("request-stop", Request::Stop),
+        ("request-check", Request::Check(Check { account: "ecHome".into(), deadline_ms: 30_000 })),
+        ("request-do", Request::Do(act.clone())),
+        ("request-do-list", Request::Do(Do { action: None, settings: vec![], secrets: vec![], ..act })),
     ]
 }
 
@@ -85,6 +98,12 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
     };
     let ask =
         AskInfo { name: "secret".into(), prompt: "Secret".into(), secret: true, optional: false, at_login: false };
+    let action = ActionInfo {
+        name: "2fa-disable".into(),
+        title: "switch the second factor off".into(),
+        needs_login: true,
+        asks: vec![AskInfo { name: "code".into(), prompt: "Code".into(), secret: true, optional: false, at_login: true }],
+    };
     let cloud = CloudInfo {
         name: "echome".into(),
         title: "ecHome".into(),
@@ -108,5 +127,17 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         ("response-clouds", Response::Clouds(Clouds { clouds: vec![cloud] })),
         ("response-question", Response::Question(question)),
         ("response-fault", Response::Fault(fault)),
+        (
+            "response-show",
+            Response::Show(Show { title: "Scan this".into(), text: "otpauth://totp/a:b?secret=GEZDGNBV\n▀▄█".into() }),
+        ),
+        ("response-actions", Response::Actions(Actions { cloud: "echome".into(), actions: vec![action] })),
+        (
+            "response-acted",
+            Response::Acted(Acted {
+                notes: vec!["done".into()],
+                rows: vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()]],
+            }),
+        ),
     ]
 }

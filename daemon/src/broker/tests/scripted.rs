@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cloud_agent_protocol::v1::{Login, NamedSecret, Question, Setting};
+use cloud_agent_protocol::v1::{Login, NamedSecret, Question, Setting, Show};
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header, Secret};
 use tokio::sync::Semaphore;
 
@@ -13,7 +13,7 @@ use crate::accounts::Accounts;
 use crate::broker::{Broker, Need};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::cloud::Clouds;
-use crate::provider::{Account, Ask, Boxed, Grant, Held, Provider, Revocation};
+use crate::provider::{Account, Ask, Boxed, Grant, Held, Keep, Provider, Revocation};
 use crate::vault::{Memory, Vault};
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -128,7 +128,7 @@ impl Provider for Cloud {
         Box::pin(self.act(account, secrets.0.get("password").filter(|_| remember)))
     }
 
-    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held) -> Boxed<'a, Grant> {
+    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held, _: &'a dyn Keep) -> Boxed<'a, Grant> {
         Box::pin(self.act(account, held.0.get("password")))
     }
 
@@ -194,6 +194,15 @@ impl Ask for Human {
         Box::pin(async move {
             answer.ok_or_else(|| Fault::new(FaultKind::NeedsHuman, format!("`{}` is needed", question.name)))
         })
+    }
+
+    fn is_anyone_there(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
+    fn show(&self, show: Show) -> Boxed<'_, ()> {
+        self.asked.lock().unwrap().push(format!("shown: {}", show.title));
+        Box::pin(async { Ok(()) })
     }
 }
 

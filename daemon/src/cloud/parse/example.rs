@@ -7,7 +7,7 @@ use toml::{Spanned, Value};
 use super::Context;
 use super::problem::{Judged, Problem, line_of};
 use super::words;
-use crate::cloud::file::{Fields, RawExample, RawExchange, RawGrant};
+use crate::cloud::file::{Fields, RawExample, RawExchange, RawGrant, Texts};
 use crate::cloud::{Cloud, Example, Exchange, Expected, ExpectedGrant, Phase, SentBody};
 
 /// What time it is in an example that does not say: 2026-11-22 00:00 UTC.
@@ -66,7 +66,7 @@ pub(super) fn example(raw: Spanned<RawExample>, cloud: &Cloud, context: &Context
         phase,
         remember: raw.remember,
         given: plain(raw.given),
-        answers: plain(raw.answers),
+        answers: raw.answers.into_iter().map(|(name, said)| (name, answers(said))).collect(),
         now: raw.now.unwrap_or(DEFAULT_NOW),
         exchanges: raw
             .exchange
@@ -75,6 +75,14 @@ pub(super) fn example(raw: Spanned<RawExample>, cloud: &Cloud, context: &Context
             .collect::<Judged<Vec<_>>>()?,
         expected,
     })
+}
+
+/// One answer, or one after the other.
+fn answers(said: Texts) -> Vec<String> {
+    match said {
+        Texts::One(said) => vec![said],
+        Texts::Some(said) => said,
+    }
 }
 
 fn exchange(raw: RawExchange, context: &Context<'_>) -> Judged<Exchange> {

@@ -15,15 +15,16 @@ pub(super) fn method(raw: Spanned<RawMethod>, context: &Context<'_>) -> Judged<M
     let raw = raw.into_inner();
     let name = words::name(&raw.name)?;
     let asks = asks(raw.ask)?;
-    for ask in &asks {
-        if ask.name == "origin" || ask.name == "status" || ask.name == "account" || ask.name.starts_with("origin-") {
-            return Err(Problem::new(span, format!("`{}` is taken already and cannot be asked", ask.name)));
-        }
-    }
+    check_names(&asks, &span)?;
     let start = Scope::of_asks(&asks, context);
     let has_login = !raw.login.is_empty();
     let (login, granted) = steps(raw.login, &start, context, Place::Login)?;
-    let holds = holds(&raw.hold, &granted)?;
+    let mut holds = holds(&raw.hold, &granted)?;
+    for name in &context.enrolled {
+        if !holds.iter().any(|hold| hold.name == *name) {
+            holds.push(Hold { name: name.clone(), optional: true, enrolled: true });
+        }
+    }
     if let Some(hold) = holds.iter().find(|hold| asks.iter().any(|ask| ask.name == hold.name && !ask.secret)) {
         return Err(Problem::new(span, format!("`hold` names `{}`, which is a setting and kept anyway", hold.name)));
     }
@@ -55,6 +56,8 @@ pub(super) fn method(raw: Spanned<RawMethod>, context: &Context<'_>) -> Judged<M
     }
     let (revoke, _) = steps(raw.revoke, &at_hand, context, Place::Revoke)?;
     let (mut check, _) = steps(raw.check.into_iter().collect(), &at_hand, context, Place::Check)?;
+    let never_claims_hint =
+        raw.never_claims_hint.map(|hint| super::step::hint(&hint, "never-claims-hint")).transpose()?;
     Ok(Method {
         name,
         title: words::line(&raw.title, "title")?,
@@ -68,6 +71,8 @@ pub(super) fn method(raw: Spanned<RawMethod>, context: &Context<'_>) -> Judged<M
         refresh,
         revoke,
         check: check.pop(),
+        never_claims: raw.never_claims.iter().map(|claim| words::line(claim, "never-claims")).collect::<Judged<_>>()?,
+        never_claims_hint,
     })
 }
 
@@ -80,11 +85,25 @@ fn each<T>(ends: &[&Scope], judge: impl Fn(&Scope) -> Judged<T>) -> Judged<T> {
     judge(first)
 }
 
+/// No ask has a name that stands for something else.
+pub(super) fn check_names(asks: &[AskSpec], span: &std::ops::Range<usize>) -> Judged<()> {
+    let taken = |name: &str| ["origin", "status", "account"].contains(&name) || name.starts_with("origin-");
+    match asks.iter().find(|ask| taken(&ask.name)) {
+        Some(ask) => {
+            Err(Problem::new(span.clone(), format!("`{}` is taken already and cannot be asked", ask.name)))
+        }
+        None => Ok(()),
+    }
+}
+
 pub(super) fn asks(raw: Vec<Spanned<RawAsk>>) -> Judged<Vec<AskSpec>> {
     unique(raw.iter().map(|ask| &ask.get_ref().name), "ask")?;
     raw.into_iter()
         .map(|raw| {
             let raw = raw.into_inner();
+            if let Some(seed) = raw.totp.as_ref().filter(|_| !raw.at_login) {
+                return Err(Problem::new(seed.span(), "`totp` answers a question, so it needs `at-login = true`"));
+            }
             Ok(AskSpec {
                 name: words::name(&raw.name)?,
                 prompt: words::line(&raw.prompt, "prompt")?,
@@ -93,6 +112,7 @@ pub(super) fn asks(raw: Vec<Spanned<RawAsk>>) -> Judged<Vec<AskSpec>> {
                 optional: raw.optional,
                 at_login: raw.at_login,
                 digits: raw.digits,
+                totp: raw.totp.map(Spanned::into_inner),
             })
         })
         .collect()
@@ -103,7 +123,7 @@ pub(super) fn holds(raw: &[Text], scope: &Scope) -> Judged<Vec<Hold>> {
         .map(|text| {
             let (bare, optional) = words::optional(text);
             scope.require(bare.get_ref(), text.span(), "hold")?;
-            Ok(Hold { name: bare.into_inner(), optional })
+            Ok(Hold { name: bare.into_inner(), optional, enrolled: false })
         })
         .collect()
 }
@@ -125,7 +145,7 @@ fn variable(text: &Text, scope: &Scope) -> Judged<HeaderTemplate> {
     {
         return Err(Problem::new(text.span(), format!("`{name}` cannot be set by a cloud file")));
     }
-    let value = scope.template(&Spanned::new(text.span(), value.to_owned()), "environment")?;
+    let value = scope.header(&Spanned::new(text.span(), value.to_owned()), "environment")?;
     Ok(HeaderTemplate { name: name.to_owned(), value })
 }
 

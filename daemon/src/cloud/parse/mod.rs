@@ -1,5 +1,6 @@
 //! From a file to a [`Cloud`]: parsed, not validated, so that what comes out cannot be wrong in a way that the engine minds.
 
+mod action;
 mod example;
 mod method;
 mod problem;
@@ -13,9 +14,8 @@ mod tests;
 use cloud_agent_protocol::Fault;
 
 use super::file::{File, RawOrigin};
-use super::{Action, Cloud, Origin, origin, template};
+use super::{Cloud, Origin, origin, template};
 use problem::{Judged, Problem, unique};
-use scope::Scope;
 use toml::Spanned;
 
 pub(super) fn cloud(name: &str, file: &str, text: &str, built_in: bool) -> Result<Cloud, Fault> {
@@ -27,6 +27,8 @@ pub(super) fn cloud(name: &str, file: &str, text: &str, built_in: bool) -> Resul
 pub(super) struct Context<'a> {
     pub(super) text: &'a str,
     pub(super) origins: Vec<String>,
+    /// Values that are held though no login gives them: what actions hold, and the seeds of `totp`.
+    pub(super) enrolled: Vec<String>,
 }
 
 fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
@@ -38,7 +40,11 @@ fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
         return Err(Problem::new(raw.docs.span(), "`docs` has to be an `https://` address"));
     }
     let origins = origins(raw.origin)?;
-    let context = Context { text, origins: origins.iter().map(|origin| origin.name.clone()).collect() };
+    let context = Context {
+        text,
+        origins: origins.iter().map(|origin| origin.name.clone()).collect(),
+        enrolled: action::enrolled(&raw.method, &raw.action)?,
+    };
     if raw.method.is_empty() {
         return Err(Problem::new(0..0, "there is no `[[method]]`"));
     }
@@ -47,7 +53,7 @@ fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
     let messages = raw.message.iter().map(words::source).collect::<Judged<Vec<_>>>()?;
     let faults = raw.fault.into_iter().map(|fault| step::fault_rule(fault, None)).collect::<Judged<Vec<_>>>()?;
     let methods = raw.method.into_iter().map(|raw| method::method(raw, &context)).collect::<Judged<Vec<_>>>()?;
-    let actions = raw.action.into_iter().map(|raw| action(raw, &context)).collect::<Judged<Vec<_>>>()?;
+    let actions = raw.action.into_iter().map(|raw| action::action(raw, &methods, &context)).collect::<Judged<Vec<_>>>()?;
     let mut cloud = Cloud {
         name: name.to_owned(),
         title: raw.title.into_inner(),
@@ -102,15 +108,4 @@ fn origins(raw: Vec<Spanned<RawOrigin>>) -> Judged<Vec<Origin>> {
         return Err(Problem::new(0..0, "there is no `[[origin]]`"));
     }
     Ok(origins)
-}
-
-fn action(raw: Spanned<super::file::RawAction>, context: &Context<'_>) -> Judged<Action> {
-    let raw = raw.into_inner();
-    let name = words::name(&raw.name)?;
-    let asks = method::asks(raw.ask)?;
-    let start = Scope::of_asks(&asks, context);
-    let (steps, end) = step::steps(raw.step, &start, context, step::Place::Action)?;
-    let say = raw.say.iter().map(|text| end.template(text, "say")).collect::<Judged<Vec<_>>>()?;
-    let holds = method::holds(&raw.hold, &end)?;
-    Ok(Action { name, title: raw.title.into_inner(), asks, steps, say, holds })
 }

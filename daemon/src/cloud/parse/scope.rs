@@ -7,7 +7,7 @@ use super::Context;
 use super::problem::{Judged, Problem};
 use crate::cloud::file::Text;
 use crate::cloud::template::Template;
-use crate::cloud::{AskSpec, Hold};
+use crate::cloud::{AskSpec, Hold, Method};
 
 /// Names, and whether each is surely there.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,23 @@ impl Scope {
         let mut scope = Self::of_origins(context);
         for ask in asks {
             scope.add(&ask.name, !ask.optional);
+        }
+        for name in &context.enrolled {
+            scope.add(name, false);
+        }
+        scope
+    }
+
+    /// What an action starts with: its own asks, and what the account may have, whichever its method is.
+    pub(super) fn of_action(asks: &[AskSpec], methods: &[Method], context: &Context<'_>) -> Self {
+        let mut scope = Self::of_asks(asks, context);
+        for method in methods {
+            for ask in method.asks.iter().filter(|ask| !ask.secret && !ask.at_login) {
+                scope.add(&ask.name, false);
+            }
+            for hold in &method.holds {
+                scope.add(&hold.name, false);
+            }
         }
         scope
     }
@@ -81,6 +98,15 @@ impl Scope {
 
     /// A template all of whose names are there.
     pub(super) fn template(&self, text: &Text, key: &str) -> Judged<Template> {
+        let template = self.header(text, key)?;
+        if template.has_optional() {
+            return Err(Problem::new(text.span(), format!("`{key}`: `{{name?}}` is for headers and `environment` only")));
+        }
+        Ok(template)
+    }
+
+    /// The same where a `{name?}` may stand in it.
+    pub(super) fn header(&self, text: &Text, key: &str) -> Judged<Template> {
         let template =
             Template::parse(text.get_ref()).map_err(|why| Problem::new(text.span(), format!("`{key}`: {why}")))?;
         for name in template.names() {

@@ -146,6 +146,7 @@ fn step(
         after.add(&take.name, !take.optional);
     }
     let replies = replies(raw.reply, index, names, &after)?;
+    let (enrol, list) = super::action::shown(raw.enrol, raw.list, &takes, &after, place)?;
     Ok(Step {
         name: names[index].clone(),
         verb,
@@ -158,6 +159,8 @@ fn step(
         accepted: words::statuses(raw.status.as_ref())?,
         takes,
         replies,
+        enrol,
+        list,
         faults: raw.fault.into_iter().map(|fault| fault_rule(fault, Some(&after))).collect::<Judged<Vec<_>>>()?,
     })
 }
@@ -183,7 +186,7 @@ fn check_path(path: &Text, scope: &Scope) -> Judged<Template> {
 /// A header to send or to present.
 pub(super) fn header_template(text: &Text, scope: &Scope) -> Judged<HeaderTemplate> {
     let (name, value) = words::header(text)?;
-    let value = scope.template(&value, "headers")?;
+    let value = scope.header(&value, "headers")?;
     Ok(HeaderTemplate { name, value })
 }
 
@@ -334,18 +337,16 @@ pub(super) fn fault_rule(raw: Spanned<RawFault>, scope: Option<&Scope>) -> Judge
 fn verdict(raw: RawVerdict) -> Judged<Verdict> {
     let kind: FaultKind = words::kind(&raw.kind)?;
     let message = raw.message.map(|message| words::line(&message, "message")).transpose()?;
-    let hint = raw
-        .hint
-        .map(|hint| {
-            words::line(&hint, "hint")?;
-            let template =
-                Template::parse(hint.get_ref()).map_err(|why| Problem::new(hint.span(), format!("`hint`: {why}")))?;
-            if let Some(name) = template.names().find(|name| *name != "account") {
-                let message = format!("`hint` may name `{{account}}` only, not `{{{name}}}`");
-                return Err(Problem::new(hint.span(), message));
-            }
-            Ok(template)
-        })
-        .transpose()?;
+    let hint = raw.hint.map(|text| hint(&text, "hint")).transpose()?;
     Ok(Verdict { kind, message, hint })
+}
+
+/// What mends something; it knows the account's name and nothing else.
+pub(super) fn hint(text: &Text, key: &str) -> Judged<Template> {
+    words::line(text, key)?;
+    let template = Template::parse(text.get_ref()).map_err(|why| Problem::new(text.span(), format!("`{key}`: {why}")))?;
+    if let Some(name) = template.names().find(|name| *name != "account") {
+        return Err(Problem::new(text.span(), format!("`{key}` may name `{{account}}` only, not `{{{name}}}`")));
+    }
+    Ok(template)
 }

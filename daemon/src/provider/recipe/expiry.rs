@@ -19,14 +19,21 @@ const LAST_MILLIS: f64 = 253_402_300_799_000.0;
 /// The longest lifetime in seconds that is believed: a century.
 const LONGEST_SECONDS: f64 = 3_155_760_000.0;
 
-/// The earliest end that any of the method's sources tells; an assumed lifetime only if none does.
-pub(super) fn of_grant(method: &Method, values: &Values, obtained_at: Timestamp) -> (Option<Timestamp>, ExpirySource) {
+/// The earliest end that any of the method's sources tells; an assumed lifetime only if none does, and the account's own
+/// rather than the method's.
+pub(super) fn of_grant(
+    method: &Method,
+    lifetime: Option<Duration>,
+    values: &Values,
+    obtained_at: Timestamp,
+) -> (Option<Timestamp>, ExpirySource) {
     let told = method.expiry.iter().filter_map(|source| told(source, values, obtained_at)).min_by_key(|(end, _)| *end);
     let assumed = || {
-        method.expiry.iter().find_map(|source| match source {
-            Expiry::Assume(seconds) => Some((obtained_at.after(Duration::from_secs(*seconds)), ExpirySource::Assumed)),
+        let assumed = method.expiry.iter().find_map(|source| match source {
+            Expiry::Assume(seconds) => Some(Duration::from_secs(*seconds)),
             _ => None,
-        })
+        });
+        lifetime.or(assumed).map(|lifetime| (obtained_at.after(lifetime), ExpirySource::Assumed))
     };
     match told.or_else(assumed) {
         Some((end, source)) => (Some(end), source),

@@ -12,7 +12,7 @@ impl Conversation<'_> {
     /// The grant. `remembered` says of a secret that was asked whether it is held though the method does not hold it.
     pub(super) fn grant(&self, started_at: Timestamp, remembered: impl Fn(&str) -> bool) -> Result<Grant, Fault> {
         let obtained_at = self.obtained_at().unwrap_or(started_at);
-        let (expires_at, expiry_source) = expiry::of_grant(self.method, &self.values, obtained_at);
+        let (expires_at, expiry_source) = expiry::of_grant(self.method, self.account.lifetime, &self.values, obtained_at);
         let credential = Credential {
             account: self.account.name.as_str().to_owned(),
             cloud: self.account.cloud.name.clone(),
@@ -22,6 +22,7 @@ impl Conversation<'_> {
             expires_at: expires_at.map(Timestamp::seconds),
             expiry_source,
         };
+        self.refuse_claims(&credential)?;
         Ok(Grant { credential, obtained_at, expires_at, held: self.held(remembered)? })
     }
 
@@ -42,7 +43,7 @@ impl Conversation<'_> {
 
     fn header(&self, header: &HeaderTemplate) -> Result<Header, Fault> {
         let Some(value) = header.value.render(|name| self.values.get(name))? else {
-            let absent = header.value.names().find(|name| !self.values.has(name)).unwrap_or_default();
+            let absent = header.value.needed().find(|name| !self.values.has(name)).unwrap_or_default();
             return Err(self.missing(absent));
         };
         if !value.expose().bytes().all(|byte| (0x20..0x7f).contains(&byte)) {

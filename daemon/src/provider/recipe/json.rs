@@ -41,6 +41,14 @@ impl Json {
         })
     }
 
+    /// The member of that name.
+    pub(super) fn member(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members.iter().find(|(other, _)| other.expose() == name).map(|(_, member)| member),
+            _ => None,
+        }
+    }
+
     /// What errors call it.
     pub(super) fn type_name(&self) -> &'static str {
         match self {

@@ -3,12 +3,15 @@
 //! It knows no cloud. It sends each step once, never follows, never tries again, and takes nothing from a reply that the
 //! description does not name.
 
+mod claims;
 mod expiry;
 mod grant;
 mod json;
+mod question;
 mod request;
 mod run;
 mod take;
+mod totp;
 mod values;
 mod verdict;
 
@@ -19,24 +22,26 @@ use std::sync::Arc;
 
 use cloud_agent_protocol::{Credential, Fault, FaultKind};
 
-use super::{Account, Ask, Boxed, Grant, Held, Provider, Revocation};
+use super::{Account, Ask, Boxed, Grant, Held, Keep, Provider, Revocation};
 use crate::clock::Clock;
 use crate::cloud::Method;
 use crate::http::Transport;
 use run::{Conversation, uses};
+use totp::Codes;
 use values::Values;
 
 /// The provider of every cloud that is described by a file.
 pub struct Recipe {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
+    codes: Codes,
 }
 
 impl Recipe {
     /// Talks through `transport`, and tells the time by `clock`.
     #[must_use]
     pub fn new(transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
-        Self { transport, clock }
+        Self { transport, clock, codes: Codes::default() }
     }
 
     fn conversation<'a>(&'a self, account: &'a Account) -> Result<Conversation<'a>, Fault> {
@@ -49,8 +54,13 @@ impl Recipe {
             clock: &*self.clock,
             account,
             method,
+            asks: &method.asks,
             values: Values::of_account(account, method),
             credential: None,
+            codes: &self.codes,
+            answered: std::collections::BTreeMap::new(),
+            keep: None,
+            command: format!("login {}", account.name),
         })
     }
 
@@ -71,6 +81,11 @@ impl Recipe {
                 }
             }
         }
+        for name in method.enrolled() {
+            if let Some(secret) = secrets.0.get(name).filter(|secret| !secret.is_empty()) {
+                conversation.values.insert(name, secret.clone(), true);
+            }
+        }
         let missing =
             |ask: &&crate::cloud::AskSpec| !ask.optional && !ask.at_login && !conversation.values.has(&ask.name);
         if let Some(spec) = method.asks.iter().find(missing) {
@@ -88,21 +103,22 @@ impl Recipe {
         Ok(grant)
     }
 
-    async fn refresh(&self, account: &Account, held: &Held) -> Result<Grant, Fault> {
+    async fn refresh(&self, account: &Account, held: &Held, keep: &dyn Keep) -> Result<Grant, Fault> {
         let mut conversation = self.conversation(account)?;
         let method = conversation.method;
         conversation.values.add_held(held);
+        conversation.keep = Some((keep, held.clone()));
         let started_at = self.clock.now();
         conversation.run(&method.refresh, None).await?;
         conversation.grant(started_at, |name| held.0.contains_key(name))
     }
 
-    async fn renew(&self, account: &Account, held: &Held) -> Result<Grant, Fault> {
+    async fn renew(&self, account: &Account, held: &Held, keep: &dyn Keep) -> Result<Grant, Fault> {
         let conversation = self.conversation(account)?;
         let method = conversation.method;
         let mut why = "nothing is held to renew with".to_owned();
         if can_refresh(method, held) {
-            match self.refresh(account, held).await {
+            match self.refresh(account, held, keep).await {
                 Err(fault) if fault.kind == FaultKind::Refused || fault.kind == FaultKind::NeedsHuman => {
                     why = fault.to_string();
                 }
@@ -112,8 +128,9 @@ impl Recipe {
         if !can_login(method, held) {
             return Err(conversation.needs_human(&why));
         }
-        // Only what was asked: a refresh token that was just refused must not live on in the new grant.
-        let asked = |name: &str| method.asks.iter().any(|ask| ask.name == name);
+        // Only what was given: a refresh token that was just refused must not live on in the new grant.
+        let asked =
+            |name: &str| method.asks.iter().any(|ask| ask.name == name) || method.enrolled().any(|other| other == name);
         let secrets = Held(held.0.iter().filter(|(n, _)| asked(n)).map(|(n, s)| (n.clone(), s.clone())).collect());
         let remembered = method.asks.iter().any(|ask| {
             ask.secret && secrets.0.contains_key(&ask.name) && !method.holds.iter().any(|hold| hold.name == ask.name)
@@ -196,8 +213,8 @@ impl Provider for Recipe {
         Box::pin(self.login(account, secrets, remember, Some(ask)))
     }
 
-    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held) -> Boxed<'a, Grant> {
-        Box::pin(self.renew(account, held))
+    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held, keep: &'a dyn Keep) -> Boxed<'a, Grant> {
+        Box::pin(self.renew(account, held, keep))
     }
 
     fn revoke<'a>(

@@ -1,16 +1,19 @@
 //! Running steps: send, judge, take, go on. It only ever goes forward, so every conversation ends.
 
-use cloud_agent_protocol::v1::Question;
+use std::collections::BTreeMap;
+
 use cloud_agent_protocol::{Credential, Fault, FaultKind};
 
+use super::question::Answered;
 use super::request;
 use super::take::{Document, take};
-use super::values::{Values, normalise};
+use super::totp::Codes;
+use super::values::Values;
 use super::verdict::Case;
 use crate::clock::{Clock, Timestamp};
 use crate::cloud::{AskSpec, Method, Outcome, Step, StepBody, Subject};
 use crate::http::{Reply, Transport};
-use crate::provider::{Account, Ask};
+use crate::provider::{Account, Ask, Held, Keep};
 
 /// One conversation with a cloud.
 pub(super) struct Conversation<'a> {
@@ -18,8 +21,17 @@ pub(super) struct Conversation<'a> {
     pub(super) clock: &'a dyn Clock,
     pub(super) account: &'a Account,
     pub(super) method: &'a Method,
+    /// What may be asked in the middle.
+    pub(super) asks: &'a [AskSpec],
     pub(super) values: Values,
     pub(super) credential: Option<&'a Credential>,
+    pub(super) codes: &'a Codes,
+    /// The questions that were put, by name.
+    pub(super) answered: BTreeMap<String, Answered>,
+    /// Who keeps what is rotated on the way, and what they have.
+    pub(super) keep: Option<(&'a dyn Keep, Held)>,
+    /// What the human would type to do this by hand.
+    pub(super) command: String,
 }
 
 enum Then {
@@ -33,21 +45,49 @@ impl<'a> Conversation<'a> {
     pub(super) async fn run(&mut self, steps: &[Step], ask: Option<&dyn Ask>) -> Result<(), Fault> {
         let mut index = 0;
         while let Some(step) = steps.get(index) {
-            match ask {
-                Some(ask) => self.ask_for(step, ask).await?,
-                // Nothing is sent that only leads to a question in vain: it could be what sends a text message.
-                None => self.refuse_vain_question(steps, index)?,
+            if ask.is_none() {
+                self.refuse_vain_question(steps, index)?;
             }
-            let request = request::build(step, &self.values, self.account, self.credential)?;
-            let sent_at = self.clock.now();
-            let reply = self.transport.send(request).await?;
-            match self.judge(step, &reply, sent_at)? {
+            self.answer(step, ask).await?;
+            let then = loop {
+                match self.send(step).await {
+                    Ok(then) => break then,
+                    // Only this step again: what came before it may have sent a text message.
+                    Err(fault) if self.answer_anew(step, &fault, ask).await? => {}
+                    Err(fault) => return Err(fault),
+                }
+            };
+            match then {
                 Then::Done => return Ok(()),
                 Then::Next => index += 1,
                 Then::Step(to) => index = to,
             }
+            if index < steps.len() {
+                self.keep_rotated().await?;
+            }
         }
         Ok(())
+    }
+
+    async fn send(&mut self, step: &Step) -> Result<Then, Fault> {
+        let request = request::build(step, &self.values, self.account, self.credential)?;
+        let sent_at = self.clock.now();
+        let reply = self.transport.send(request).await?;
+        self.judge(step, &reply, sent_at)
+    }
+
+    /// A held value that was just replaced may be the only one that the cloud still takes: it is safe before the next
+    /// request, which may fail.
+    async fn keep_rotated(&mut self) -> Result<(), Fault> {
+        let Some((keep, kept)) = &mut self.keep else { return Ok(()) };
+        let mut rotated = false;
+        for hold in &self.method.holds {
+            if let Some(value) = self.values.get(&hold.name).filter(|value| kept.0.get(&hold.name) != Some(*value)) {
+                kept.0.insert(hold.name.clone(), value.clone());
+                rotated = true;
+            }
+        }
+        if rotated { keep.keep(kept.clone()).await } else { Ok(()) }
     }
 
     fn judge(&mut self, step: &Step, reply: &Reply, sent_at: Timestamp) -> Result<Then, Fault> {
@@ -55,7 +95,7 @@ impl<'a> Conversation<'a> {
         let now = self.clock.now();
         let good = step.accepts(reply.status);
         if good {
-            let case = Case { step, account: self.account, document: &document, values: &self.values, now };
+            let case = Case { step, account: self.account, document: &document, values: &self.values, command: &self.command, now };
             if let Some(fault) = case.fault_despite_good_status() {
                 return Err(fault);
             }
@@ -64,7 +104,7 @@ impl<'a> Conversation<'a> {
                 return Ok(Then::Next);
             }
         }
-        let case = Case { step, account: self.account, document: &document, values: &self.values, now };
+        let case = Case { step, account: self.account, document: &document, values: &self.values, command: &self.command, now };
         // A bad status means something only to a reply that names it.
         let named = |reply: &&crate::cloud::Reply| good || reply.when.iter().any(|c| c.subject == Subject::Status);
         match step.replies.iter().filter(named).find(|reply| case.holds(&reply.when)) {
@@ -78,57 +118,18 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Asks for what `step` needs and nobody has said yet.
-    async fn ask_for(&mut self, step: &Step, ask: &dyn Ask) -> Result<(), Fault> {
-        for spec in self.open_questions(step) {
-            let question = Question {
-                name: spec.name.clone(),
-                prompt: spec.prompt.clone(),
-                detail: spec.detail.clone(),
-                secret: spec.secret,
-                optional: spec.optional,
-                choices: Vec::new(),
-            };
-            match ask.ask(question).await {
-                Ok(answer) => {
-                    let answer = normalise(spec, answer)?;
-                    if !answer.is_empty() {
-                        self.values.insert(&spec.name, answer, true);
-                    } else if !spec.optional {
-                        return Err(self.needs_human(&format!("`{}` was not answered", spec.name)));
-                    }
-                }
-                // Nobody there to say that there is a code: most accounts have none.
-                Err(fault) if fault.kind == FaultKind::NeedsHuman && spec.optional => {}
-                Err(fault) => return Err(fault),
-            }
-        }
-        Ok(())
-    }
-
-    fn refuse_vain_question(&self, steps: &[Step], index: usize) -> Result<(), Fault> {
-        // As far as the way is certain: up to the first step whose reply decides.
-        let mut certain = true;
-        for step in &steps[index..] {
-            if certain && let Some(spec) = self.open_questions(step).into_iter().find(|spec| !spec.optional) {
-                return Err(self.needs_human(&format!("`{}` can only be answered by you", spec.name)));
-            }
-            certain &= step.replies.is_empty();
-        }
-        Ok(())
-    }
-
-    fn open_questions(&self, step: &Step) -> Vec<&'a AskSpec> {
-        let method: &'a Method = self.method;
-        let asked = method.asks.iter().filter(|ask| ask.at_login && !self.values.has(&ask.name));
+    pub(super) fn open_questions(&self, step: &Step) -> Vec<&'a AskSpec> {
+        let asks: &'a [AskSpec] = self.asks;
+        let asked = asks.iter().filter(|ask| ask.at_login && !self.values.has(&ask.name));
         asked.filter(|ask| uses(step, &ask.name)).collect()
     }
 
     /// The fault that only a login by the human mends.
     pub(super) fn needs_human(&self, why: &str) -> Fault {
-        Fault::new(FaultKind::NeedsHuman, format!("`{}` needs a login", self.account.name))
+        let what = if self.command.starts_with("login") { "needs a login" } else { "needs you" };
+        Fault::new(FaultKind::NeedsHuman, format!("`{}` {what}", self.account.name))
             .because(why)
-            .hint(format!("`cloud-token login {}`", self.account.name))
+            .hint(format!("`cloud-token {}`", self.command))
     }
 }
 

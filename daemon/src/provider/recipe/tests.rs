@@ -1,9 +1,12 @@
 //! The engine against made-up clouds with every oddity that real ones were seen to have.
 
+mod second_factor;
+mod tokens;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
-use cloud_agent_protocol::v1::Question;
+use cloud_agent_protocol::v1::{Question, Show};
 use cloud_agent_protocol::{AccountName, ExpirySource, Secret};
 use zeroize::Zeroizing;
 
@@ -50,6 +53,25 @@ impl Ask for Person {
         let nobody = Fault::new(FaultKind::NeedsHuman, "nobody is there");
         Box::pin(std::future::ready(answer.ok_or(nobody)))
     }
+
+    fn is_anyone_there(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    fn show(&self, _: Show) -> Boxed<'_, ()> {
+        unreachable!("a login shows nothing")
+    }
+}
+
+/// What was kept in the middle of a renewal, in turn.
+#[derive(Default)]
+struct Shelf(Mutex<Vec<String>>);
+
+impl Keep for Shelf {
+    fn keep(&self, held: Held) -> Boxed<'_, ()> {
+        self.0.lock().unwrap().push(shown(&held));
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 struct World {
@@ -76,6 +98,7 @@ impl World {
             settings: BTreeMap::from([("login".to_owned(), "me@acme".to_owned())]),
             allow_plaintext: false,
             ca_file: None,
+            lifetime: None,
         };
         Self { recipe: Recipe::new(net.clone(), clock.clone()), net, clock, account }
     }
@@ -96,7 +119,11 @@ impl World {
     }
 
     async fn renew(&self, secrets: &[(&str, &str)]) -> Result<Grant, Fault> {
-        Provider::renew(&self.recipe, &self.account, &held(secrets)).await
+        self.renew_keeping(secrets, &Shelf::default()).await
+    }
+
+    async fn renew_keeping(&self, secrets: &[(&str, &str)], shelf: &Shelf) -> Result<Grant, Fault> {
+        Provider::renew(&self.recipe, &self.account, &held(secrets), shelf).await
     }
 
     fn sent(&self) -> Vec<String> {

@@ -58,6 +58,10 @@ impl Values {
         self.values.insert(name.to_owned(), Value { text, secret, taken_at: None });
     }
 
+    pub(super) fn remove(&mut self, name: &str) {
+        self.values.remove(name);
+    }
+
     pub(super) fn take(&mut self, name: &str, text: Secret, secret: bool, sent_at: Timestamp) {
         self.values.insert(name.to_owned(), Value { text, secret, taken_at: Some(sent_at) });
     }

@@ -24,6 +24,8 @@ pub(super) struct Case<'a> {
     pub(super) account: &'a Account,
     pub(super) document: &'a Document<'a>,
     pub(super) values: &'a Values,
+    /// What the human would type to do this by hand.
+    pub(super) command: &'a str,
     pub(super) now: Timestamp,
 }
 
@@ -139,7 +141,7 @@ impl Case<'_> {
     fn mended(&self, fault: Fault) -> Fault {
         match fault.kind {
             FaultKind::Refused | FaultKind::NeedsHuman => {
-                fault.hint(format!("`cloud-token login {}`", self.account.name))
+                fault.hint(format!("`cloud-token {}`", self.command))
             }
             FaultKind::Unreachable => match self.retry_after() {
                 Some(wait) => fault.retry_at(self.now.after(wait).seconds()),
