@@ -26,7 +26,7 @@ pub(super) fn enrolled(methods: &[Spanned<RawMethod>], actions: &[Spanned<RawAct
 pub(super) fn action(raw: Spanned<RawAction>, methods: &[Method], context: &Context<'_>) -> Judged<Action> {
     let span = raw.span();
     let raw = raw.into_inner();
-    let name = words::name(&raw.name)?;
+    let name = words::action_name(&raw.name)?;
     let asks = method::asks(raw.ask)?;
     method::check_names(&asks, &span)?;
     let start = Scope::of_action(&asks, methods, context);

@@ -17,6 +17,15 @@ pub(super) fn name(text: &Text) -> Judged<String> {
     Err(Problem::new(text.span(), message))
 }
 
+/// A name of an action. No template ever names it, so it may begin with a digit, as `2fa-enable` does.
+pub(super) fn action_name(text: &Text) -> Judged<String> {
+    let name = text.get_ref();
+    if name.starts_with(|c: char| c.is_ascii_digit()) && is_name(&format!("x{name}")) {
+        return Ok(name.clone());
+    }
+    self::name(text)
+}
+
 /// A name, and whether a `?` follows it.
 pub(super) fn optional(text: &Text) -> (Text, bool) {
     match text.get_ref().strip_suffix('?') {
