@@ -197,7 +197,8 @@ struct Answers<'a> {
 
 impl<'a> Answers<'a> {
     fn of(example: &'a Example) -> Self {
-        let left = example.answers.iter().map(|(name, said)| (name.as_str(), said.iter().map(String::as_str).collect()));
+        let left =
+            example.answers.iter().map(|(name, said)| (name.as_str(), said.iter().map(String::as_str).collect()));
         Self { left: Mutex::new(left.collect()), shown: Mutex::default() }
     }
 }

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 use file::Stamp;
-pub(crate) use file::parse_lifetime;
 pub use file::Stored;
+pub(crate) use file::parse_lifetime;
 
 use crate::suggest::nearest;
 

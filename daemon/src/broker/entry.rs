@@ -42,6 +42,10 @@ pub(super) struct State {
     pub(super) generation: u64,
     /// What a vault would not take; kept here until it does.
     pub(super) unsaved: Option<Held>,
+    /// Logins that succeeded.
+    pub(super) logins: u64,
+    /// What the last of them asked for, as a fingerprint.
+    pub(super) login: Option<[u8; 32]>,
     /// The uptime of the last rejection that made us renew.
     pub(super) rejected_up: Option<Duration>,
 }

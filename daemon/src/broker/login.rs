@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cloud_agent_protocol::v1::{Login, NamedSecret, Question, Setting};
-use cloud_agent_protocol::{AccountName, Fault, FaultKind, Secret};
+use cloud_agent_protocol::v1::{Login, Question, Request, Setting};
+use cloud_agent_protocol::{AccountName, Fault, FaultKind};
+use sha2::{Digest as _, Sha256};
 
 use super::Broker;
 use super::entry::Entry;
+use super::given::{Askable, Given, Missing};
 use crate::accounts::{Stored, parse_lifetime};
-use crate::cloud::{AskSpec, Cloud, Method};
+use crate::cloud::{Cloud, Method};
 use crate::provider::{Ask, Held};
 use crate::suggest::nearest;
 
@@ -44,6 +46,7 @@ impl Broker {
             Err(fault) if fault.kind == FaultKind::UnknownAccount => None,
             Err(fault) => return Err(fault),
         };
+        let logins = self.entries().get(&name.key()).map_or(0, |entry| entry.state().logins);
         let cloud = self.choose_cloud(&request, known.as_ref(), ask).await?;
         let known = known.filter(|stored| stored.cloud.eq_ignore_ascii_case(&cloud.name));
         let method = choose_method(&request, known.as_ref(), &cloud)?;
@@ -58,24 +61,41 @@ impl Broker {
             ca_file: known.as_ref().and_then(|k| k.ca_file.clone()),
             lifetime: known.as_ref().and_then(|k| k.lifetime),
         };
-        let (given, mut secrets) = sort_given(&request, method, &mut stored)?;
+        let askable = Askable {
+            what: format!("method `{}`", method.name),
+            asks: &method.asks,
+            settings: ACCOUNT_SETTINGS,
+            secrets: method.enrolled().collect(),
+        };
+        let Given { mut settings, mut secrets } = askable.sort(&request.settings, &request.secrets)?;
+        settle_account(method, &mut settings, &mut stored)?;
         self.choose_origins(&request, known.as_ref(), &cloud, &mut stored, ask).await?;
+        let entry = self.entry_for_login(&name);
 
-        let entry = self.entry_for_login(&stored);
         // Held secrets belong to the place that they were given for: a new address must not be sent the old one's.
         let same_place = known.as_ref().is_some_and(|k| k.url == stored.url && k.urls == stored.urls);
         let remembered =
             if same_place { self.vault.load(&name.key()).await?.unwrap_or_default() } else { Held::default() };
         let missing = Missing { request: &request, known: known.as_ref(), remembered: &remembered };
-        missing.fill(method, given, &mut stored, &mut secrets, ask).await?;
+        missing.fill(method, settings, &mut stored, &mut secrets, ask).await?;
+
+        if same_place && known.as_ref().is_some_and(|known| known.set == stored.set) {
+            for name in method.enrolled() {
+                if let Some(secret) = remembered.0.get(name).filter(|_| !secrets.0.contains_key(name)) {
+                    secrets.0.insert(name.to_owned(), secret.clone());
+                }
+            }
+        }
 
         let account = self.resolve(&stored)?;
         let _turn = entry.turn.lock().await;
+        if let Some(note) = self.done_by_another(&request, &stored, &entry, logins) {
+            return Ok(vec![note]);
+        }
         let up = self.clock.uptime();
         let grant = self.provider.login(&account, &secrets, request.remember, ask).await?;
         let holds: Vec<String> = grant.held.0.keys().cloned().collect();
         let cached = self.keep(&entry, grant, up).await?;
-        entry.state().rejected_up = None;
         tracing::info!(account = %name, cloud = cloud.name, fingerprint = cached.fingerprint(), "logged in");
 
         let mut notes = vec![format!("logged in: `{name}` at {}", account.origins.get("").map_or("", String::as_str))];
@@ -90,12 +110,32 @@ impl Broker {
         if !holds.is_empty() {
             notes.push(format!("held by the agent: {}", holds.join(", ")));
         }
+        {
+            let mut state = entry.state();
+            state.rejected_up = None;
+            state.logins += 1;
+            state.login = Some(fingerprint(&request));
+        }
         Ok(notes)
     }
 
+    /// What to say if another login of the same account has succeeded since `logins` were counted, and this one would do
+    /// no more than that one did: the cloud would only send another text message, and perhaps end the first session.
+    fn done_by_another(&self, request: &Login, stored: &Stored, entry: &Entry, logins: u64) -> Option<String> {
+        let same = {
+            let state = entry.state();
+            let brings_nothing = request.secrets.is_empty() && !request.remember && !request.ephemeral;
+            state.logins != logins && (brings_nothing || state.login == Some(fingerprint(request)))
+        };
+        let lives = entry.state().living(&*self.clock).is_some() && !entry.is_retired();
+        let as_stored = self.accounts.find(&stored.name).is_ok_and(|other| other == *stored);
+        (same && lives && as_stored)
+            .then(|| format!("logged in: `{}`, by another login that has just succeeded", stored.name))
+    }
+
     /// The account's entry; made even though the account is not set up yet, so that logins of one name take turns.
-    fn entry_for_login(&self, stored: &Stored) -> Arc<Entry> {
-        self.entries().entry(stored.name.key()).or_insert_with(|| Entry::new(stored.name.clone())).clone()
+    fn entry_for_login(&self, name: &AccountName) -> Arc<Entry> {
+        self.entries().entry(name.key()).or_insert_with(|| Entry::new(name.clone())).clone()
     }
 
     async fn choose_cloud(&self, request: &Login, known: Option<&Stored>, ask: &dyn Ask) -> Result<Arc<Cloud>, Fault> {
@@ -192,135 +232,31 @@ fn choose_method<'a>(request: &Login, known: Option<&Stored>, cloud: &'a Cloud) 
     })
 }
 
-/// Sorts what was given by the method's asks. Settings end in the first map, secrets in the second.
-fn sort_given(
-    request: &Login,
-    method: &Method,
-    stored: &mut Stored,
-) -> Result<(BTreeMap<String, String>, Held), Fault> {
-    let spec = |name: &str| method.asks.iter().find(|ask| ask.name == name);
-    let unknown = |name: &str, flag: &str| {
-        let fault = Fault::new(FaultKind::Usage, format!("method `{}` does not ask for `{name}`", method.name));
-        let names = method.asks.iter().map(|a| a.name.as_str()).chain(ACCOUNT_SETTINGS.iter().copied());
-        if let Some(near) = nearest(name, names) {
-            return fault.hint(format!("did you mean `{flag} {near}=…`?"));
-        }
-        let names: Vec<String> = method.asks.iter().map(|ask| format!("`{}`", ask.name)).collect();
-        fault.hint(format!("it asks for: {}", names.join(", ")))
+/// Takes the account's own settings out of those that were given.
+fn settle_account(method: &Method, settings: &mut BTreeMap<String, String>, stored: &mut Stored) -> Result<(), Fault> {
+    // A method that asks for one of these names means its own.
+    let mut take = |name: &str| {
+        if method.asks.iter().any(|ask| ask.name == name) { None } else { settings.remove(name) }
     };
-    let mut settings = BTreeMap::new();
-    for Setting { name, value } in &request.settings {
-        match (name.as_str(), spec(name)) {
-            (_, Some(ask)) if ask.secret => {
-                return Err(Fault::new(FaultKind::Usage, format!("`{name}` is a secret and cannot be given by `--set`"))
-                    .because("what is on a command line can be read by every program on the machine, and stays in the shell's history")
-                    .hint(format!("`--secret {name}=env:NAME`, `file:PATH`, `stdin` or `cmd:COMMAND`")));
-            }
-            (_, Some(_)) => _ = settings.insert(name.clone(), value.clone()),
-            ("allow-plaintext", None) => {
-                stored.allow_plaintext = value.parse().map_err(|_| {
-                    Fault::new(FaultKind::Usage, format!("`allow-plaintext` is `true` or `false`, not `{value}`"))
-                })?;
-            }
-            // Empty takes it back.
-            ("lifetime", None) if value.is_empty() => stored.lifetime = None,
-            ("lifetime", None) => stored.lifetime = Some(parse_lifetime(value)?),
-            ("ca-file", None) => stored.ca_file = Some(std::path::absolute(value).unwrap_or_else(|_| value.into())),
-            (_, None) => return Err(unknown(name, "--set")),
-        }
+    if let Some(value) = take("allow-plaintext") {
+        stored.allow_plaintext = value.parse().map_err(|_| {
+            Fault::new(FaultKind::Usage, format!("`allow-plaintext` is `true` or `false`, not `{value}`"))
+        })?;
     }
-    let mut secrets = Held::default();
-    for NamedSecret { name, value } in &request.secrets {
-        match spec(name) {
-            Some(ask) if ask.secret => _ = secrets.0.insert(name.clone(), value.clone()),
-            Some(_) => _ = settings.insert(name.clone(), value.expose().to_owned()),
-            None => return Err(unknown(name, "--secret")),
-        }
+    if let Some(value) = take("ca-file") {
+        stored.ca_file = Some(std::path::absolute(&value).unwrap_or_else(|_| value.into()));
     }
-    Ok((settings, secrets))
+    if let Some(value) = take("lifetime") {
+        // Empty takes it back.
+        stored.lifetime = if value.is_empty() { None } else { Some(parse_lifetime(&value)?) };
+    }
+    Ok(())
 }
 
-/// Where what was not given may come from.
-struct Missing<'a> {
-    request: &'a Login,
-    known: Option<&'a Stored>,
-    remembered: &'a Held,
-}
-
-impl Missing<'_> {
-    async fn fill(
-        &self,
-        method: &Method,
-        mut given: BTreeMap<String, String>,
-        stored: &mut Stored,
-        secrets: &mut Held,
-        ask: &dyn Ask,
-    ) -> Result<(), Fault> {
-        for spec in method.asks.iter().filter(|spec| !spec.at_login) {
-            if spec.secret {
-                if !secrets.0.contains_key(&spec.name)
-                    && let Some(secret) = self.secret(spec, ask).await?
-                {
-                    secrets.0.insert(spec.name.clone(), secret);
-                }
-                continue;
-            }
-            let kept = || self.known.and_then(|known| known.set.get(&spec.name).cloned());
-            let value = match given.remove(&spec.name).or_else(kept) {
-                Some(value) => Some(value),
-                None if spec.optional && !self.request.interactive => None,
-                None => Some(self.ask(spec, ask).await?.expose().trim().to_owned()).filter(|said| !said.is_empty()),
-            };
-            match value {
-                Some(value) => _ = stored.set.insert(spec.name.clone(), value),
-                None if spec.optional => {}
-                None => return Err(self.empty(spec)),
-            }
-        }
-        // A code that was given up front answers its question when it comes.
-        for spec in method.asks.iter().filter(|spec| spec.at_login) {
-            if let Some(value) = given.remove(&spec.name) {
-                secrets.0.insert(spec.name.clone(), Secret::new(value));
-            }
-        }
-        Ok(())
-    }
-
-    async fn secret(&self, spec: &AskSpec, ask: &dyn Ask) -> Result<Option<Secret>, Fault> {
-        let remembered = self.remembered.0.get(&spec.name);
-        if let Some(remembered) = remembered.filter(|_| !self.request.interactive) {
-            return Ok(Some(remembered.clone()));
-        }
-        if spec.optional && !self.request.interactive {
-            return Ok(None);
-        }
-        let said = self.ask(spec, ask).await?;
-        match (said.is_empty(), remembered) {
-            (false, _) => Ok(Some(said)),
-            (true, Some(remembered)) => Ok(Some(remembered.clone())),
-            (true, None) if spec.optional => Ok(None),
-            (true, None) => Err(self.empty(spec)),
-        }
-    }
-
-    async fn ask(&self, spec: &AskSpec, ask: &dyn Ask) -> Result<Secret, Fault> {
-        let question = Question {
-            name: spec.name.clone(),
-            prompt: spec.prompt.clone(),
-            detail: spec.detail.clone(),
-            secret: spec.secret,
-            optional: spec.optional,
-            choices: Vec::new(),
-        };
-        let flag =
-            if spec.secret { format!("--secret {}=env:NAME", spec.name) } else { format!("--set {}=VALUE", spec.name) };
-        ask.ask(question)
-            .await
-            .map_err(|fault| fault.hint(format!("`cloud-token login {} {flag}`", self.request.account)))
-    }
-
-    fn empty(&self, spec: &AskSpec) -> Fault {
-        Fault::new(FaultKind::Usage, format!("`{}` cannot be empty", spec.name))
-            .hint(format!("`cloud-token login {}`", self.request.account))
-    }
+/// What tells two logins that ask for the same from others, without keeping their secrets.
+fn fingerprint(request: &Login) -> [u8; 32] {
+    let plain =
+        Login { interactive: false, deadline_ms: 0, account: request.account.to_ascii_lowercase(), ..request.clone() };
+    let frame = Request::Login(plain).encode().map(|frame| frame.body).unwrap_or_default();
+    Sha256::digest(zeroize::Zeroizing::new(frame)).into()
 }

@@ -5,6 +5,7 @@
 
 mod describe;
 mod entry;
+mod given;
 mod login;
 mod logout;
 mod memo;

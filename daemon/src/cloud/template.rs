@@ -289,7 +289,22 @@ mod tests {
 
     #[test]
     fn what_is_no_template_is_refused() {
-        for bad in ["{", "}", "{}", "{a", "a}", "{A}", "{a b}", "{a:float}", "{1a}", "{a:}", "{?}", "{a??}", "{a?:int}", "{a:int?}"] {
+        for bad in [
+            "{",
+            "}",
+            "{}",
+            "{a",
+            "a}",
+            "{A}",
+            "{a b}",
+            "{a:float}",
+            "{1a}",
+            "{a:}",
+            "{?}",
+            "{a??}",
+            "{a?:int}",
+            "{a:int?}",
+        ] {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
     }

@@ -1,8 +1,8 @@
 //! One message of each kind, with every field filled; the values never change, because golden files hold their bytes.
 
 use cloud_agent_protocol::v1::{
-    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, ListClouds, Login,
-    Logout, MethodInfo, NamedSecret, OriginInfo, Question, Reject, Request, Response, Setting, Show, Status,
+    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, ListClouds,
+    Login, Logout, MethodInfo, NamedSecret, OriginInfo, Question, Reject, Request, Response, Setting, Show, Status,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -102,7 +102,13 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         name: "2fa-disable".into(),
         title: "switch the second factor off".into(),
         needs_login: true,
-        asks: vec![AskInfo { name: "code".into(), prompt: "Code".into(), secret: true, optional: false, at_login: true }],
+        asks: vec![AskInfo {
+            name: "code".into(),
+            prompt: "Code".into(),
+            secret: true,
+            optional: false,
+            at_login: true,
+        }],
     };
     let cloud = CloudInfo {
         name: "echome".into(),
@@ -129,7 +135,9 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         ("response-fault", Response::Fault(fault)),
         (
             "response-show",
-            Response::Show(Show { title: "Scan this".into(), text: "otpauth://totp/a:b?secret=GEZDGNBV\n▀▄█".into() }),
+            Response::Show(Show {
+                title: "Scan this".into(), text: "otpauth://totp/a:b?secret=GEZDGNBV\n▀▄█".into()
+            }),
         ),
         ("response-actions", Response::Actions(Actions { cloud: "echome".into(), actions: vec![action] })),
         (

@@ -195,3 +195,105 @@ async fn a_secret_for_what_is_no_secret_is_taken_as_a_setting() {
     login(&scene, request, Human::default()).await.0.unwrap();
     assert!(std::fs::read_to_string(scene.dir.path().join("accounts.toml")).unwrap().contains("me"));
 }
+
+/// Starts `count` logins at once, the first of which the cloud makes wait until all are there.
+async fn at_once(scene: &Arc<Scene>, count: usize, request: Login) -> Vec<Result<Vec<String>, Fault>> {
+    let gate = scene.cloud.gate("work");
+    let logins: Vec<_> = (0..count)
+        .map(|_| {
+            let (scene, request) = (scene.clone(), request.clone());
+            let human = Human { answers: BTreeMap::from([("password", "pw")]), ..Human::default() };
+            tokio::spawn(async move { scene.broker.login(request, Arc::new(human)).await })
+        })
+        .collect();
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    gate.add_permits(count);
+    let mut done = Vec::new();
+    for login in logins {
+        done.push(login.await.unwrap());
+    }
+    done
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_number_of_logins_at_once_are_one_at_the_cloud() {
+    for request in [Scene::login_request("work"), bare("work")] {
+        let scene = Arc::new(Scene::logged_in().await);
+        let before = scene.cloud.called();
+        let done = at_once(&scene, 10, request).await;
+        assert!(done.iter().all(Result::is_ok), "{done:?}");
+        assert_eq!(scene.cloud.called() - before, 1);
+        let others = done.iter().filter(|notes| notes.as_ref().unwrap()[0].contains("another login"));
+        assert_eq!(others.count(), 9);
+        scene.login("work").await.unwrap();
+        assert_eq!(scene.cloud.called() - before, 2, "one that comes later is a login of its own");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_logins_of_an_account_at_once_are_one_too() {
+    let scene = Arc::new(Scene::new());
+    let done = at_once(&scene, 5, Scene::login_request("work")).await;
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    assert_eq!(scene.cloud.called(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_with_something_new_is_not_another_ones() {
+    let scene = Arc::new(Scene::logged_in().await);
+    let gate = scene.cloud.gate("work");
+    let secret = |value: &str| vec![NamedSecret { name: "password".into(), value: value.into() }];
+    let requests = [
+        Scene::login_request("work"),
+        Login { secrets: secret("other"), ..Scene::login_request("work") },
+        Login { settings: vec![setting("user", "other")], ..Scene::login_request("work") },
+        Login { remember: true, ..Scene::login_request("work") },
+    ];
+    let before = scene.cloud.called();
+    let logins: Vec<_> = requests
+        .into_iter()
+        .map(|request| {
+            let scene = scene.clone();
+            tokio::spawn(async move { scene.broker.login(request, Arc::new(Human::default())).await })
+        })
+        .collect();
+    gate.add_permits(4);
+    for login in logins {
+        login.await.unwrap().unwrap();
+    }
+    assert_eq!(scene.cloud.called() - before, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_failed_does_not_stand_for_the_next() {
+    let scene = Arc::new(Scene::logged_in().await);
+    scene.cloud.then(Act::Fail(Fault::new(FaultKind::Unreachable, "down")));
+    let before = scene.cloud.called();
+    let done = at_once(&scene, 3, Scene::login_request("work")).await;
+    assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 2);
+    assert_eq!(scene.cloud.called() - before, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lifetime_is_a_setting_of_the_account_and_is_kept_until_it_is_taken_back() {
+    let scene = Scene::new();
+    let file = || std::fs::read_to_string(scene.dir.path().join("accounts.toml")).unwrap();
+    let set = |value: &str| Login {
+        settings: vec![setting("user", "me"), setting("lifetime", value)],
+        ..Scene::login_request("work")
+    };
+    login(&scene, set("12h"), Human::default()).await.0.unwrap();
+    assert!(file().contains("lifetime = \"12h\""), "{}", file());
+    scene.login("work").await.unwrap();
+    assert!(file().contains("lifetime = \"12h\""), "{}", file());
+    login(&scene, set("1 day 30 min"), Human::default()).await.0.unwrap();
+    assert!(file().contains("lifetime = \"1470m\""), "{}", file());
+    for wrong in ["soon", "-1h", "0s", "1000d", "12"] {
+        let fault = login(&scene, set(wrong), Human::default()).await.0.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Usage, "{wrong}");
+    }
+    login(&scene, set(""), Human::default()).await.0.unwrap();
+    assert!(!file().contains("lifetime"), "{}", file());
+}

@@ -89,9 +89,7 @@ fn each<T>(ends: &[&Scope], judge: impl Fn(&Scope) -> Judged<T>) -> Judged<T> {
 pub(super) fn check_names(asks: &[AskSpec], span: &std::ops::Range<usize>) -> Judged<()> {
     let taken = |name: &str| ["origin", "status", "account"].contains(&name) || name.starts_with("origin-");
     match asks.iter().find(|ask| taken(&ask.name)) {
-        Some(ask) => {
-            Err(Problem::new(span.clone(), format!("`{}` is taken already and cannot be asked", ask.name)))
-        }
+        Some(ask) => Err(Problem::new(span.clone(), format!("`{}` is taken already and cannot be asked", ask.name))),
         None => Ok(()),
     }
 }

@@ -53,7 +53,8 @@ fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
     let messages = raw.message.iter().map(words::source).collect::<Judged<Vec<_>>>()?;
     let faults = raw.fault.into_iter().map(|fault| step::fault_rule(fault, None)).collect::<Judged<Vec<_>>>()?;
     let methods = raw.method.into_iter().map(|raw| method::method(raw, &context)).collect::<Judged<Vec<_>>>()?;
-    let actions = raw.action.into_iter().map(|raw| action::action(raw, &methods, &context)).collect::<Judged<Vec<_>>>()?;
+    let actions =
+        raw.action.into_iter().map(|raw| action::action(raw, &methods, &context)).collect::<Judged<Vec<_>>>()?;
     let mut cloud = Cloud {
         name: name.to_owned(),
         title: raw.title.into_inner(),

@@ -100,7 +100,10 @@ impl Scope {
     pub(super) fn template(&self, text: &Text, key: &str) -> Judged<Template> {
         let template = self.header(text, key)?;
         if template.has_optional() {
-            return Err(Problem::new(text.span(), format!("`{key}`: `{{name?}}` is for headers and `environment` only")));
+            return Err(Problem::new(
+                text.span(),
+                format!("`{key}`: `{{name?}}` is for headers and `environment` only"),
+            ));
         }
         Ok(template)
     }

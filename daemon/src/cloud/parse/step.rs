@@ -344,7 +344,8 @@ fn verdict(raw: RawVerdict) -> Judged<Verdict> {
 /// What mends something; it knows the account's name and nothing else.
 pub(super) fn hint(text: &Text, key: &str) -> Judged<Template> {
     words::line(text, key)?;
-    let template = Template::parse(text.get_ref()).map_err(|why| Problem::new(text.span(), format!("`{key}`: {why}")))?;
+    let template =
+        Template::parse(text.get_ref()).map_err(|why| Problem::new(text.span(), format!("`{key}`: {why}")))?;
     if let Some(name) = template.names().find(|name| *name != "account") {
         return Err(Problem::new(text.span(), format!("`{key}` may name `{{account}}` only, not `{{{name}}}`")));
     }

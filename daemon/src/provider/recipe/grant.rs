@@ -12,7 +12,8 @@ impl Conversation<'_> {
     /// The grant. `remembered` says of a secret that was asked whether it is held though the method does not hold it.
     pub(super) fn grant(&self, started_at: Timestamp, remembered: impl Fn(&str) -> bool) -> Result<Grant, Fault> {
         let obtained_at = self.obtained_at().unwrap_or(started_at);
-        let (expires_at, expiry_source) = expiry::of_grant(self.method, self.account.lifetime, &self.values, obtained_at);
+        let (expires_at, expiry_source) =
+            expiry::of_grant(self.method, self.account.lifetime, &self.values, obtained_at);
         let credential = Credential {
             account: self.account.name.as_str().to_owned(),
             cloud: self.account.cloud.name.clone(),

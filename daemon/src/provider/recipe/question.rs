@@ -78,8 +78,9 @@ impl Conversation<'_> {
         let Some(seed) = self.seed_of(spec) else { return Ok(false) };
         let Some(code) = self.codes.next(&self.account.name, seed, self.clock).await else {
             let name = &self.account.name;
-            return Err(Fault::new(FaultKind::Config, format!("the seed that is held of `{name}` is no base32"))
-                .hint(format!("`cloud-token login {name} --secret {}=SOURCE`", spec.totp.as_deref().unwrap_or("seed"))));
+            return Err(Fault::new(FaultKind::Config, format!("the seed that is held of `{name}` is no base32")).hint(
+                format!("`cloud-token login {name} --secret {}=SOURCE`", spec.totp.as_deref().unwrap_or("seed")),
+            ));
         };
         self.values.insert(&spec.name, code, true);
         let answered = self.answered.entry(spec.name.clone()).or_default();

@@ -95,7 +95,14 @@ impl<'a> Conversation<'a> {
         let now = self.clock.now();
         let good = step.accepts(reply.status);
         if good {
-            let case = Case { step, account: self.account, document: &document, values: &self.values, command: &self.command, now };
+            let case = Case {
+                step,
+                account: self.account,
+                document: &document,
+                values: &self.values,
+                command: &self.command,
+                now,
+            };
             if let Some(fault) = case.fault_despite_good_status() {
                 return Err(fault);
             }
@@ -104,7 +111,14 @@ impl<'a> Conversation<'a> {
                 return Ok(Then::Next);
             }
         }
-        let case = Case { step, account: self.account, document: &document, values: &self.values, command: &self.command, now };
+        let case = Case {
+            step,
+            account: self.account,
+            document: &document,
+            values: &self.values,
+            command: &self.command,
+            now,
+        };
         // A bad status means something only to a reply that names it.
         let named = |reply: &&crate::cloud::Reply| good || reply.when.iter().any(|c| c.subject == Subject::Status);
         match step.replies.iter().filter(named).find(|reply| case.holds(&reply.when)) {

@@ -85,7 +85,6 @@ pub(super) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

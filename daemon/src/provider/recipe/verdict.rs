@@ -140,9 +140,7 @@ impl Case<'_> {
     /// What every fault of its kind carries: the command that mends it, or when to try again.
     fn mended(&self, fault: Fault) -> Fault {
         match fault.kind {
-            FaultKind::Refused | FaultKind::NeedsHuman => {
-                fault.hint(format!("`cloud-token {}`", self.command))
-            }
+            FaultKind::Refused | FaultKind::NeedsHuman => fault.hint(format!("`cloud-token {}`", self.command)),
             FaultKind::Unreachable => match self.retry_after() {
                 Some(wait) => fault.retry_at(self.now.after(wait).seconds()),
                 None => fault,
