@@ -348,3 +348,23 @@ fn a_code_of_letters_or_of_other_scripts_digits_is_refused_here() {
     }
     assert!(it.queries().iter().all(String::is_empty), "none of it was sent: {:?}", it.queries());
 }
+
+/// Case 16 of the provider tests, as far as it is Webitel's.
+#[test]
+fn a_wrong_code_is_asked_for_again_and_three_are_enough() {
+    let it = given(Options::default());
+    let password = it.cloud.add_user(ROOT);
+    it.cloud.fix_code("069303");
+    let asked = it.at_terminal(&password).answer("code", "abcdef");
+    let asked = asked.answer("code", "000000");
+    let detail = asked.question().detail.clone().unwrap_or_default();
+    assert!(detail.contains("code incorrect"), "it says why: {detail}");
+    assert!(asked.answer("code", "069303").done().contains("logged in"));
+    assert_eq!(it.queries(), ["", "code=000000", "code=069303"], "letters are not sent, and there is no new challenge");
+
+    let refused = it.at_terminal(&password).answer("code", "000000").answer("code", "000001").answer("code", "000002");
+    assert_eq!(refused.fault().kind, FaultKind::Refused);
+    assert_eq!(it.queries().len(), 7);
+    let given_up = it.at_terminal(&password).answer("code", "000000").give_up();
+    assert_eq!(given_up.fault().kind, FaultKind::Refused, "why it was asked again says more than that nobody answered");
+}

@@ -1,6 +1,6 @@
 //! A conversation with the agent as a client at a terminal has it: it asks, somebody answers.
 
-use cloud_agent_protocol::v1::{Answer, Login, NamedSecret, Question, Request, Response, Setting};
+use cloud_agent_protocol::v1::{Acted, Answer, Do, Login, NamedSecret, Question, Request, Response, Setting};
 use cloud_agent_protocol::{Fault, Frame, Secret, frame};
 
 use crate::raw::Raw;
@@ -75,6 +75,43 @@ impl Dialogue {
         }
     }
 
+    /// What is to be shown; it is answered by [`Self::seen`].
+    ///
+    /// # Panics
+    /// If there is nothing.
+    #[track_caller]
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        match &self.said {
+            Response::Show(show) => show.text.expose(),
+            other => panic!("there is nothing to show; the agent said {other:?}"),
+        }
+    }
+
+    /// Says that it has been shown.
+    ///
+    /// # Panics
+    /// If there is nothing to show.
+    #[track_caller]
+    #[must_use]
+    pub fn seen(self) -> Self {
+        let _ = self.shown();
+        self.say(&Request::Answer(Answer { value: Some(Secret::from("")) }))
+    }
+
+    /// What an action did.
+    ///
+    /// # Panics
+    /// If it is not done.
+    #[track_caller]
+    #[must_use]
+    pub fn acted(&self) -> &Acted {
+        match &self.said {
+            Response::Acted(acted) => acted,
+            other => panic!("it is not done; the agent said {other:?}"),
+        }
+    }
+
     /// What went wrong.
     ///
     /// # Panics
@@ -103,18 +140,41 @@ impl Dialogue {
 /// A login with somebody at the terminal.
 #[must_use]
 pub fn login(account: &str, url: &str, settings: &[(&str, &str)], secrets: &[(&str, &str)]) -> Login {
-    let named = |(name, value): &(&str, &str)| Setting { name: (*name).into(), value: (*value).into() };
-    let secret = |(name, value): &(&str, &str)| NamedSecret { name: (*name).into(), value: Secret::from(*value) };
     Login {
         account: account.into(),
         cloud: None,
         method: None,
-        origins: vec![named(&("", url))],
-        settings: settings.iter().map(named).collect(),
-        secrets: secrets.iter().map(secret).collect(),
+        origins: named(&[("", url)]),
+        settings: named(settings),
+        secrets: secret(secrets),
         remember: false,
         ephemeral: false,
         interactive: true,
         deadline_ms: DEADLINE_MS,
     }
+}
+
+/// An action at the cloud of an account that is set up, with somebody at the terminal.
+#[must_use]
+pub fn action(account: &str, action: &str, settings: &[(&str, &str)], secrets: &[(&str, &str)]) -> Do {
+    Do {
+        account: account.into(),
+        action: Some(action.into()),
+        cloud: None,
+        origins: Vec::new(),
+        settings: named(settings),
+        secrets: secret(secrets),
+        interactive: true,
+        deadline_ms: DEADLINE_MS,
+    }
+}
+
+/// Settings by name.
+#[must_use]
+pub fn named(pairs: &[(&str, &str)]) -> Vec<Setting> {
+    pairs.iter().map(|(name, value)| Setting { name: (*name).into(), value: (*value).into() }).collect()
+}
+
+fn secret(pairs: &[(&str, &str)]) -> Vec<NamedSecret> {
+    pairs.iter().map(|(name, value)| NamedSecret { name: (*name).into(), value: Secret::from(*value) }).collect()
 }

@@ -68,3 +68,15 @@ fn somebody_who_gives_up_is_not_logged_in() {
     assert!(matches!(login.fault().kind, FaultKind::NeedsHuman | FaultKind::Refused), "{:?}", login.said);
     assert!([4, 6].contains(&it.sandbox.token(["green"]).code()));
 }
+
+/// Case 16 of the provider tests, as far as it is Green Cloud's.
+#[test]
+fn a_wrong_code_is_asked_for_again() {
+    let it = given(Options::default());
+    it.cloud.fix_code(EMAIL, "069303");
+    let asked = it.at_terminal().answer("code", "000000");
+    let detail = asked.question().detail.clone().unwrap_or_default();
+    assert!(detail.contains("INVALID_TWOFA"), "it says why: {detail}");
+    assert!(asked.answer("code", "069303").done().contains("logged in"));
+    assert_eq!(it.cloud.count(LOGIN), 2);
+}
