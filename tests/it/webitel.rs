@@ -321,7 +321,7 @@ fn a_code_is_in_no_log_although_it_sits_in_the_address() {
         it.cloud.break_next(1, LOGIN, Fault::Delay(Duration::ZERO));
         it.cloud.break_next(1, LOGIN, fault);
         let login = it.at_terminal(&it.password).answer("code", "069303");
-        said += &format!("{:?}\n", login.fault());
+        said += &login.fault().to_string();
     }
     said += &it.at_terminal(&it.password).answer("code", "069303").done();
     said += &it.sandbox.token(["status", "--json"]).stdout;

@@ -52,7 +52,7 @@ fn a_token_ends_after_3590_seconds_whatever_the_documentation_says_and_whoever_i
 /// Case 2 of the provider tests.
 #[test]
 fn the_earlier_of_the_two_ends_counts() {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     for (expires_in, access) in [(SHORT, hour), (hour, SHORT)] {
         let it = given(Options { expires_in, access, ..Options::default() });
         it.login().finish().ok();

@@ -56,12 +56,10 @@ impl Verifier {
     }
 }
 
-/// A seed of 160 bits, from 40 hexadecimal digits that nobody had before.
+/// A seed of 160 bits that nobody had before.
 pub(super) fn seed() -> String {
-    let digits: Vec<u8> = [super::jwt::unique(), super::jwt::unique()].concat().into_bytes();
-    let bits: Vec<u8> = digits[..40].iter().map(|digit| char::from(*digit).to_digit(16).unwrap_or(0) as u8).collect();
-    let bytes: Vec<u8> = bits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    encode(&bytes)
+    let digest = Sha1::digest([super::jwt::unique(), super::jwt::unique()].concat());
+    encode(&digest)
 }
 
 fn code_at(key: &[u8], step: u64) -> String {

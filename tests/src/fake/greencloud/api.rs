@@ -72,7 +72,7 @@ pub(super) fn judge(request: &Request, scheme: Scheme) -> Result<(), String> {
         if !wanted.contains(&name.as_str()) && !allowed.contains(&name.as_str()) {
             return Err(format!("`{name}` has no place here"));
         }
-        if !value.as_str().is_some_and(|text| !text.is_empty()) {
+        if value.as_str().is_none_or(str::is_empty) {
             return Err(format!("`{name}` is no text"));
         }
         let is_code = name == "twofa" || (name == "code" && request.path != ACTIVATE);
@@ -242,6 +242,7 @@ fn fields<const N: usize>(request: &Request, names: [&str; N]) -> Result<[String
     if texts.iter().any(String::is_empty) { Err(refuse(400, "VALIDATION_ERROR")) } else { Ok(texts) }
 }
 
+#[allow(clippy::unnecessary_box_returns, reason = "it is an error, and those are small")]
 fn refuse(status: u16, code: &str) -> Box<Reply> {
     Box::new(Reply::json(status, &json!({"error": code})))
 }

@@ -68,7 +68,7 @@ impl Default for Options {
         Self {
             scheme: Scheme::Raw,
             expires_in: Duration::from_secs(3590),
-            access: Duration::from_secs(3600),
+            access: Duration::from_hours(1),
             issuer: "greenclound.dev",
             tls: None,
         }

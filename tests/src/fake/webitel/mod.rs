@@ -49,7 +49,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let life = Duration::from_secs(100 * 24 * 3600);
+        let life = Duration::from_hours(100 * 24);
         Self { life, jwt_life: None, unit: Unit::Milliseconds, tls: None }
     }
 }

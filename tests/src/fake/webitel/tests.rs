@@ -51,7 +51,7 @@ fn a_login_gives_a_key_and_a_token_and_both_moments_in_milliseconds() {
 
 #[test]
 fn the_moments_may_be_seconds_and_may_disagree() {
-    let jwt_life = Some(Duration::from_secs(60));
+    let jwt_life = Some(Duration::from_mins(1));
     let it = given(Options { unit: Unit::Seconds, jwt_life, ..Options::default() });
     let body = it.login(USER, &it.password, "").json();
     let exp = jwt::payload(body["token"].as_str().unwrap()).unwrap()["exp"].as_u64().unwrap();
