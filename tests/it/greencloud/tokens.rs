@@ -210,3 +210,19 @@ fn no_secret_of_this_cloud_is_in_a_log_or_a_file() {
     assert!(it.cloud.secrets().len() > 6);
     it.assert_silent(&said);
 }
+
+#[test]
+fn a_reply_with_a_bad_token_names_the_field_and_not_its_value() {
+    let it = given(Options::default());
+    for (field, name) in [("accessToken", "`access`"), ("refreshToken", "`refresh`")] {
+        for (case, fault) in Fault::bad_tokens(field) {
+            it.cloud.break_next(1, LOGIN, fault);
+            let outcome = it.login().finish();
+            assert_fault(&outcome, &[1], case);
+            let whole = ["not strict JSON", "more than 256 KiB"].iter().any(|words| outcome.stderr.contains(words));
+            let named = whole || outcome.stderr.contains(name);
+            assert!(named && !outcome.stderr.contains("evil"), "{field}, {case}: {}", outcome.stderr);
+        }
+    }
+    it.sandbox.token(["green"]).fails(6);
+}

@@ -1,82 +1,15 @@
-//! Webitel: two headers, moments in milliseconds, a second factor by a redirect, and a 401 that is none.
+//! The pair of key and token: where it comes from, when it ends, and how it is ended.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cloud_agent_protocol::FaultKind;
-use cloud_agent_protocol::v1::Request;
-use cloud_agent_tests::dialogue::{self, Dialogue};
-use cloud_agent_tests::fake::webitel::{LOGIN, LOGOUT, Options, ROOT, Unit, Webitel};
-use cloud_agent_tests::fake::{Fault, Reply, Server};
-use cloud_agent_tests::sandbox::{Agent, Run, Sandbox, TOKEN};
+use cloud_agent_tests::fake::webitel::{LOGIN, LOGOUT, Options, Unit};
+use cloud_agent_tests::fake::{Fault, Server};
+use cloud_agent_tests::sandbox::TOKEN;
 use cloud_agent_tests::wait::{PATIENCE, until};
 use serde_json::{Value, json};
 
-use crate::support::{SHORT, assert_fault, sandbox};
-
-const USER: &str = "100@mydomain.com";
-
-struct Given {
-    cloud: Webitel,
-    password: String,
-    sandbox: Sandbox,
-    agent: Agent,
-}
-
-fn given(options: Options) -> Given {
-    let cloud = Webitel::with(options);
-    let password = cloud.add_user(USER);
-    let sandbox = sandbox();
-    let agent = sandbox.agent();
-    Given { cloud, password, sandbox, agent }
-}
-
-impl Given {
-    fn login_as(&self, username: &str, password: &str) -> Run<'_> {
-        let (url, set) = (self.cloud.url(), format!("username={username}"));
-        self.sandbox
-            .command(TOKEN)
-            .args(["login", "pbx", "--cloud", "webitel", "--url", &url, "--set", &set])
-            .args(["--secret", "password=env:IT_SECRET"])
-            .env("IT_SECRET", password)
-    }
-
-    fn login(&self) -> Run<'_> {
-        self.login_as(USER, &self.password)
-    }
-
-    /// The headers that callers get.
-    #[track_caller]
-    fn headers(&self) -> Vec<(String, String)> {
-        let outcome = self.sandbox.token(["pbx", "-o", "headers"]);
-        let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
-        outcome.ok().lines().map(|line| pair(line).expect("a line is a header")).collect()
-    }
-
-    fn accepts(&self, headers: &[(String, String)]) -> bool {
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.cloud.accepts(&headers)
-    }
-
-    #[track_caller]
-    fn json(&self) -> Value {
-        serde_json::from_str(self.sandbox.token(["pbx", "-o", "json"]).ok()).expect("it is JSON")
-    }
-
-    #[track_caller]
-    fn wait_until_refused(&self, headers: &[(String, String)]) {
-        assert!(until(PATIENCE, || !self.accepts(headers)), "the token does not expire");
-    }
-
-    /// A login of `root` with somebody at the terminal.
-    fn at_terminal(&self, password: &str) -> Dialogue {
-        let login = dialogue::login("webitel", &self.cloud.url(), &[("username", ROOT)], &[("password", password)]);
-        Dialogue::begin(self.sandbox.raw(), &Request::Login(login))
-    }
-
-    fn queries(&self) -> Vec<String> {
-        self.cloud.requests_to(LOGIN).into_iter().map(|request| request.query).collect()
-    }
-}
+use super::{USER, given};
+use crate::support::{SHORT, assert_fault};
 
 #[test]
 fn a_login_gives_the_two_headers_that_the_api_wants() {
@@ -189,51 +122,6 @@ fn a_rejected_pair_is_replaced() {
     assert!(second != first && it.accepts(&second));
 }
 
-/// Case 19 of the provider tests: the half of it that is Webitel's own.
-#[test]
-fn a_redirect_that_leads_nowhere_asks_root_for_a_code_which_keeps_its_zeros() {
-    let it = given(Options::default());
-    let password = it.cloud.add_user(ROOT);
-    it.cloud.fix_code("069303");
-    let login = it.at_terminal(&password).answer("code", " 069 303 ");
-    assert!(login.done().contains("logged in"), "{:?}", login.said);
-    assert_eq!(it.queries(), ["", "code=069303"]);
-    assert_eq!(it.cloud.violations(), Vec::<String>::new());
-    assert!(it.sandbox.token(["webitel"]).status.success());
-}
-
-#[test]
-fn a_code_of_a_real_authenticator_is_taken() {
-    let it = given(Options::default());
-    let password = it.cloud.add_user(ROOT);
-    let seed = it.cloud.enrol_root();
-    let code = cloud_agent_tests::fake::totp::code(&seed);
-    let login = it.at_terminal(&password).answer("code", &code);
-    assert!(login.done().contains("logged in"), "{:?}", login.said);
-}
-
-#[test]
-fn a_code_that_was_given_ahead_answers_the_question() {
-    let it = given(Options::default());
-    let password = it.cloud.add_user(ROOT);
-    it.cloud.fix_code("069303");
-    it.login_as(ROOT, &password).args(["--set", "code=069 303"]).finish().ok();
-    assert!(it.accepts(&it.headers()));
-}
-
-#[test]
-fn a_code_is_not_asked_for_where_nobody_can_answer() {
-    let it = given(Options::default());
-    let password = it.cloud.add_user(ROOT);
-    it.cloud.fix_code("069303");
-    let outcome = it.login_as(ROOT, &password).finish();
-    assert_fault(&outcome, &[4], "no terminal");
-    assert!(outcome.stderr.contains("code"), "{outcome:?}");
-    let given_up = it.at_terminal(&password).give_up();
-    assert_eq!(given_up.fault().kind, FaultKind::NeedsHuman);
-    assert_eq!(it.queries(), ["", ""], "and nothing is sent in its place");
-}
-
 /// Case 20 of the provider tests.
 #[test]
 fn a_console_that_is_down_is_try_later_and_keeps_the_password_and_a_wrong_secret_is_final() {
@@ -302,69 +190,39 @@ fn a_redirect_to_another_host_is_not_followed_and_carries_no_password() {
     assert_eq!(elsewhere.connections(), 0);
 }
 
-/// Case 19 of the provider tests: the code stands in the address, and addresses are what logs like best.
 #[test]
-fn a_code_is_in_no_log_although_it_sits_in_the_address() {
-    let cloud = Webitel::start();
-    let password = cloud.add_user(ROOT);
-    cloud.fix_code("069303");
-    let sandbox = sandbox();
-    sandbox.set("CLOUD_AGENT_LOG", "trace");
-    sandbox.set("RUST_LOG", "trace");
-    let agent = sandbox.agent_with(["--vault", "memory", "-vvv"]);
-    let it = Given { cloud, password, sandbox, agent };
-    let echo = Reply::json(400, &json!({"info": "cannot POST /login?code=069303", "status": "error"}));
-    let mut said = String::new();
-    for fault in [Fault::Close, Fault::garbage(), Fault::Answer(echo), Fault::bad_gateway(502), Fault::captive_portal()]
-    {
-        // The first request goes well, and asks for the code.
-        it.cloud.break_next(1, LOGIN, Fault::Delay(Duration::ZERO));
+fn a_reply_with_a_bad_key_or_token_names_the_field_and_not_its_value() {
+    let it = given(Options::default());
+    for field in ["token", "key"] {
+        for (case, fault) in Fault::bad_tokens(field) {
+            it.cloud.break_next(1, LOGIN, fault);
+            let outcome = it.login().finish();
+            assert_fault(&outcome, &[1], case);
+            let whole = ["not strict JSON", "more than 256 KiB"].iter().any(|words| outcome.stderr.contains(words));
+            let named = whole || outcome.stderr.contains(&format!("`{field}`"));
+            assert!(named && !outcome.stderr.contains("evil"), "{field}, {case}: {}", outcome.stderr);
+        }
+    }
+    it.sandbox.token(["pbx"]).fails(6);
+}
+
+#[test]
+fn a_moment_that_makes_no_sense_leaves_the_one_in_the_token() {
+    const HUNDRED_DAYS: i64 = 100 * 24 * 3600;
+    let it = given(Options::default());
+    let moments = [json!(-1), json!(0), json!("soon"), json!(1e300), json!(null), json!([1]), json!("")];
+    let faults = moments.into_iter().map(|moment| Fault::Replace("expires".into(), moment));
+    for fault in faults.chain([Fault::Remove("expires".into())]) {
+        let case = format!("{fault:?}");
         it.cloud.break_next(1, LOGIN, fault);
-        let login = it.at_terminal(&it.password).answer("code", "069303");
-        said += &login.fault().to_string();
+        let outcome = it.login().finish();
+        if outcome.code() == 1 {
+            assert!(outcome.stderr.contains("`expires`"), "{case}: {}", outcome.stderr);
+            continue;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+        let json = it.json();
+        let left = json["expires_at_unix"].as_i64().expect("the end is known") - now;
+        assert!((left - HUNDRED_DAYS).abs() < 60 && json["expiry_source"] == "jwt", "{case}: {json}");
     }
-    said += &it.at_terminal(&it.password).answer("code", "069303").done();
-    said += &it.sandbox.token(["status", "--json"]).stdout;
-    said += &it.agent.log();
-    for (path, bytes) in it.sandbox.files() {
-        said.extend(["\n", &path.to_string_lossy(), ": ", &String::from_utf8_lossy(&bytes)]);
-    }
-    assert_eq!(it.queries().iter().filter(|query| *query == "code=069303").count(), 6);
-    assert!(!said.contains("069303"), "{said}");
-    for secret in it.cloud.secrets() {
-        assert!(!said.contains(&secret), "`{secret}` is in:\n{said}");
-    }
-}
-
-/// Case 15 of the provider tests.
-#[test]
-fn a_code_of_letters_or_of_other_scripts_digits_is_refused_here() {
-    let it = given(Options::default());
-    let password = it.cloud.add_user(ROOT);
-    it.cloud.fix_code("069303");
-    for code in ["abcdef", "06930З", "٠٦٩٣٠٣", "069.303", "+69303"] {
-        let outcome = it.login_as(ROOT, &password).args(["--set", &format!("code={code}")]).finish();
-        assert_fault(&outcome, &[2], code);
-    }
-    assert!(it.queries().iter().all(String::is_empty), "none of it was sent: {:?}", it.queries());
-}
-
-/// Case 16 of the provider tests, as far as it is Webitel's.
-#[test]
-fn a_wrong_code_is_asked_for_again_and_three_are_enough() {
-    let it = given(Options::default());
-    let password = it.cloud.add_user(ROOT);
-    it.cloud.fix_code("069303");
-    let asked = it.at_terminal(&password).answer("code", "abcdef");
-    let asked = asked.answer("code", "000000");
-    let detail = asked.question().detail.clone().unwrap_or_default();
-    assert!(detail.contains("code incorrect"), "it says why: {detail}");
-    assert!(asked.answer("code", "069303").done().contains("logged in"));
-    assert_eq!(it.queries(), ["", "code=000000", "code=069303"], "letters are not sent, and there is no new challenge");
-
-    let refused = it.at_terminal(&password).answer("code", "000000").answer("code", "000001").answer("code", "000002");
-    assert_eq!(refused.fault().kind, FaultKind::Refused);
-    assert_eq!(it.queries().len(), 7);
-    let given_up = it.at_terminal(&password).answer("code", "000000").give_up();
-    assert_eq!(given_up.fault().kind, FaultKind::Refused, "why it was asked again says more than that nobody answered");
 }
