@@ -2,21 +2,22 @@
 //!
 //! The network is a script that answers at once, so nothing here waits, and no runtime is needed.
 
+mod answers;
 mod compare;
 mod script;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use cloud_agent_protocol::v1::{Question, Show};
 use cloud_agent_protocol::{AccountName, Credential, ExpirySource, Fault, FaultKind, Header, Secret};
 
 use crate::clock::{ManualClock, Timestamp};
-use crate::cloud::{Cloud, Example, Method, Phase};
-use crate::provider::{Account, Ask, Boxed, Grant, Held, Keep, Provider, Recipe, Revocation};
+use crate::cloud::{Action, Cloud, Example, Method, Phase};
+use crate::provider::{Account, Act, Acted, Boxed, Grant, Held, Provider, Recipe, Revocation};
+use answers::{Answers, Lost};
 use script::Script;
 
 /// The largest cloud file that is read, in bytes.
@@ -29,7 +30,7 @@ pub struct Report {
     pub cloud: Arc<Cloud>,
     /// The titles of the examples that were played.
     pub examples: Vec<String>,
-    /// What is no error but worth knowing: a method that no example plays.
+    /// What is no error but worth knowing: a method or an action that no example plays.
     pub notes: Vec<String>,
 }
 
@@ -70,12 +71,15 @@ pub fn check_text(name: &str, file: &str, text: &str) -> Result<Report, Vec<Faul
     if !faults.is_empty() {
         return Err(faults);
     }
-    let played = |method: &&Method| cloud.examples.iter().any(|example| example.method == method.name);
-    let notes = cloud
-        .methods
-        .iter()
-        .filter(|method| !played(method))
+    let played = |method: &&Method| {
+        cloud.examples.iter().any(|example| example.phase != Phase::Act && example.method == method.name)
+    };
+    let done = |action: &&Action| cloud.examples.iter().any(|example| example.action.as_ref() == Some(&action.name));
+    let methods = cloud.methods.iter().filter(|method| !played(method));
+    let actions = cloud.actions.iter().filter(|action| !done(action));
+    let notes = methods
         .map(|method| format!("no example plays the method `{}`", method.name))
+        .chain(actions.map(|action| format!("no example plays the action `{}`", action.name)))
         .collect();
     let examples = cloud.examples.iter().map(|example| example.title.clone()).collect();
     Ok(Report { cloud, examples, notes })
@@ -86,6 +90,8 @@ pub fn check_text(name: &str, file: &str, text: &str) -> Result<Report, Vec<Faul
 enum Came {
     Grant(Grant),
     Word(&'static str),
+    /// And the address that was shown.
+    Done(Acted, Option<String>),
     Fault(Fault),
 }
 
@@ -122,9 +128,34 @@ fn play(cloud: &Arc<Cloud>, example: &Example) -> Result<(), String> {
             Some(credential) => Came::of(now(recipe.check(&account, &given, &credential)), |()| Came::Word("alive")),
             None => return Err("`given` lacks what the headers need".to_owned()),
         },
+        Phase::Act => {
+            let name = example.action.as_deref().unwrap_or_default();
+            let action = cloud.action(name).ok_or("its action is gone")?;
+            let credential = credential(method, example, &account).filter(|_| action.presents());
+            let (settings, secrets, held) = sort(action, method, example);
+            let credential = credential.as_ref();
+            let act = Act { action, settings: &settings, secrets: &secrets, held: &held, credential };
+            Came::of(now(recipe.act(&account, act, &answers)), |acted| Came::Done(acted, answers.shown()))
+        }
     };
     script.verdict()?;
     compare::came(&came, &example.expected, example.now)
+}
+
+/// What an action is given: settings and secrets that it asks for; the rest of `given` is what is held.
+fn sort(action: &Action, method: &Method, example: &Example) -> (BTreeMap<String, String>, Held, Held) {
+    let (mut settings, mut secrets, mut held) = (BTreeMap::new(), Held::default(), Held::default());
+    for (name, value) in &example.given {
+        match action.asks.iter().find(|ask| ask.name == *name) {
+            Some(ask) if !ask.secret => _ = settings.insert(name.clone(), value.clone()),
+            Some(_) => _ = secrets.0.insert(name.clone(), Secret::from(value.as_str())),
+            None if method.holds.iter().any(|hold| hold.name == *name) => {
+                held.0.insert(name.clone(), Secret::from(value.as_str()));
+            }
+            None => {}
+        }
+    }
+    (settings, secrets, held)
 }
 
 impl Came {
@@ -187,47 +218,6 @@ fn credential(method: &Method, example: &Example, account: &Account) -> Option<C
         expires_at: None,
         expiry_source: ExpirySource::Unknown,
     })
-}
-
-/// Answers by name, each answer once; to anything else, nobody is there.
-struct Answers<'a> {
-    left: Mutex<BTreeMap<&'a str, VecDeque<&'a str>>>,
-    shown: Mutex<Vec<Show>>,
-}
-
-impl<'a> Answers<'a> {
-    fn of(example: &'a Example) -> Self {
-        let left =
-            example.answers.iter().map(|(name, said)| (name.as_str(), said.iter().map(String::as_str).collect()));
-        Self { left: Mutex::new(left.collect()), shown: Mutex::default() }
-    }
-}
-
-impl Ask for Answers<'_> {
-    fn ask(&self, question: Question) -> Boxed<'_, Secret> {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = left.get_mut(question.name.as_str()).and_then(VecDeque::pop_front).map(Secret::from);
-        let nobody = || Fault::new(FaultKind::NeedsHuman, format!("the example does not answer `{}`", question.name));
-        Box::pin(std::future::ready(answer.ok_or_else(nobody)))
-    }
-
-    fn is_anyone_there(&self) -> bool {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner).values().any(|said| !said.is_empty())
-    }
-
-    fn show(&self, show: Show) -> Boxed<'_, ()> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).push(show);
-        Box::pin(std::future::ready(Ok(())))
-    }
-}
-
-/// An example ends with what is held; what was kept on the way is lost with it.
-struct Lost;
-
-impl Keep for Lost {
-    fn keep(&self, _: Held) -> Boxed<'_, ()> {
-        Box::pin(std::future::ready(Ok(())))
-    }
 }
 
 #[cfg(test)]
@@ -308,5 +298,66 @@ headers = ["X-Token: t0k"]
             let words = faults[0].to_string();
             assert!(words.contains("`acme.toml`, line 18") && words.contains(says), "{to}: {words}");
         }
+    }
+
+    const ENROLS: &str = r#"
+[[action]]
+name = "enrol"
+title = "Enrol"
+ask = [{ name = "code", prompt = "Code", at-login = true }]
+hold = ["seed"]
+[[action.step]]
+request = "POST /2fa"
+present = true
+take = { seed = "/seed" }
+enrol = { seed = "seed", issuer = "Acme" }
+[[action.step]]
+request = "POST /2fa/verify"
+present = true
+json = { code = "{code}" }
+[[example]]
+title = "the second code is right"
+action = "enrol"
+given = { token = "t0k" }
+answers = { code = ["111", "222"] }
+[[example.exchange]]
+request = "POST /2fa"
+headers = ["X-Token: t0k"]
+status = 200
+reply = '{"seed":"GEZDGNBV"}'
+[[example.exchange]]
+request = "POST /2fa/verify"
+headers = ["X-Token: t0k"]
+json = { code = "111" }
+status = 401
+[[example.exchange]]
+request = "POST /2fa/verify"
+headers = ["X-Token: t0k"]
+json = { code = "222" }
+status = 200
+[example.done]
+says = ["done: Enrol"]
+shows = "otpauth://totp/Acme:example?secret=GEZDGNBV&issuer=Acme"
+hold = { seed = "GEZDGNBV" }
+"#;
+
+    #[test]
+    fn actions_have_examples_too() {
+        let text = format!("{ACME}{ENROLS}");
+        let report = check_text("acme", "acme.toml", &text).unwrap();
+        assert_eq!(report.examples, ["in", "the second code is right"]);
+        assert!(report.notes.is_empty());
+        for (from, to, says) in [
+            ("says = [\"done: Enrol\"]", "says = []", "what is said"),
+            ("issuer=Acme\"", "issuer=Other\"", "what is shown"),
+            ("hold = { seed = \"GEZDGNBV\" }", "hold = {}", "what is held"),
+            ("[\"111\", \"222\"]", "\"111\"", "a fault (refused)"),
+        ] {
+            let words = check_text("acme", "acme.toml", &text.replacen(from, to, 1)).expect_err(to)[0].to_string();
+            assert!(words.contains(says) || words.contains("never sent"), "{to}: {words}");
+        }
+        let unplayed = text.split("[[example]]\ntitle = \"the second").next().unwrap().to_owned();
+        let report = check_text("acme", "acme.toml", &unplayed).unwrap();
+        assert_eq!(report.notes, ["no example plays the action `enrol`"]);
     }
 }

@@ -10,6 +10,7 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
+use crate::cloud::Cloud;
 use crate::suggest::nearest;
 
 /// An account as the file holds it. Nothing in it is a secret.
@@ -42,6 +43,26 @@ impl PartialEq for Stored {
 }
 
 impl Stored {
+    /// A new account at `cloud`, with the cloud's defaults.
+    ///
+    /// # Panics
+    /// Never: a cloud without a method is not read.
+    #[must_use]
+    pub fn new(name: AccountName, cloud: &Cloud) -> Self {
+        let method = cloud.methods.first().expect("every cloud has a method");
+        Self {
+            name,
+            cloud: cloud.name.clone(),
+            method: method.name.clone(),
+            url: None,
+            urls: BTreeMap::new(),
+            set: BTreeMap::new(),
+            allow_plaintext: false,
+            ca_file: None,
+            lifetime: None,
+        }
+    }
+
     fn written(&self) -> String {
         let mut table = Table::new();
         fill(&mut table, self);

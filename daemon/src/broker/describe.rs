@@ -6,7 +6,7 @@ use cloud_agent_protocol::{Fault, FaultKind};
 use super::Broker;
 use crate::accounts::Stored;
 use crate::clock::Timestamp;
-use crate::cloud::Cloud;
+use crate::cloud::{AskSpec, Cloud};
 
 /// What the broker does not know and `status` tells all the same.
 #[derive(Debug, Clone)]
@@ -119,18 +119,18 @@ fn info(cloud: &Cloud) -> CloudInfo {
             .map(|method| MethodInfo {
                 name: method.name.clone(),
                 title: method.title.clone(),
-                asks: method
-                    .asks
-                    .iter()
-                    .map(|ask| AskInfo {
-                        name: ask.name.clone(),
-                        prompt: ask.prompt.clone(),
-                        secret: ask.secret,
-                        optional: ask.optional,
-                        at_login: ask.at_login,
-                    })
-                    .collect(),
+                asks: method.asks.iter().map(ask_info).collect(),
             })
             .collect(),
+    }
+}
+
+pub(super) fn ask_info(ask: &AskSpec) -> AskInfo {
+    AskInfo {
+        name: ask.name.clone(),
+        prompt: ask.prompt.clone(),
+        secret: ask.secret,
+        optional: ask.optional,
+        at_login: ask.at_login,
     }
 }

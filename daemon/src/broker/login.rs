@@ -11,12 +11,12 @@ use super::Broker;
 use super::entry::Entry;
 use super::given::{Askable, Given, Missing};
 use crate::accounts::{Stored, parse_lifetime};
-use crate::cloud::{Cloud, Method};
+use crate::cloud::{AskSpec, Cloud, Method};
 use crate::provider::{Ask, Held};
 use crate::suggest::nearest;
 
 /// Settings of the account itself, whatever its cloud; given by `--set` like the others.
-const ACCOUNT_SETTINGS: &[&str] = &["allow-plaintext", "ca-file", "lifetime"];
+pub(super) const ACCOUNT_SETTINGS: &[&str] = &["allow-plaintext", "ca-file", "lifetime"];
 
 impl Broker {
     /// Logs an account in and keeps its settings and secrets. Returns what was done, in words.
@@ -51,15 +51,11 @@ impl Broker {
         let known = known.filter(|stored| stored.cloud.eq_ignore_ascii_case(&cloud.name));
         let method = choose_method(&request, known.as_ref(), &cloud)?;
         let mut stored = Stored {
-            name: name.clone(),
-            cloud: cloud.name.clone(),
             method: method.name.clone(),
-            url: None,
-            urls: BTreeMap::new(),
-            set: BTreeMap::new(),
             allow_plaintext: known.as_ref().is_some_and(|k| k.allow_plaintext),
             ca_file: known.as_ref().and_then(|k| k.ca_file.clone()),
             lifetime: known.as_ref().and_then(|k| k.lifetime),
+            ..Stored::new(name.clone(), &cloud)
         };
         let askable = Askable {
             what: format!("method `{}`", method.name),
@@ -68,7 +64,7 @@ impl Broker {
             secrets: method.enrolled().collect(),
         };
         let Given { mut settings, mut secrets } = askable.sort(&request.settings, &request.secrets)?;
-        settle_account(method, &mut settings, &mut stored)?;
+        settle_account(&method.asks, &mut settings, &mut stored)?;
         self.choose_origins(&request, known.as_ref(), &cloud, &mut stored, ask).await?;
         let entry = self.entry_for_login(&name);
 
@@ -138,7 +134,12 @@ impl Broker {
         self.entries().entry(name.key()).or_insert_with(|| Entry::new(name.clone())).clone()
     }
 
-    async fn choose_cloud(&self, request: &Login, known: Option<&Stored>, ask: &dyn Ask) -> Result<Arc<Cloud>, Fault> {
+    pub(super) async fn choose_cloud(
+        &self,
+        request: &Login,
+        known: Option<&Stored>,
+        ask: &dyn Ask,
+    ) -> Result<Arc<Cloud>, Fault> {
         if let Some(name) = request.cloud.as_deref().or(known.map(|k| k.cloud.as_str())) {
             return self.clouds.get(name);
         }
@@ -162,7 +163,7 @@ impl Broker {
         self.clouds.get(said.expose().trim())
     }
 
-    async fn choose_origins(
+    pub(super) async fn choose_origins(
         &self,
         request: &Login,
         known: Option<&Stored>,
@@ -233,10 +234,14 @@ fn choose_method<'a>(request: &Login, known: Option<&Stored>, cloud: &'a Cloud) 
 }
 
 /// Takes the account's own settings out of those that were given.
-fn settle_account(method: &Method, settings: &mut BTreeMap<String, String>, stored: &mut Stored) -> Result<(), Fault> {
-    // A method that asks for one of these names means its own.
+pub(super) fn settle_account(
+    asks: &[AskSpec],
+    settings: &mut BTreeMap<String, String>,
+    stored: &mut Stored,
+) -> Result<(), Fault> {
+    // Whoever asks for one of these names means their own.
     let mut take = |name: &str| {
-        if method.asks.iter().any(|ask| ask.name == name) { None } else { settings.remove(name) }
+        if asks.iter().any(|ask| ask.name == name) { None } else { settings.remove(name) }
     };
     if let Some(value) = take("allow-plaintext") {
         stored.allow_plaintext = value.parse().map_err(|_| {

@@ -3,6 +3,7 @@
 //! The broker knows accounts, a cache, a vault and a provider. It does not know that there is a socket, nor any cloud's
 //! name. Renewal ahead of time, on demand and after a rejection are all [`Broker::join`]: there is no second path.
 
+mod act;
 mod describe;
 mod entry;
 mod given;

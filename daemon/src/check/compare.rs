@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Came;
-use crate::cloud::{Expected, ExpectedGrant};
-use crate::provider::Grant;
+use crate::cloud::{Expected, ExpectedDone, ExpectedGrant};
+use crate::provider::{Acted, Grant};
 
 pub(super) fn came(came: &Came, expected: &Expected, now: i64) -> Result<(), String> {
     match (came, expected) {
@@ -21,7 +21,30 @@ pub(super) fn came(came: &Came, expected: &Expected, now: i64) -> Result<(), Str
         }
         (Came::Fault(fault), _) => Err(format!("it ended in a fault ({}): {fault}", fault.kind.word())),
         (Came::Grant(_), _) => Err("it ended in a grant".to_owned()),
+        (Came::Done(acted, shown), Expected::Done(expected)) => compare_done(acted, shown.as_ref(), expected),
+        (Came::Done(..), _) => Err("it was done".to_owned()),
         (Came::Word(word), _) => Err(format!("it ended in `{word}`")),
+    }
+}
+
+fn compare_done(acted: &Acted, shown: Option<&String>, expected: &ExpectedDone) -> Result<(), String> {
+    if let Some(says) = &expected.says {
+        same("what is said", &acted.notes, says)?;
+    }
+    if let Some(rows) = &expected.rows {
+        same("the rows", &acted.rows, rows)?;
+    }
+    if let Some(shows) = &expected.shows {
+        same("what is shown", &shown, &Some(shows))?;
+    }
+    if let Some(holds) = &expected.holds {
+        let names: BTreeMap<String, String> =
+            acted.holds.0.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect();
+        same("what is held", &names, holds)?;
+    }
+    match &expected.forgets {
+        Some(forgets) => same("what is forgotten", &acted.forgets, forgets),
+        None => Ok(()),
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Example {
     pub method: String,
     /// Which of its doings.
     pub phase: Phase,
+    /// Which action, if it is one.
+    pub action: Option<String>,
     /// Whether a login's secrets are to be remembered.
     pub remember: bool,
     /// Settings, secrets and held values by name.
@@ -40,6 +42,8 @@ pub enum Phase {
     Revoke,
     /// Asking whether the credential is alive.
     Check,
+    /// An action of the cloud.
+    Act,
 }
 
 /// A request that must be sent, and the reply that was recorded.
@@ -83,6 +87,23 @@ pub enum Expected {
     Fault(FaultKind, Option<String>),
     /// `revoked`, `already-dead`, `not-offered`, or `alive`.
     Word(String),
+    /// An action that was done.
+    Done(ExpectedDone),
+}
+
+/// What an action must have come to; what is left out is not compared.
+#[derive(Debug)]
+pub struct ExpectedDone {
+    /// What is said.
+    pub says: Option<Vec<String>>,
+    /// What is listed.
+    pub rows: Option<Vec<Vec<String>>>,
+    /// The address that is shown.
+    pub shows: Option<String>,
+    /// What is held from then on.
+    pub holds: Option<BTreeMap<String, String>>,
+    /// What is held no longer.
+    pub forgets: Option<Vec<String>>,
 }
 
 /// What a grant must be; what is left out is not compared.

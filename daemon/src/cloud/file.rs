@@ -198,6 +198,7 @@ pub(super) struct RawExample {
     pub(super) title: Text,
     pub(super) method: Option<Text>,
     pub(super) run: Option<Text>,
+    pub(super) action: Option<Text>,
     #[serde(default)]
     pub(super) remember: bool,
     #[serde(default)]
@@ -210,6 +211,17 @@ pub(super) struct RawExample {
     pub(super) grant: Option<Spanned<RawGrant>>,
     pub(super) fault: Option<Spanned<RawExpectedFault>>,
     pub(super) result: Option<Text>,
+    pub(super) done: Option<Spanned<RawDone>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawDone {
+    pub(super) says: Option<Vec<String>>,
+    pub(super) rows: Option<Vec<Vec<String>>>,
+    pub(super) shows: Option<String>,
+    pub(super) hold: Option<Fields>,
+    pub(super) forget: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -22,7 +22,7 @@ mod registry;
 mod step;
 mod template;
 
-pub use example::{Example, Exchange, Expected, ExpectedGrant, Phase, SentBody};
+pub use example::{Example, Exchange, Expected, ExpectedDone, ExpectedGrant, Phase, SentBody};
 #[cfg(test)]
 pub(crate) use registry::BUILT_IN;
 pub use registry::Clouds;

@@ -11,7 +11,7 @@ use cloud_agent_protocol::v1::{Question, Show};
 use cloud_agent_protocol::{AccountName, Credential, Fault, FaultKind, Secret};
 
 use crate::clock::Timestamp;
-use crate::cloud::Cloud;
+use crate::cloud::{Action, Cloud};
 
 mod recipe;
 
@@ -67,6 +67,34 @@ pub enum Revocation {
     AlreadyDead,
     /// The cloud offers no way to.
     NotOffered,
+}
+
+/// An action, and what there is for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Act<'a> {
+    /// One of the account's cloud.
+    pub action: &'a Action,
+    /// What was given that is no secret.
+    pub settings: &'a BTreeMap<String, String>,
+    /// What was given that is one.
+    pub secrets: &'a Held,
+    /// What the agent holds of the account.
+    pub held: &'a Held,
+    /// What to present.
+    pub credential: Option<&'a Credential>,
+}
+
+/// What an action came to.
+#[derive(Debug)]
+pub struct Acted {
+    /// What was done, in words.
+    pub notes: Vec<String>,
+    /// What was listed.
+    pub rows: Vec<Vec<String>>,
+    /// What is held from now on, besides what is held already.
+    pub holds: Held,
+    /// What is held no longer.
+    pub forgets: Vec<String>,
 }
 
 /// Someone who can answer what only a human knows, or who says at once that nobody is there.
@@ -135,6 +163,16 @@ pub trait Provider: Send + Sync + 'static {
     fn check<'a>(&'a self, account: &'a Account, held: &'a Held, credential: &'a Credential) -> Boxed<'a, ()> {
         let _ = (held, credential);
         let message = format!("`{}` offers no way to ask whether a token is alive", account.cloud.title);
+        Box::pin(std::future::ready(Err(Fault::new(FaultKind::Unsupported, message))))
+    }
+
+    /// Does what a cloud names that is no login. Changes nothing of what is held: that is the caller's, once it is done.
+    ///
+    /// # Errors
+    /// `NeedsHuman` if a question was asked in vain, or there is no credential where one is presented.
+    fn act<'a>(&'a self, account: &'a Account, act: Act<'a>, ask: &'a dyn Ask) -> Boxed<'a, Acted> {
+        let _ = (act, ask);
+        let message = format!("`{}` offers nothing but logins", account.cloud.title);
         Box::pin(std::future::ready(Err(Fault::new(FaultKind::Unsupported, message))))
     }
 }

@@ -121,6 +121,11 @@ impl<'a> Session<'a> {
                 self.shared.shutdown.request();
                 done(Ok(vec!["the agent ends".into()]))
             }
+            Request::Check(check) => {
+                let wait = Duration::from_millis(check.deadline_ms.into()).min(self.shared.limits.longest_wait);
+                done(broker.check(&check.account, wait).await.map(|note| vec![note]))
+            }
+            Request::Do(act) => self.act(act).await?,
             Request::Answer(_) => Err(Fault::new(FaultKind::Usage, "nothing was asked")),
             _ => Err(Fault::new(FaultKind::Unsupported, "the agent does not know that request")),
         };
@@ -133,6 +138,20 @@ impl<'a> Session<'a> {
         let given = Duration::from_millis(login.deadline_ms.into());
         let broker = self.shared.broker.clone();
         self.converse(broker.login(login, Arc::new(asker)), questions, given, &command).await
+    }
+
+    async fn act(&mut self, act: v1::Do) -> Result<Result<Response, Fault>, End> {
+        let command = format!("do {} {}", act.account, act.action.as_deref().unwrap_or_default());
+        let (asker, questions) = Asker::new(act.interactive, command.trim_end().to_owned());
+        let given = Duration::from_millis(act.deadline_ms.into());
+        let broker = self.shared.broker.clone();
+        let work = async move {
+            match act.action {
+                Some(_) => broker.act(act, Arc::new(asker)).await.map(Response::Acted),
+                None => broker.actions(&act, &asker).await.map(Response::Actions),
+            }
+        };
+        self.converse(work, questions, given, &command).await
     }
 
     /// Waits for `work`, and puts the questions that it has in between. It belongs to this connection: if the client

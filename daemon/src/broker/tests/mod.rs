@@ -1,5 +1,6 @@
 //! The broker on a clock that stands still, against a cloud that does what the test says.
 
+mod acting;
 mod freshness;
 mod getting_in;
 mod scripted;

@@ -13,7 +13,7 @@ use crate::accounts::Accounts;
 use crate::broker::{Broker, Need};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::cloud::Clouds;
-use crate::provider::{Account, Ask, Boxed, Grant, Held, Keep, Provider, Revocation};
+use crate::provider::{Account, Acted, Ask, Boxed, Grant, Held, Keep, Provider, Revocation};
 use crate::vault::{Memory, Vault};
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -45,6 +45,28 @@ take = { access = "/access", refresh = "/refresh" }
 request = "POST /refresh"
 json = { refresh = "{refresh}" }
 take = { access = "/access", refresh = "/refresh" }
+[[action]]
+name = "register"
+title = "make a login"
+ask = [{ name = "mail", prompt = "Mail" }, { name = "password", prompt = "Password", secret = true }]
+[[action.step]]
+request = "POST /register"
+json = { mail = "{mail}", password = "{password}" }
+[[action]]
+name = "enrol"
+title = "second factor on"
+hold = ["seed"]
+[[action.step]]
+request = "POST /2fa"
+present = true
+take = { seed = "/seed" }
+[[action]]
+name = "drop"
+title = "second factor off"
+forget = ["seed"]
+[[action.step]]
+request = "DELETE /2fa"
+present = true
 "#;
 
 /// What the cloud does next; when the script is over it goes on granting.
@@ -61,6 +83,10 @@ pub(super) struct Cloud {
     pub(super) revoked: AtomicUsize,
     /// A permit lets one call through; `None` lets all through.
     gates: Mutex<BTreeMap<String, Arc<Semaphore>>>,
+    /// What `check` says, and what actions come to.
+    pub(super) checks: Mutex<VecDeque<Result<(), Fault>>>,
+    /// What actions came with: their name, address, what was given and held, and the credential's token.
+    pub(super) acted: Mutex<Vec<String>>,
     /// The origins and secrets that logins came with.
     pub(super) seen: Mutex<Vec<(String, Held)>>,
 }
@@ -132,10 +158,36 @@ impl Provider for Cloud {
         Box::pin(self.act(account, held.0.get("password")))
     }
 
+    fn check<'a>(&'a self, _: &'a Account, _: &'a Held, _: &'a Credential) -> Boxed<'a, ()> {
+        let said = self.checks.lock().unwrap().pop_front().unwrap_or(Ok(()));
+        Box::pin(async { said })
+    }
+
+    fn act<'a>(&'a self, account: &'a Account, act: crate::provider::Act<'a>, ask: &'a dyn Ask) -> Boxed<'a, Acted> {
+        let token = act.credential.and_then(|credential| credential.token.as_ref()).map_or("none", Secret::expose);
+        let (secrets, held) = (listed(act.secrets), listed(act.held));
+        let settings = act.settings.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",");
+        let line = format!("{} {} [{settings}] [{secrets}] [{held}] {token}", act.action.name, account.origins[""]);
+        self.acted.lock().unwrap().push(line);
+        let holds = act.action.holds.iter().map(|hold| (hold.name.clone(), Secret::from("held"))).collect();
+        let forgets = act.action.forgets.clone();
+        Box::pin(async move {
+            if act.action.name == "enrol" {
+                ask.show(Show { title: "a seed".into(), text: "otpauth".into() }).await?;
+            }
+            Ok(Acted { notes: vec!["done".into()], rows: vec![], holds: Held(holds), forgets })
+        })
+    }
+
     fn revoke<'a>(&'a self, _: &'a Account, _: &'a Held, _: Option<&'a Credential>) -> Boxed<'a, Revocation> {
         self.revoked.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Ok(Revocation::Revoked) })
     }
+}
+
+/// Names and values in one line.
+fn listed(held: &Held) -> String {
+    held.0.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect::<Vec<_>>().join(",")
 }
 
 /// A memory vault that can be made to fail, or to wait.
@@ -229,6 +281,8 @@ impl Scene {
             revoked: AtomicUsize::new(0),
             gates: Mutex::default(),
             seen: Mutex::default(),
+            checks: Mutex::default(),
+            acted: Mutex::default(),
         });
         let vault =
             Arc::new(Shelf { inner: Memory::new("test"), broken: AtomicBool::new(false), gate: Mutex::default() });

@@ -7,15 +7,15 @@ use toml::{Spanned, Value};
 use super::Context;
 use super::problem::{Judged, Problem, line_of};
 use super::words;
-use crate::cloud::file::{Fields, RawExample, RawExchange, RawGrant, Texts};
-use crate::cloud::{Cloud, Example, Exchange, Expected, ExpectedGrant, Phase, SentBody};
+use crate::cloud::file::{Fields, RawDone, RawExample, RawExchange, RawGrant, Texts};
+use crate::cloud::{Cloud, Example, Exchange, Expected, ExpectedDone, ExpectedGrant, Phase, SentBody};
 
 /// What time it is in an example that does not say: 2026-11-22 00:00 UTC.
 const DEFAULT_NOW: i64 = 1_795_305_600;
 
 pub(super) fn example(raw: Spanned<RawExample>, cloud: &Cloud, context: &Context<'_>) -> Judged<Example> {
     let span = raw.span();
-    let raw = raw.into_inner();
+    let mut raw = raw.into_inner();
     let method = match &raw.method {
         None => &cloud.methods[0],
         Some(name) => cloud.method(name.get_ref()).ok_or_else(|| {
@@ -23,47 +23,14 @@ pub(super) fn example(raw: Spanned<RawExample>, cloud: &Cloud, context: &Context
             Problem::unknown(name.span(), format!("there is no method `{}`", name.get_ref()), name.get_ref(), known)
         })?,
     };
-    let phase = match &raw.run {
-        None => Phase::Login,
-        Some(word) => match word.get_ref().as_str() {
-            "login" => Phase::Login,
-            "renew" => Phase::Renew,
-            "revoke" => Phase::Revoke,
-            "check" => Phase::Check,
-            other => {
-                let known = ["login", "renew", "revoke", "check"];
-                return Err(Problem::unknown(word.span(), format!("`{other}` cannot be run"), other, known));
-            }
-        },
-    };
-    let expected = match (raw.grant, raw.fault, raw.result) {
-        (Some(grant), None, None) => Expected::Grant(expected_grant(grant.into_inner())?),
-        (None, Some(fault), None) => {
-            let fault = fault.into_inner();
-            let word = fault.kind.get_ref().clone();
-            // An example may expect what the engine says by itself, such as `usage`.
-            let kind = if word == "usage" { cloud_agent_protocol::FaultKind::Usage } else { words::kind(&fault.kind)? };
-            Expected::Fault(kind, fault.says.map(Spanned::into_inner))
-        }
-        (None, None, Some(word)) => {
-            let known = ["revoked", "already-dead", "not-offered", "alive"];
-            if !known.contains(&word.get_ref().as_str()) {
-                return Err(Problem::unknown(
-                    word.span(),
-                    format!("`{}` is no result", word.get_ref()),
-                    word.get_ref(),
-                    known,
-                ));
-            }
-            Expected::Word(word.into_inner())
-        }
-        _ => return Err(Problem::new(span, "an example has one of `grant`, `fault` and `result`")),
-    };
+    let phase = phase(&raw, cloud)?;
+    let expected = expected(&mut raw, phase, span.clone())?;
     Ok(Example {
         title: words::line(&raw.title, "title")?,
         line: line_of(context.text, span.start),
         method: method.name.clone(),
         phase,
+        action: raw.action.map(Spanned::into_inner),
         remember: raw.remember,
         given: plain(raw.given),
         answers: raw.answers.into_iter().map(|(name, said)| (name, answers(said))).collect(),
@@ -75,6 +42,61 @@ pub(super) fn example(raw: Spanned<RawExample>, cloud: &Cloud, context: &Context
             .collect::<Judged<Vec<_>>>()?,
         expected,
     })
+}
+
+fn phase(raw: &RawExample, cloud: &Cloud) -> Judged<Phase> {
+    let action = match (&raw.run, &raw.action) {
+        (None, None) => return Ok(Phase::Login),
+        (None, Some(action)) => action,
+        (Some(word), Some(_)) => return Err(Problem::new(word.span(), "an example has `run` or `action`, not both")),
+        (Some(word), None) => {
+            return match word.get_ref().as_str() {
+                "login" => Ok(Phase::Login),
+                "renew" => Ok(Phase::Renew),
+                "revoke" => Ok(Phase::Revoke),
+                "check" => Ok(Phase::Check),
+                other => {
+                    let known = ["login", "renew", "revoke", "check"];
+                    Err(Problem::unknown(word.span(), format!("`{other}` cannot be run"), other, known))
+                }
+            };
+        }
+    };
+    let name = action.get_ref().as_str();
+    if cloud.action(name).is_some() {
+        return Ok(Phase::Act);
+    }
+    let known = cloud.actions.iter().map(|action| action.name.as_str());
+    Err(Problem::unknown(action.span(), format!("there is no action `{name}`"), name, known))
+}
+
+fn expected(raw: &mut RawExample, phase: Phase, span: std::ops::Range<usize>) -> Judged<Expected> {
+    match (raw.grant.take(), raw.fault.take(), raw.result.take(), raw.done.take()) {
+        (Some(grant), None, None, None) if phase != Phase::Act => {
+            Ok(Expected::Grant(expected_grant(grant.into_inner())?))
+        }
+        (None, Some(fault), None, None) => {
+            let fault = fault.into_inner();
+            // An example may expect what the engine says by itself, such as `usage`.
+            let usage = fault.kind.get_ref() == "usage";
+            let kind = if usage { cloud_agent_protocol::FaultKind::Usage } else { words::kind(&fault.kind)? };
+            Ok(Expected::Fault(kind, fault.says.map(Spanned::into_inner)))
+        }
+        (None, None, Some(word), None) if phase != Phase::Act => {
+            let known = ["revoked", "already-dead", "not-offered", "alive"];
+            if known.contains(&word.get_ref().as_str()) {
+                return Ok(Expected::Word(word.into_inner()));
+            }
+            let message = format!("`{}` is no result", word.get_ref());
+            Err(Problem::unknown(word.span(), message, word.get_ref(), known))
+        }
+        (None, None, None, Some(done)) if phase == Phase::Act => {
+            let RawDone { says, rows, shows, hold, forget } = done.into_inner();
+            Ok(Expected::Done(ExpectedDone { says, rows, shows, holds: hold.map(plain), forgets: forget }))
+        }
+        _ if phase == Phase::Act => Err(Problem::new(span, "an example of an action has one of `done` and `fault`")),
+        _ => Err(Problem::new(span, "an example has one of `grant`, `fault` and `result`")),
+    }
 }
 
 /// One answer, or one after the other.

@@ -181,3 +181,100 @@ fn no_text_makes_the_reader_panic() {
         let _ = parse(&text.join("\n"));
     }
 }
+
+/// A second factor, its enrolment, and a list.
+const ENROLS: &str = r#"title = "Acme"
+docs = "https://docs.acme.example"
+[[origin]]
+default = "https://api.acme.example"
+[[method]]
+name = "password"
+title = "Password"
+headers = ["Authorization: {scheme?} {access}"]
+never-claims = ["refresh_token"]
+never-claims-hint = "see {account}"
+[[method.ask]]
+name = "password"
+prompt = "Password"
+secret = true
+[[method.ask]]
+name = "scheme"
+prompt = "Scheme"
+optional = true
+[[method.ask]]
+name = "code"
+prompt = "Code"
+at-login = true
+totp = "seed"
+[[method.login]]
+request = "POST /login"
+json = { password = "{password}", code = "{code}" }
+take = { access = "/access" }
+[[action]]
+name = "enrol"
+title = "Enrol"
+hold = ["seed"]
+forget = ["seed"]
+say = ["enrolled {scheme}"]
+[[action.step]]
+request = "POST /2fa"
+take = { seed = "/seed" }
+enrol = { seed = "seed", issuer = "Acme", label = "{scheme}" }
+list = { at = "/a", show = ["/b"] }
+[[example]]
+title = "enrols"
+action = "enrol"
+answers = { code = ["1", "2"], other = "3" }
+[example.done]
+says = ["enrolled"]
+hold = { seed = "A" }
+"#;
+
+#[test]
+fn seeds_claims_and_lists_are_read_and_a_seed_is_held_without_being_named() {
+    let cloud = parse(ENROLS).unwrap();
+    let method = &cloud.methods[0];
+    assert_eq!(method.enrolled().collect::<Vec<_>>(), ["seed"]);
+    assert!(method.holds[0].optional && method.never_claims == ["refresh_token"]);
+    assert_eq!(method.asks[2].totp.as_deref(), Some("seed"));
+    let step = &cloud.actions[0].steps[0];
+    assert!(step.enrol.is_some() && step.list.as_ref().unwrap().show == ["/b"] && !cloud.actions[0].presents());
+    assert_eq!(cloud.examples[0].answers["code"], ["1", "2"]);
+    assert_eq!(cloud.examples[0].answers["other"], ["3"]);
+}
+
+#[test]
+fn what_is_wrong_with_an_enrolment_is_met_with_its_line() {
+    for (from, to, line, message) in [
+        ("at-login = true\ntotp", "totp", 22, "needs `at-login = true`"),
+        ("never-claims-hint = \"see {account}\"", "never-claims-hint = \"see {access}\"", 10, "`{account}` only"),
+        ("code = \"{code}\"", "code = \"{scheme?}\"", 26, "for headers and `environment` only"),
+        (
+            "code = \"{code}\" }",
+            "code = \"{code}\" }\nenrol = { seed = \"access\", issuer = \"A\" }",
+            27,
+            "steps of an action",
+        ),
+        ("forget = [\"seed\"]", "forget = [\"sed\"]", 32, "never held"),
+        ("\"enrolled {scheme}\"", "\"enrolled {seed}\"", 33, "is a secret"),
+        ("\"enrolled {scheme}\"", "\"enrolled {password}\"", 33, "not asked, held or taken"),
+        ("enrol = { seed = \"seed\"", "enrol = { seed = \"sed\"", 37, "does not take"),
+        ("take = { seed = \"/seed\" }", "take = { seed = \"/seed?\" }", 37, "does not take"),
+        ("show = [\"/b\"]", "show = []", 38, "`show` is empty"),
+        ("show = [\"/b\"]", "show = [\"b\"]", 38, "no JSON pointer"),
+        ("action = \"enrol\"", "action = \"enroll\"", 41, "no action `enroll`"),
+        ("action = \"enrol\"", "action = \"enrol\"\nrun = \"login\"", 42, "not both"),
+        (
+            "[example.done]\nsays = [\"enrolled\"]\nhold = { seed = \"A\" }\n",
+            "result = \"alive\"",
+            39,
+            "`done` and `fault`",
+        ),
+        ("action = \"enrol\"\n", "", 39, "one of `grant`"),
+    ] {
+        assert!(ENROLS.contains(from), "{from}");
+        let fault = parse(&ENROLS.replacen(from, to, 1)).expect_err(to);
+        assert!(fault.message.starts_with(&format!("`acme.toml`, line {line}: ")), "{to}\n{fault}");
+        assert!(fault.message.contains(message), "{to}\n{fault}");
+    }
+}

@@ -3,7 +3,9 @@
 //! It knows no cloud. It sends each step once, never follows, never tries again, and takes nothing from a reply that the
 //! description does not name.
 
+mod act;
 mod claims;
+mod enrol;
 mod expiry;
 mod grant;
 mod json;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 
 use cloud_agent_protocol::{Credential, Fault, FaultKind};
 
-use super::{Account, Ask, Boxed, Grant, Held, Keep, Provider, Revocation};
+use super::{Account, Act, Acted, Ask, Boxed, Grant, Held, Keep, Provider, Revocation};
 use crate::clock::Clock;
 use crate::cloud::Method;
 use crate::http::Transport;
@@ -61,6 +63,8 @@ impl Recipe {
             answered: std::collections::BTreeMap::new(),
             keep: None,
             command: format!("login {}", account.name),
+            said: &[],
+            rows: Vec::new(),
         })
     }
 
@@ -210,7 +214,7 @@ impl Provider for Recipe {
         remember: bool,
         ask: &'a dyn Ask,
     ) -> Boxed<'a, Grant> {
-        Box::pin(self.login(account, secrets, remember, Some(ask)))
+        Box::pin(self.login(account, secrets, remember, Some(ask).filter(|ask| ask.is_anyone_there())))
     }
 
     fn renew<'a>(&'a self, account: &'a Account, held: &'a Held, keep: &'a dyn Keep) -> Boxed<'a, Grant> {
@@ -228,5 +232,9 @@ impl Provider for Recipe {
 
     fn check<'a>(&'a self, account: &'a Account, held: &'a Held, credential: &'a Credential) -> Boxed<'a, ()> {
         Box::pin(self.check(account, held, credential))
+    }
+
+    fn act<'a>(&'a self, account: &'a Account, act: Act<'a>, ask: &'a dyn Ask) -> Boxed<'a, Acted> {
+        Box::pin(self.act(account, act, ask))
     }
 }

@@ -94,7 +94,7 @@ impl Conversation<'_> {
     }
 
     /// Puts the question until it has an answer that can be one. `why` it is asked again.
-    async fn put(&mut self, spec: &AskSpec, ask: &dyn Ask, mut why: Option<String>) -> Result<(), Fault> {
+    pub(super) async fn put(&mut self, spec: &AskSpec, ask: &dyn Ask, mut why: Option<String>) -> Result<(), Fault> {
         loop {
             let answered = self.answered.entry(spec.name.clone()).or_default();
             answered.times += 1;
@@ -118,7 +118,7 @@ impl Conversation<'_> {
                     if spec.totp.is_some() {
                         self.codes.mark(&self.account.name, self.clock);
                     }
-                    self.values.insert(&spec.name, said, true);
+                    self.values.insert(&spec.name, said, spec.secret || spec.at_login);
                     return Ok(());
                 }
                 Ok(_) if spec.optional => return Ok(()),

@@ -6,12 +6,12 @@ use cloud_agent_protocol::{Credential, Fault, FaultKind};
 
 use super::question::Answered;
 use super::request;
-use super::take::{Document, take};
+use super::take::{Document, rows, take};
 use super::totp::Codes;
 use super::values::Values;
 use super::verdict::Case;
 use crate::clock::{Clock, Timestamp};
-use crate::cloud::{AskSpec, Method, Outcome, Step, StepBody, Subject};
+use crate::cloud::{AskSpec, Method, Outcome, Step, StepBody, Subject, Template};
 use crate::http::{Reply, Transport};
 use crate::provider::{Account, Ask, Held, Keep};
 
@@ -32,6 +32,10 @@ pub(super) struct Conversation<'a> {
     pub(super) keep: Option<(&'a dyn Keep, Held)>,
     /// What the human would type to do this by hand.
     pub(super) command: String,
+    /// What is said at the end; the values that it names may be seen.
+    pub(super) said: &'a [Template],
+    /// What was listed.
+    pub(super) rows: Vec<Vec<String>>,
 }
 
 enum Then {
@@ -57,6 +61,9 @@ impl<'a> Conversation<'a> {
                     Err(fault) => return Err(fault),
                 }
             };
+            if let Some(enrol) = &step.enrol {
+                self.enrol(enrol, ask).await?;
+            }
             match then {
                 Then::Done => return Ok(()),
                 Then::Next => index += 1,
@@ -106,7 +113,10 @@ impl<'a> Conversation<'a> {
             if let Some(fault) = case.fault_despite_good_status() {
                 return Err(fault);
             }
-            take(step, self.method, &document, &mut self.values, sent_at)?;
+            take(step, self.method, self.said, &document, &mut self.values, sent_at)?;
+            if let Some(list) = &step.list {
+                self.rows.extend(rows(list, step, &document, &self.values)?);
+            }
             if step.replies.is_empty() {
                 return Ok(Then::Next);
             }

@@ -1,5 +1,6 @@
 //! The engine against made-up clouds with every oddity that real ones were seen to have.
 
+mod acting;
 mod second_factor;
 mod tokens;
 

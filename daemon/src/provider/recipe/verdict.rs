@@ -199,25 +199,30 @@ impl Case<'_> {
         }
     }
 
-    /// A cloud's text as it may be shown: no secret of this exchange, no control character, not too long.
     fn clean(&self, text: &str) -> String {
-        let mut text = zeroize::Zeroizing::new(text.to_owned());
-        for secret in self.values.secrets() {
-            for form in forms(secret) {
-                if text.contains(form.as_str()) {
-                    *text = text.replace(form.as_str(), "…");
-                }
+        clean(self.values, text)
+    }
+}
+
+/// A cloud's text as it may be shown: no secret of this exchange, no control character, not too long.
+pub(super) fn clean(values: &Values, text: &str) -> String {
+    let mut text = zeroize::Zeroizing::new(text.to_owned());
+    for secret in values.secrets() {
+        for form in forms(secret) {
+            if text.contains(form.as_str()) {
+                *text = text.replace(form.as_str(), "…");
             }
         }
-        let mut shown: String = text
-            .chars()
-            .map(|c| if c.is_control() || is_deceptive(c) { ' ' } else { c })
-            .take(LONGEST_MESSAGE + 1)
-            .collect();
-        if shown.chars().count() > LONGEST_MESSAGE {
-            shown = shown.chars().take(LONGEST_MESSAGE - 1).collect::<String>() + "…";
-        }
-        shown.trim().to_owned()
+    }
+    plain(&text)
+}
+
+/// A text as a terminal may show it.
+pub(super) fn plain(text: &str) -> String {
+    let shown: String = text.chars().map(|c| if c.is_control() || is_deceptive(c) { ' ' } else { c }).collect();
+    match shown.char_indices().nth(LONGEST_MESSAGE) {
+        Some(_) => shown.chars().take(LONGEST_MESSAGE - 1).collect::<String>().trim().to_owned() + "…",
+        None => shown.trim().to_owned(),
     }
 }
 

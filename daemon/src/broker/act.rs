@@ -1,0 +1,193 @@
+//! What is no login: a cloud's own actions, and asking it whether a token is alive.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud_agent_protocol::v1::{self, ActionInfo, Actions, Do, Login};
+use cloud_agent_protocol::{AccountName, Fault, FaultKind};
+
+use super::describe::ask_info;
+use super::given::{Askable, Given};
+use super::login::{ACCOUNT_SETTINGS, settle_account};
+use super::renew::refuse_retired;
+use super::{Broker, Need};
+use crate::accounts::Stored;
+use crate::cloud::{Action, Cloud};
+use crate::provider::{Act, Acted, Ask, Held};
+use crate::suggest::nearest;
+
+impl Broker {
+    /// What can be done at the account's cloud.
+    ///
+    /// # Errors
+    /// `UnknownCloud`, `Config`; `NeedsHuman` if it is not known which cloud.
+    pub async fn actions(&self, request: &Do, ask: &dyn Ask) -> Result<Actions, Fault> {
+        let (_, _, cloud) = self.subject(request, ask).await?;
+        let info = |action: &Action| ActionInfo {
+            name: action.name.clone(),
+            title: action.title.clone(),
+            needs_login: needs_login(action),
+            asks: action.asks.iter().map(ask_info).collect(),
+        };
+        Ok(Actions { cloud: cloud.name.clone(), actions: cloud.actions.iter().map(info).collect() })
+    }
+
+    /// Does what the account's cloud names. Runs to its end, whether or not the caller is still there: what the cloud has
+    /// changed must be known here.
+    ///
+    /// # Errors
+    /// `Usage` for what makes no sense, `UnknownAccount` if the action needs a login and there is no account, `NeedsHuman` if
+    /// something is missing and nobody is there to be asked; `Refused`, `Unreachable`, `MalformedReply` from the cloud.
+    pub async fn act(self: &Arc<Self>, request: Do, ask: Arc<dyn Ask>) -> Result<v1::Acted, Fault> {
+        let (broker, tracked) = (self.clone(), self.under_way.track());
+        let task = tokio::spawn(async move {
+            let done = broker.act_out(request, &*ask).await;
+            drop(tracked);
+            done
+        });
+        task.await.unwrap_or_else(|e| {
+            Err(Fault::new(FaultKind::Internal, "the action ended without a result").because(e.to_string()))
+        })
+    }
+
+    async fn act_out(self: &Arc<Self>, request: Do, ask: &dyn Ask) -> Result<v1::Acted, Fault> {
+        let (name, known, cloud) = self.subject(&request, ask).await?;
+        let action = choose_action(&request, &cloud)?;
+        let askable = Askable {
+            what: format!("action `{}`", action.name),
+            asks: &action.asks,
+            settings: if known.is_some() { &[] } else { ACCOUNT_SETTINGS },
+            secrets: Vec::new(),
+        };
+        let Given { mut settings, secrets } = askable.sort(&request.settings, &request.secrets)?;
+        let stored = match known.clone() {
+            Some(_) if request.cloud.is_some() || !request.origins.is_empty() => {
+                return Err(Fault::new(
+                    FaultKind::Usage,
+                    format!("`{name}` is set up already: it has its cloud and address"),
+                )
+                .hint(format!("`cloud-token login {name}` changes them")));
+            }
+            Some(stored) => stored,
+            None if needs_login(action) => {
+                return Err(Fault::new(FaultKind::UnknownAccount, format!("no account `{name}`"))
+                    .because(format!("`{}` needs one that is logged in", action.name))
+                    .hint(format!("set it up: `cloud-token login {name}`")));
+            }
+            // Only for this once: what an account is comes from `login`, and a typo here must not make one.
+            None => {
+                let mut stored = Stored::new(name.clone(), &cloud);
+                settle_account(&action.asks, &mut settings, &mut stored)?;
+                self.choose_origins(&as_login(&request), None, &cloud, &mut stored, ask).await?;
+                stored
+            }
+        };
+        let account = self.resolve(&stored)?;
+        let cached = if action.presents() {
+            let patience = Duration::from_millis(request.deadline_ms.into());
+            Some(self.get(name.as_str(), Need::default(), patience).await?)
+        } else {
+            None
+        };
+        let held = match &known {
+            Some(_) => self.held_of(&*self.entry(&name)?).await?.unwrap_or_default(),
+            None => Held::default(),
+        };
+        let credential = cached.as_ref().map(|cached| cached.credential());
+        let act = Act { action, settings: &settings, secrets: &secrets, held: &held, credential };
+        let acted = self.provider.act(&account, act, ask).await?;
+        tracing::info!(account = %name, action = action.name, "done");
+        self.adopt(&name, &acted).await?;
+        Ok(v1::Acted { notes: acted.notes, rows: acted.rows })
+    }
+
+    /// Changes what is held as an action says.
+    async fn adopt(&self, name: &AccountName, acted: &Acted) -> Result<(), Fault> {
+        if acted.holds.0.is_empty() && acted.forgets.is_empty() {
+            return Ok(());
+        }
+        let entry = self.entry(name)?;
+        // Read and written in one turn: a renewal in between would be undone, and its rotated secret lost.
+        let _turn = entry.turn.lock().await;
+        refuse_retired(&entry)?;
+        let mut held = self.held_of(&entry).await?.unwrap_or_default();
+        held.0.retain(|name, _| !acted.forgets.contains(name));
+        held.0.extend(acted.holds.0.iter().map(|(name, secret)| (name.clone(), secret.clone())));
+        self.save(&entry, held).await;
+        Ok(())
+    }
+
+    /// Asks the cloud itself whether the account's token is alive. A dead one is forgotten, as if its API had refused it.
+    ///
+    /// # Errors
+    /// As [`Broker::get`]; `Refused` if it is dead, `Unsupported` if the cloud cannot be asked.
+    pub async fn check(self: &Arc<Self>, account: &str, deadline: Duration) -> Result<String, Fault> {
+        let end = tokio::time::Instant::now() + deadline;
+        let cached = self.get(account, Need::default(), deadline).await?;
+        let name = AccountName::parse(account)?;
+        let stored = self.accounts.find(&name)?;
+        let resolved = self.resolve(&stored)?;
+        let held = self.held_of(&*self.entry(&name)?).await?.unwrap_or_default();
+        let credential = cached.credential();
+        let checked = tokio::time::timeout_at(end, self.provider.check(&resolved, &held, credential)).await;
+        match checked.unwrap_or_else(|_| Err(Fault::new(FaultKind::Unreachable, "the cloud has not answered in time")))
+        {
+            Ok(()) => Ok(format!("the token of `{}` is alive", stored.name)),
+            Err(fault) if fault.kind == FaultKind::Refused => {
+                let token = credential.token.as_ref().or(credential.headers.first().map(|header| &header.value));
+                self.reject(account, token)?;
+                Err(fault)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Whom a request is about, and at which cloud.
+    async fn subject(&self, request: &Do, ask: &dyn Ask) -> Result<(AccountName, Option<Stored>, Arc<Cloud>), Fault> {
+        let name = AccountName::parse(&request.account)?;
+        let known = match self.accounts.find(&name) {
+            Ok(stored) => Some(stored),
+            Err(fault) if fault.kind == FaultKind::UnknownAccount => None,
+            Err(fault) => return Err(fault),
+        };
+        let cloud = match &known {
+            Some(stored) => self.clouds.get(&stored.cloud)?,
+            None => self.choose_cloud(&as_login(request), None, ask).await?,
+        };
+        Ok((name, known, cloud))
+    }
+}
+
+/// Whether an action is of no use without an account that is logged in.
+fn needs_login(action: &Action) -> bool {
+    action.presents() || !action.holds.is_empty() || !action.forgets.is_empty()
+}
+
+fn choose_action<'a>(request: &Do, cloud: &'a Cloud) -> Result<&'a Action, Fault> {
+    let wanted = request.action.as_deref().unwrap_or_default();
+    cloud.action(wanted).ok_or_else(|| {
+        let names: Vec<&str> = cloud.actions.iter().map(|action| action.name.as_str()).collect();
+        let fault = Fault::new(FaultKind::Usage, format!("`{}` has no action `{wanted}`", cloud.name));
+        match nearest(wanted, names.iter().copied()) {
+            Some(near) => fault.hint(format!("did you mean `cloud-token do {} {near}`?", request.account)),
+            None if names.is_empty() => fault,
+            None => fault.hint(format!("it has: {}", names.join(", "))),
+        }
+    })
+}
+
+/// The part of a request that says where an account is, in the form that logins have.
+fn as_login(request: &Do) -> Login {
+    Login {
+        account: request.account.clone(),
+        cloud: request.cloud.clone(),
+        method: None,
+        origins: request.origins.clone(),
+        settings: Vec::new(),
+        secrets: Vec::new(),
+        remember: false,
+        ephemeral: true,
+        interactive: request.interactive,
+        deadline_ms: request.deadline_ms,
+    }
+}
