@@ -3,7 +3,9 @@
 use cloud_agent_protocol::v1::{Acted, Answer, Do, Login, NamedSecret, Question, Request, Response, Setting};
 use cloud_agent_protocol::{Fault, Frame, Secret, frame};
 
+use crate::fake::totp::STEP;
 use crate::raw::Raw;
+use crate::wait::PATIENCE;
 
 /// How long the agent may wait for the cloud.
 const DEADLINE_MS: u32 = 60_000;
@@ -24,6 +26,8 @@ impl Dialogue {
     #[track_caller]
     #[must_use]
     pub fn begin(mut raw: Raw, request: &Request) -> Self {
+        // The agent may have to wait for the next code of a held seed.
+        raw.stream().set_read_timeout(Some(PATIENCE + STEP)).expect("it is no zero");
         let said = raw.answer(request);
         Self { raw, said }
     }
