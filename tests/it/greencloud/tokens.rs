@@ -9,6 +9,7 @@ use cloud_agent_tests::wait::{PATIENCE, until};
 use super::{EMAIL, given};
 use crate::support::{SHORT, assert_fault, sandbox};
 
+/// Case 10 of the provider tests: here the scheme is none.
 #[test]
 fn a_login_gives_a_token_that_stands_alone_in_its_header() {
     let it = given(Options::default());

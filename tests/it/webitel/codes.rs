@@ -122,3 +122,17 @@ fn a_wrong_code_is_asked_for_again_and_three_are_enough() {
     let given_up = it.at_terminal(&password).answer("code", "000000").give_up();
     assert_eq!(given_up.fault().kind, FaultKind::Refused, "why it was asked again says more than that nobody answered");
 }
+
+/// Case 16 of the provider tests.
+#[test]
+fn a_client_that_dies_over_the_question_frees_the_account() {
+    let it = given(Options::default());
+    let password = it.cloud.add_user(ROOT);
+    it.cloud.fix_code("069303");
+    let asked = it.at_terminal(&password);
+    assert_eq!(asked.question().name, "code");
+    drop(asked);
+    let login = it.at_terminal(&password).answer("code", "069303");
+    assert!(login.done().contains("logged in"), "{:?}", login.said);
+    assert_eq!(it.queries(), ["", "", "code=069303"], "the one that died sends nothing more");
+}

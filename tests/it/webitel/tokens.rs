@@ -91,6 +91,28 @@ fn a_logout_of_what_the_cloud_has_ended_already_forgets_all_the_same() {
     assert!([4, 6].contains(&it.sandbox.token(["pbx"]).code()));
 }
 
+/// Case 18 of the provider tests.
+#[test]
+fn a_logout_forgets_even_if_the_cloud_cannot_be_told() {
+    let it = given(Options::default());
+    it.login().finish().ok();
+    let headers = it.headers();
+    it.cloud.break_always(LOGOUT, Fault::Close);
+    let outcome = it.sandbox.token(["logout", "pbx"]);
+    assert!(outcome.status.success() && outcome.stderr.contains("could not be told"), "{outcome:?}");
+    assert!([4, 6].contains(&it.sandbox.token(["pbx"]).code()));
+    assert!(it.accepts(&headers), "which is why it has to be said");
+}
+
+#[test]
+fn an_address_may_end_in_a_slash() {
+    let it = given(Options::default());
+    let url = format!("{}/", it.cloud.url());
+    it.login().args(["--url", &url]).finish().ok();
+    assert!(it.accepts(&it.headers()));
+    assert_eq!(it.cloud.violations(), Vec::<String>::new());
+}
+
 #[test]
 fn a_remembered_password_logs_in_again_when_the_token_has_ended() {
     let it = given(Options { life: SHORT, ..Options::default() });
