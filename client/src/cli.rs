@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{clouds, login, logout, reject, status, stop};
+use crate::commands::{act, check, clouds, login, logout, reject, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::get;
 use crate::output::Format;
@@ -75,6 +75,17 @@ enum Command {
         #[command(flatten)]
         wait: Wait,
     },
+    /// Ask the cloud itself whether the account's token is alive: exit 0 if it is, 1 if not
+    Check {
+        /// Whose token
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Do what the cloud names that is no login; without ACTION, list it
+    #[command(after_help = DO_EXAMPLES)]
+    Do(Box<Do>),
     /// Tell that the API answered 401: the token is forgotten and renewed on next use
     #[command(after_help = "The token is read from stdin, so that another one that was renewed meanwhile is kept:\n  \
         printf %s \"$token\" | cloud-token reject work\nWith a terminal or nothing on stdin, the cached one is meant.")]
@@ -166,6 +177,41 @@ struct Login {
     wait: Wait,
 }
 
+const DO_EXAMPLES: &str = "\
+Examples:
+  cloud-token do work                        what can be done, and what each asks
+  cloud-token do work 2fa-enable             shows a QR code, asks for a code, and answers codes from then on
+  cloud-token do CLOUD register              before there is an account; nothing is set up by it
+
+Data goes to stdout, columns apart by a tab. SOURCE is as with `cloud-token login`.";
+
+#[derive(Args)]
+struct Do {
+    /// Whose; or the name of a cloud, for what needs no login
+    #[arg(value_name = "ACCOUNT")]
+    account: String,
+    /// What to do
+    #[arg(value_name = "ACTION")]
+    action: Option<String>,
+    /// Which cloud, for an account that is not set up
+    #[arg(long, value_name = "CLOUD")]
+    cloud: Option<String>,
+    /// Where the API is, for an account that is not set up
+    #[arg(long, value_name = "URL|NAME=URL")]
+    url: Vec<String>,
+    /// A setting that is no secret
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Where to read a secret from
+    #[arg(long, value_name = "NAME=SOURCE")]
+    secret: Vec<String>,
+    /// Never ask at the terminal; exit 4 instead
+    #[arg(long)]
+    no_input: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
 #[derive(Args)]
 struct Logout {
     /// Which accounts
@@ -222,6 +268,17 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Logout(logout) => logout::run(logout.accounts, logout.all, logout.forget, logout.wait.timeout),
         Command::Status { json, wait } => status::run(json, wait.timeout),
         Command::Clouds { name, wait } => clouds::run(name, wait.timeout),
+        Command::Check { account, wait } => check::run(account, wait.timeout),
+        Command::Do(act) => act::run(act::Options {
+            account: act.account,
+            action: act.action,
+            cloud: act.cloud,
+            urls: act.url,
+            settings: act.set,
+            secrets: act.secret,
+            no_input: act.no_input,
+            timeout: act.wait.timeout,
+        }),
         Command::Reject { account, wait } => reject::run(account, wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
     }

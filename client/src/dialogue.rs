@@ -1,8 +1,8 @@
-//! A login as a conversation: the agent asks over the connection, the human answers at the terminal.
+//! A login or an action as a conversation: the agent asks over the connection, the human answers at the terminal.
 
 use std::time::Instant;
 
-use cloud_agent_protocol::v1::{Answer, Done, Login, Question, Request, Response};
+use cloud_agent_protocol::v1::{Answer, Done, Login, Question, Request, Response, Show};
 use cloud_agent_protocol::{Fault, FaultKind, Secret};
 
 use crate::client::{Client, answered, unexpected};
@@ -13,30 +13,52 @@ use crate::tty::Human;
 const ATTEMPTS: u8 = 3;
 
 /// Logs in, with somebody to ask if `human` is there.
-pub(crate) fn log_in(mut login: Login, mut human: Option<&mut dyn Human>, mut client: Client) -> Result<Done, Failure> {
-    let mut connection = client.connect()?;
+pub(crate) fn log_in(mut login: Login, human: Option<&mut dyn Human>, client: Client) -> Result<Done, Failure> {
     login.interactive = human.is_some();
     login.deadline_ms = client.deadline.for_agent();
-    let mut request = Request::Login(login);
+    match converse(Request::Login(login), human, client)? {
+        Response::Done(done) => Ok(done),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Makes a request, answers what is asked in between, and returns what it comes to.
+pub(crate) fn converse(
+    mut request: Request,
+    mut human: Option<&mut dyn Human>,
+    mut client: Client,
+) -> Result<Response, Failure> {
+    let mut connection = client.connect()?;
     loop {
         // Never sent twice: a password that is tried again unasked may lock the login out.
-        match answered(connection.ask(&request, &client.deadline))? {
-            Response::Done(done) => return Ok(done),
-            Response::Question(question) => {
-                let asked = Instant::now();
-                let value = match &mut human {
-                    Some(human) => put(&question, *human).map_err(|e| {
-                        let fault = Fault::new(FaultKind::NeedsHuman, "cannot ask at the terminal");
-                        Failure::from(fault.because(e.to_string()))
-                    })?,
-                    None => None,
-                };
-                client.deadline.extend(asked.elapsed());
-                request = Request::Answer(Answer { value });
-            }
-            other => return Err(unexpected(&other)),
-        }
+        let response = answered(connection.ask(&request, &client.deadline))?;
+        let asked = Instant::now();
+        let value = match (&response, &mut human) {
+            (Response::Question(_) | Response::Show(_), None) => Ok(None),
+            (Response::Question(question), Some(human)) => put(question, *human),
+            (Response::Show(it), Some(human)) => show(it, *human).map(|()| Some(Secret::default())),
+            _ => return Ok(response),
+        };
+        let value = value.map_err(|e| {
+            let fault = Fault::new(FaultKind::NeedsHuman, "cannot ask at the terminal");
+            Failure::from(fault.because(e.to_string()))
+        })?;
+        client.deadline.extend(asked.elapsed());
+        request = Request::Answer(Answer { value });
     }
+}
+
+/// Shows something once. A picture is painted dark on light, whatever the terminal's colours are: not every camera reads
+/// it the other way round.
+fn show(it: &Show, human: &mut dyn Human) -> std::io::Result<()> {
+    human.tell(&printable(&it.title))?;
+    for line in it.text.expose().lines() {
+        let is_picture = line.chars().count() > 20 && line.chars().all(|c| " ▀▄█".contains(c));
+        let line =
+            zeroize::Zeroizing::new(if is_picture { format!("\x1b[30;107m{line}\x1b[0m") } else { printable(line) });
+        human.tell(&line)?;
+    }
+    Ok(())
 }
 
 /// Puts a question; `None` if the human gives up.
@@ -158,5 +180,23 @@ mod tests {
         let hostile = Question { prompt: "a\x1b[2Jb".into(), detail: Some("c\x07d".into()), ..question() };
         answer(&hostile, &mut script);
         assert!(script.shown.iter().all(|line| !line.contains(char::is_control)), "{:?}", script.shown);
+    }
+
+    #[test]
+    fn a_picture_is_dark_on_light_and_everything_else_cannot_steer_the_terminal() {
+        let mut script = Script::default();
+        let picture = format!("  {} ", "█▀▄".repeat(8));
+        let text = format!("otpauth://totp/a:b?secret=\x1b[2J\n\n{picture}\n▀▄");
+        show(&Show { title: "Scan\x07".into(), text: text.as_str().into() }, &mut script).unwrap();
+        assert_eq!(
+            script.shown,
+            [
+                "Scan\u{fffd}",
+                "otpauth://totp/a:b?secret=\u{fffd}[2J",
+                "",
+                &format!("\x1b[30;107m{picture}\x1b[0m"),
+                "▀▄",
+            ]
+        );
     }
 }

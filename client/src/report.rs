@@ -14,12 +14,19 @@ pub(crate) struct Failure {
     pub(crate) fault: Fault,
     /// There is no agent that could be asked, or none that can be trusted, whatever kind the fault is.
     no_agent: bool,
+    /// The human knows already: nothing more is said.
+    told: bool,
 }
 
 impl Failure {
     /// No agent to ask.
     pub(crate) fn no_agent(fault: Fault) -> Self {
-        Self { fault, no_agent: true }
+        Self { fault, no_agent: true, told: false }
+    }
+
+    /// What was asked for is bad news, and the news is out.
+    pub(crate) fn told(fault: Fault) -> Self {
+        Self { fault, no_agent: false, told: true }
     }
 
     /// A wrong command line.
@@ -42,12 +49,15 @@ impl Failure {
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { fault, no_agent: false }
+        Self { fault, no_agent: false, told: false }
     }
 }
 
 /// Tells `failure` on stderr and as an exit code.
 pub(crate) fn failure(failure: &Failure) -> ExitCode {
+    if failure.told {
+        return ExitCode::from(failure.code());
+    }
     // One write, so that fifty clients that fail at once do not interleave their lines.
     crate::stdio::stderr(&words(&failure.fault, moment::now()));
     ExitCode::from(failure.code())

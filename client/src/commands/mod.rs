@@ -1,6 +1,9 @@
 //! One file per command. Each makes a request and shows what comes back; none knows another.
 
+pub(crate) mod act;
+pub(crate) mod check;
 pub(crate) mod clouds;
+mod given;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod reject;

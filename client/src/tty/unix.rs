@@ -62,7 +62,8 @@ impl Tty {
 
 impl Human for Tty {
     fn tell(&mut self, line: &str) -> io::Result<()> {
-        (&self.file).write_all(format!("{line}\n").as_bytes())
+        // It may hold a seed that is shown once.
+        (&self.file).write_all(Zeroizing::new(format!("{line}\n")).as_bytes())
     }
 
     fn ask(&mut self, prompt: &str, hidden: bool) -> io::Result<Option<Secret>> {

@@ -185,7 +185,7 @@ fn fill(table: &mut Table, account: &Stored) {
 }
 
 /// The longest lifetime that makes sense.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// A span of time as people write it: `12h`, `1d 6h`, `90 minutes`.
 pub(crate) fn parse_lifetime(text: &str) -> Result<Duration, Fault> {

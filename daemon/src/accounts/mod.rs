@@ -136,7 +136,7 @@ mod tests {
             set: BTreeMap::from([("user".into(), "me".into())]),
             allow_plaintext: false,
             ca_file: None,
-            lifetime: Some(std::time::Duration::from_secs(90 * 60)),
+            lifetime: Some(std::time::Duration::from_mins(90)),
         }
     }
 

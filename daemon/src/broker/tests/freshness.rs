@@ -153,3 +153,12 @@ async fn a_token_refused_right_after_a_renewal_is_final_until_the_human_acts() {
     scene.login("work").await.unwrap();
     assert_eq!(scene.get("work").await.unwrap(), "token-3");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_rotated_is_kept_though_the_renewal_failed_after_it() {
+    let scene = Scene::logged_in().await;
+    scene.clock.advance(61 * MINUTE);
+    scene.cloud.then(Act::Rotate);
+    assert_eq!(scene.get("work").await.unwrap_err().kind, FaultKind::Unreachable);
+    assert_eq!(scene.held("work").await.unwrap().0["refresh"].expose(), "rotated-2");
+}

@@ -73,6 +73,8 @@ present = true
 pub(super) enum Act {
     Fail(Fault),
     Panic,
+    /// Rotates, keeps what came of it, and fails then.
+    Rotate,
 }
 
 pub(super) struct Cloud {
@@ -117,7 +119,7 @@ impl Cloud {
         let act = self.script.lock().unwrap().pop_front();
         match act {
             Some(Act::Fail(fault)) => return Err(fault),
-            Some(Act::Panic) => panic!("the script says so"),
+            Some(Act::Panic | Act::Rotate) => panic!("the script says so"),
             None => {}
         }
         let life = *self.life.lock().unwrap();
@@ -154,8 +156,18 @@ impl Provider for Cloud {
         Box::pin(self.act(account, secrets.0.get("password").filter(|_| remember)))
     }
 
-    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held, _: &'a dyn Keep) -> Boxed<'a, Grant> {
-        Box::pin(self.act(account, held.0.get("password")))
+    fn renew<'a>(&'a self, account: &'a Account, held: &'a Held, keep: &'a dyn Keep) -> Boxed<'a, Grant> {
+        Box::pin(async move {
+            let rotates = matches!(self.script.lock().unwrap().front(), Some(Act::Rotate));
+            if rotates {
+                self.script.lock().unwrap().pop_front();
+                let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+                let rotated = Secret::new(format!("rotated-{number}"));
+                keep.keep(Held(BTreeMap::from([("refresh".to_owned(), rotated)]))).await?;
+                return Err(unreachable());
+            }
+            self.act(account, held.0.get("password")).await
+        })
     }
 
     fn check<'a>(&'a self, _: &'a Account, _: &'a Held, _: &'a Credential) -> Boxed<'a, ()> {

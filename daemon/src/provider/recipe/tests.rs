@@ -123,8 +123,8 @@ impl World {
         self.renew_keeping(secrets, &Shelf::default()).await
     }
 
-    async fn renew_keeping(&self, secrets: &[(&str, &str)], shelf: &Shelf) -> Result<Grant, Fault> {
-        Provider::renew(&self.recipe, &self.account, &held(secrets), shelf).await
+    async fn renew_keeping(&self, secrets: &[(&str, &str)], kept: &Shelf) -> Result<Grant, Fault> {
+        Provider::renew(&self.recipe, &self.account, &held(secrets), kept).await
     }
 
     fn sent(&self) -> Vec<String> {

@@ -121,10 +121,13 @@ fn credential() -> Credential {
     }
 }
 
+/// Settings and secrets.
+type Given<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)]);
+
 async fn act(
     world: &World,
     name: &str,
-    given: (&[(&str, &str)], &[(&str, &str)]),
+    given: Given<'_>,
     have: &[(&str, &str)],
     viewer: &Viewer,
 ) -> Result<Acted, Fault> {
@@ -140,7 +143,7 @@ async fn act(
     Provider::act(&world.recipe, &world.account, act, viewer).await
 }
 
-const NOTHING: (&[(&str, &str)], &[(&str, &str)]) = (&[], &[]);
+const NOTHING: Given<'static> = (&[], &[]);
 
 #[tokio::test]
 async fn what_is_missing_is_asked_first_and_what_is_taken_can_be_said() {

@@ -112,7 +112,7 @@ async fn a_scheme_is_presented_only_if_it_is_set() {
 #[tokio::test]
 async fn an_accounts_lifetime_replaces_what_is_assumed_and_nothing_that_is_told() {
     let mut world = two_factor();
-    world.account.lifetime = Some(Duration::from_secs(3600));
+    world.account.lifetime = Some(Duration::from_hours(1));
     world.replies(200, r#"{"result":"ok","token":"t"}"#);
     let grant = world.login(&[("password", "pw")], &[]).await.unwrap();
     assert_eq!(grant.credential.expires_at, Some(NOW + 3600));
@@ -120,7 +120,7 @@ async fn an_accounts_lifetime_replaces_what_is_assumed_and_nothing_that_is_told(
 
     let told = TWO_FACTOR.replace(r#"{ assume = "20h" }"#, r#"{ jwt = "token" }, { assume = "20h" }"#);
     let mut world = World::new(&format!("{HEAD}{told}"), "password");
-    world.account.lifetime = Some(Duration::from_secs(60));
+    world.account.lifetime = Some(Duration::from_mins(1));
     let token = jwt(&format!(r#"{{"exp":{}}}"#, NOW + 900));
     world.replies(200, &format!(r#"{{"result":"ok","token":"{token}"}}"#));
     let grant = world.login(&[("password", "pw")], &[]).await.unwrap();
