@@ -5,6 +5,7 @@ use cloud_agent_protocol::v1::{Do, Request, Response};
 use cloud_agent_tests::dialogue::{self, Dialogue};
 use cloud_agent_tests::fake::greencloud::{ACTIVATE, LOGIN, NODE, Options, REGISTER, TWO_FACTOR, VERIFY};
 use cloud_agent_tests::fake::totp;
+use cloud_agent_tests::sandbox::TOKEN;
 use serde_json::{Value, json};
 
 use super::{EMAIL, Given, given};
@@ -183,7 +184,7 @@ fn a_renewal_answers_for_the_code_itself_and_never_twice_with_the_same() {
     it.cloud.revoke_access_tokens();
     let first = it.token();
     it.reject(&first);
-    let second = it.sandbox.command("cloud-token").args(["green", "--timeout", "60s"]).deadline(PATIENCE_WITH_A_STEP);
+    let second = it.sandbox.command(TOKEN).args(["green", "--timeout", "60s"]).deadline(PATIENCE_WITH_A_STEP);
     assert!(it.cloud.accepts(second.finish().ok()));
     let sent = it.sent(LOGIN, "twofa");
     assert!(sent.len() == 2 && sent[0] != sent[1], "{} codes, of which none may be sent twice", sent.len());
@@ -246,4 +247,34 @@ fn no_seed_and_no_code_is_in_a_log_or_a_file() {
     let said = format!("{}{}", status.stdout, it.agent.log());
     assert!(!said.contains(&seed) && !said.contains(&format!("\"{code}\"")), "{said}");
     it.assert_silent(&said);
+}
+
+#[test]
+fn the_client_does_what_the_cloud_names() {
+    let it = given(Options::default());
+    let (url, email) = (it.cloud.url(), "new.hill@example.com");
+    let register = it.sandbox.command(TOKEN).args(["do", "mine", "register", "--cloud", "greencloud", "--url", &url]);
+    let register =
+        register.args(["--set", "name=Richard", "--set", "surname=Hill", "--set", &format!("email={email}")]);
+    let registered = register.args(["--secret", "password=env:IT_SECRET"]).env("IT_SECRET", &it.password).finish();
+    assert!(registered.ok().is_empty() && registered.stderr.contains(email), "words are not data: {registered:?}");
+    let code = it.cloud.mail(email).expect("a mail was sent");
+    let activate = ["do", "mine", "activate", "--cloud", "greencloud", "--url", &url, "--secret", "code=stdin"];
+    it.sandbox.command(TOKEN).args(activate).stdin(code).finish().ok();
+    assert!(it.cloud.is_active(email));
+
+    it.login().finish().ok();
+    let listed = it.sandbox.token(["do", "green"]);
+    for action in ["register", "activate", "2fa-enable", "2fa-disable", "node-authorize"] {
+        assert!(listed.ok().contains(&format!("cloud-token do green {action}  ")), "{listed:?}");
+    }
+    it.sandbox.token(["do", "green", "node-authorize", "--set", "id=1a061cfd"]).ok();
+    assert_eq!(it.cloud.nodes(EMAIL), ["1a061cfd"]);
+    it.cloud.fix_code(EMAIL, "069303");
+    it.sandbox.token(["do", "green", "2fa-disable", "--set", "code=069 303"]).ok();
+    assert!(!it.cloud.is_enrolled(EMAIL));
+    it.sandbox.token(["do", "green", "2fa-enable"]).fails(4);
+    assert!(it.sandbox.token(["do", "green", "2fa-enabel"]).fails(2).contains("2fa-enable"));
+    it.sandbox.token(["do", "green", "node-authorize"]).fails(4);
+    assert_eq!(it.cloud.violations(), Vec::<String>::new());
 }

@@ -172,14 +172,14 @@ fn what_the_api_says_of_the_account_is_shown_to_nobody() {
     let it = given(Options::default());
     it.login().finish().ok();
     let outcome = it.sandbox.token(["check", "green"]);
-    outcome.ok();
+    assert_eq!(outcome.ok(), "alive");
     assert_eq!(it.cloud.count(USER), 1);
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(!said.contains(EMAIL) && !said.contains(&it.cloud.api_key(EMAIL)), "{said}");
     it.cloud.revoke_access_tokens();
     let dead = it.sandbox.token(["check", "green"]);
-    assert!(dead.fails(1).contains("INVALID_TOKEN"), "{dead:?}");
-    it.assert_silent(&format!("{said}{}", dead.stderr));
+    assert!(dead.code() == 1 && dead.stdout.contains("INVALID_TOKEN"), "{dead:?}");
+    it.assert_silent(&format!("{said}{}{}", dead.stdout, dead.stderr));
 }
 
 #[test]

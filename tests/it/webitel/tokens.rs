@@ -58,6 +58,7 @@ fn a_static_domain_token_is_presented_alone_and_never_ended() {
     let headers = it.headers();
     assert_eq!(headers, [("X-Access-Token".to_owned(), token)]);
     assert!(it.accepts(&headers));
+    assert_eq!(it.sandbox.token(["check", "pbx"]).ok(), "alive");
     assert!(it.sandbox.token(["logout", "pbx"]).status.success());
     assert_eq!(it.cloud.count(LOGOUT), 0, "others use it too");
     assert!(it.accepts(&headers));
@@ -190,10 +191,11 @@ fn a_refused_login_says_why_in_either_shape() {
 fn the_table_of_the_apis_refusals_is_told_to_whoever_checks() {
     let it = given(Options::default());
     it.login().finish().ok();
-    it.sandbox.token(["check", "pbx"]).ok();
+    assert_eq!(it.sandbox.token(["check", "pbx"]).ok(), "alive");
     it.cloud.revoke_tokens();
     let outcome = it.sandbox.token(["check", "pbx"]);
-    assert!(outcome.fails(1).contains("Invalid User"), "{outcome:?}");
+    assert!(outcome.code() == 1 && outcome.stdout.contains("Invalid User"), "{outcome:?}");
+    assert_eq!(it.sandbox.token(["pbx"]).code(), 4, "a token that is dead by the cloud's own word is not handed out");
     assert_eq!(it.cloud.violations(), Vec::<String>::new());
 }
 
