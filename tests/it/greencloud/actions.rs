@@ -1,11 +1,16 @@
 //! What is no login: an account of one's own, a second factor, nodes.
 
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+
 use cloud_agent_protocol::FaultKind;
 use cloud_agent_protocol::v1::{Do, Request, Response};
 use cloud_agent_tests::dialogue::{self, Dialogue};
 use cloud_agent_tests::fake::greencloud::{ACTIVATE, LOGIN, NODE, Options, REGISTER, TWO_FACTOR, VERIFY};
 use cloud_agent_tests::fake::totp;
 use cloud_agent_tests::sandbox::TOKEN;
+use cloud_agent_tests::skip;
+use cloud_agent_tests::wait::{PATIENCE, until};
 use serde_json::{Value, json};
 
 use super::{EMAIL, Given, given};
@@ -277,4 +282,37 @@ fn the_client_does_what_the_cloud_names() {
     assert!(it.sandbox.token(["do", "green", "2fa-enabel"]).fails(2).contains("2fa-enable"));
     it.sandbox.token(["do", "green", "node-authorize"]).fails(4);
     assert_eq!(it.cloud.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn a_person_at_a_terminal_scans_the_seed_and_confirms_a_code() {
+    let what = "a_person_at_a_terminal_scans_the_seed_and_confirms_a_code";
+    if skip::unless_tool(what, "script").is_none() || skip::unless_tool(what, "mkfifo").is_none() {
+        return;
+    }
+    let it = given(Options::default());
+    it.login().finish().ok();
+    let (keys, screen) = (it.sandbox.path("home/keys"), it.sandbox.path("screen"));
+    it.sandbox.command("mkfifo").arg(&keys).finish().ok();
+    // Open at both ends, so that neither end waits for the other to open.
+    let mut typing = OpenOptions::new().read(true).write(true).open(&keys).unwrap();
+    let program = it.sandbox.program(TOKEN);
+    let command = format!("{} do green 2fa-enable", program.display());
+    let terminal = format!("exec script -qefc '{command}' '{}' <'{}'", screen.display(), keys.display());
+    let session = it.sandbox.command("sh").args(["-c", &terminal]).spawn();
+    let seen = || String::from_utf8_lossy(&fs::read(&screen).unwrap_or_default()).into_owned();
+    let prompts =
+        |times: usize| until(PATIENCE, || seen().matches("Code that your authenticator shows").count() >= times);
+    assert!(prompts(1));
+    let seed = it.cloud.pending_seed(EMAIL).expect("one was asked for");
+    assert!(seen().contains(&seed));
+    writeln!(typing, "{}", wrong(&seed)).unwrap();
+    assert!(prompts(2) && seen().contains("INVALID_TWOFA"), "it is asked again, and says why");
+    writeln!(typing, "{}", totp::code(&seed)).unwrap();
+    let outcome = session.finish();
+    assert!(outcome.ok().contains('█'), "there is a picture: {outcome:?}");
+    assert!(it.cloud.is_enrolled(EMAIL));
+    assert_eq!(it.holds(), ["refresh", "seed"]);
+    fs::remove_file(&screen).unwrap();
+    it.assert_silent("");
 }
