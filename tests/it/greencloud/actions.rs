@@ -300,14 +300,14 @@ fn a_person_at_a_terminal_scans_the_seed_and_confirms_a_code() {
     let command = format!("{} do green 2fa-enable", program.display());
     let terminal = format!("exec script -qefc '{command}' '{}' <'{}'", screen.display(), keys.display());
     let session = it.sandbox.command("sh").args(["-c", &terminal]).spawn();
-    let seen = || String::from_utf8_lossy(&fs::read(&screen).unwrap_or_default()).into_owned();
+    let on_screen = || String::from_utf8_lossy(&fs::read(&screen).unwrap_or_default()).into_owned();
     let prompts =
-        |times: usize| until(PATIENCE, || seen().matches("Code that your authenticator shows").count() >= times);
+        |times: usize| until(PATIENCE, || on_screen().matches("Code that your authenticator shows").count() >= times);
     assert!(prompts(1));
     let seed = it.cloud.pending_seed(EMAIL).expect("one was asked for");
-    assert!(seen().contains(&seed));
+    assert!(on_screen().contains(&seed));
     writeln!(typing, "{}", wrong(&seed)).unwrap();
-    assert!(prompts(2) && seen().contains("INVALID_TWOFA"), "it is asked again, and says why");
+    assert!(prompts(2) && on_screen().contains("INVALID_TWOFA"), "it is asked again, and says why");
     writeln!(typing, "{}", totp::code(&seed)).unwrap();
     let outcome = session.finish();
     assert!(outcome.ok().contains('█'), "there is a picture: {outcome:?}");
