@@ -145,8 +145,11 @@ impl Broker {
         }
         // `acme-work` is an account at `acme` unless somebody says otherwise.
         let stem = request.account.split(['-', '.', '_', '@']).next().unwrap_or_default();
-        if let Ok(cloud) = self.clouds.get(&request.account).or_else(|_| self.clouds.get(stem)) {
-            return Ok(cloud);
+        match self.clouds.get(&request.account).or_else(|_| self.clouds.get(stem)) {
+            Ok(cloud) => return Ok(cloud),
+            // Its file is there and broken: to ask which cloud it is would lead nobody to that.
+            Err(fault) if fault.kind == FaultKind::Config => return Err(fault),
+            Err(_) => {}
         }
         let choices: Vec<String> = self.clouds.list().map(|cloud| cloud.name.clone()).collect();
         let question = Question {

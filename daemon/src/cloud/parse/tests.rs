@@ -211,7 +211,7 @@ request = "POST /login"
 json = { password = "{password}", code = "{code}" }
 take = { access = "/access" }
 [[action]]
-name = "enrol"
+name = "2fa-enrol"
 title = "Enrol"
 hold = ["seed"]
 forget = ["seed"]
@@ -223,7 +223,7 @@ enrol = { seed = "seed", issuer = "Acme", label = "{scheme}" }
 list = { at = "/a", show = ["/b"] }
 [[example]]
 title = "enrols"
-action = "enrol"
+action = "2fa-enrol"
 answers = { code = ["1", "2"], other = "3" }
 [example.done]
 says = ["enrolled"]
@@ -262,15 +262,16 @@ fn what_is_wrong_with_an_enrolment_is_met_with_its_line() {
         ("take = { seed = \"/seed\" }", "take = { seed = \"/seed?\" }", 37, "does not take"),
         ("show = [\"/b\"]", "show = []", 38, "`show` is empty"),
         ("show = [\"/b\"]", "show = [\"b\"]", 38, "no JSON pointer"),
-        ("action = \"enrol\"", "action = \"enroll\"", 41, "no action `enroll`"),
-        ("action = \"enrol\"", "action = \"enrol\"\nrun = \"login\"", 42, "not both"),
+        ("action = \"2fa-enrol\"", "action = \"enroll\"", 41, "no action `enroll`"),
+        ("action = \"2fa-enrol\"", "action = \"2fa-enrol\"\nrun = \"login\"", 42, "not both"),
         (
             "[example.done]\nsays = [\"enrolled\"]\nhold = { seed = \"A\" }\n",
             "result = \"alive\"",
             39,
             "`done` and `fault`",
         ),
-        ("action = \"enrol\"\n", "", 39, "one of `grant`"),
+        ("name = \"2fa-enrol\"", "name = \"2FA\"", 29, "no name"),
+        ("action = \"2fa-enrol\"\n", "", 39, "one of `grant`"),
     ] {
         assert!(ENROLS.contains(from), "{from}");
         let fault = parse(&ENROLS.replacen(from, to, 1)).expect_err(to);

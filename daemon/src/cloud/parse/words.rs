@@ -17,13 +17,13 @@ pub(super) fn name(text: &Text) -> Judged<String> {
     Err(Problem::new(text.span(), message))
 }
 
-/// A name of an action. No template ever names it, so it may begin with a digit, as `2fa-enable` does.
+/// A name of an action, which no template has: it may begin with a digit (`2fa-enable`).
 pub(super) fn action_name(text: &Text) -> Judged<String> {
-    let name = text.get_ref();
-    if name.starts_with(|c: char| c.is_ascii_digit()) && is_name(&format!("x{name}")) {
-        return Ok(name.clone());
+    let value = text.get_ref();
+    if is_name(value) || (value.starts_with(|c: char| c.is_ascii_digit()) && is_name(&format!("x{value}"))) {
+        return Ok(value.clone());
     }
-    self::name(text)
+    Err(Problem::new(text.span(), format!("`{value}` is no name: lower-case letters, digits, `-` and `_`")))
 }
 
 /// A name, and whether a `?` follows it.

@@ -63,7 +63,9 @@ impl Conversation<'_> {
                 return Ok(false);
             };
             self.values.remove(&spec.name);
-            match self.put(spec, ask, Some(format!("not accepted: {fault}"))).await {
+            // The last cause is the cloud's own word for it, if it had any.
+            let said = fault.causes.last().unwrap_or(&fault.message);
+            match self.put(spec, ask, Some(format!("not accepted: {said}"))).await {
                 Ok(()) => anew = true,
                 // They gave up; why they were asked again tells more than that.
                 Err(fault) if fault.kind == FaultKind::NeedsHuman => return Ok(false),
