@@ -11,13 +11,15 @@ mod errors;
 mod formats;
 #[cfg(target_os = "linux")]
 mod gates;
+mod greencloud;
 mod house;
 mod keystone;
 mod main_job;
-mod own_cloud;
 mod openvcloud;
+mod own_cloud;
 mod secrets;
 mod support;
 mod terminal;
 mod threats;
 mod tutorial;
+mod webitel;
