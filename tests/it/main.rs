@@ -12,6 +12,7 @@ mod errors;
 mod formats;
 #[cfg(target_os = "linux")]
 mod gates;
+mod greencloud;
 mod house;
 mod keystone;
 mod main_job;
@@ -22,3 +23,4 @@ mod support;
 mod terminal;
 mod threats;
 mod tutorial;
+mod webitel;

@@ -6,6 +6,7 @@
 //! | [`lab`] | real servers from their own packages | how the fakes imitate them |
 //! | [`sandbox`] | a home of its own for the two programs, removed with everything in it | clouds |
 //! | [`raw`] | bytes and frames on the agent's socket | the client |
+//! | [`dialogue`] | questions and answers on that socket | the client |
 //! | [`http`] | a few lines of HTTP client, independent of the agent's | faults |
 //! | [`process`] | what `/proc` says about a process | what the process is |
 //! | [`wait`] | conditions with deadlines, never blind sleeps | what is waited for |
@@ -14,6 +15,8 @@
 
 #[cfg(target_os = "linux")]
 pub mod bench;
+#[cfg(unix)]
+pub mod dialogue;
 pub mod fake;
 pub mod http;
 #[cfg(unix)]

@@ -110,7 +110,7 @@ impl Missing<'_> {
             let kept = || self.known.and_then(|known| known.set.get(&spec.name).cloned());
             let value = match given.remove(&spec.name).or_else(kept) {
                 Some(value) => Some(value),
-                None if spec.optional && !self.request.interactive => None,
+                None if spec.optional && !self.may_ask(spec) => None,
                 None => Some(self.ask(spec, ask).await?.expose().trim().to_owned()).filter(|said| !said.is_empty()),
             };
             match value {
@@ -133,8 +133,8 @@ impl Missing<'_> {
         if let Some(remembered) = remembered.filter(|_| !self.request.interactive) {
             return Ok(Some(remembered.clone()));
         }
-        if spec.optional && !self.request.interactive {
-            return Ok(None);
+        if spec.optional && !self.may_ask(spec) {
+            return Ok(remembered.cloned());
         }
         let said = self.ask(spec, ask).await?;
         match (said.is_empty(), remembered) {
@@ -143,6 +143,10 @@ impl Missing<'_> {
             (true, None) if spec.optional => Ok(None),
             (true, None) => Err(self.empty(spec)),
         }
+    }
+
+    fn may_ask(&self, spec: &AskSpec) -> bool {
+        self.request.interactive && !spec.unasked
     }
 
     async fn ask(&self, spec: &AskSpec, ask: &dyn Ask) -> Result<Secret, Fault> {

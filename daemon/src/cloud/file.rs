@@ -79,6 +79,8 @@ pub(super) struct RawAsk {
     pub(super) at_login: bool,
     #[serde(default)]
     pub(super) digits: bool,
+    #[serde(default)]
+    pub(super) unasked: bool,
     pub(super) totp: Option<Text>,
 }
 

@@ -178,6 +178,8 @@ pub struct AskSpec {
     pub at_login: bool,
     /// Has to be digits; white space and hyphens in an answer are dropped.
     pub digits: bool,
+    /// Only ever given: nobody is asked for it, not even at a terminal.
+    pub unasked: bool,
     /// The held seed whose TOTP code the agent answers with by itself.
     pub totp: Option<String>,
 }

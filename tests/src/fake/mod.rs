@@ -12,17 +12,23 @@
 //! | [`echome`] | the identity API of ecHome |
 //! | [`keystone`] | the Identity API v3 of OpenStack |
 //! | [`openvcloud`] | an OpenvCloud portal, and the itsyou.online that issues its tokens |
+//! | [`greencloud`] | the authentication API of Green Cloud |
+//! | [`webitel`] | login, logout and whoami of Webitel |
+//! | [`totp`] | codes of authenticator apps, and a server that checks them |
 //! | [`Certificate`] | certificates that are wrong on purpose |
 
 pub mod cleura;
 pub mod echome;
 mod fault;
+pub mod greencloud;
 mod journal;
 pub mod jwt;
 pub mod keystone;
 pub mod openvcloud;
 mod server;
 mod tls;
+pub mod totp;
+pub mod webitel;
 mod wire;
 
 #[cfg(test)]

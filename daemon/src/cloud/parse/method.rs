@@ -102,6 +102,10 @@ pub(super) fn asks(raw: Vec<Spanned<RawAsk>>) -> Judged<Vec<AskSpec>> {
             if let Some(seed) = raw.totp.as_ref().filter(|_| !raw.at_login) {
                 return Err(Problem::new(seed.span(), "`totp` answers a question, so it needs `at-login = true`"));
             }
+            if raw.unasked && (!raw.optional || raw.at_login) {
+                let message = "`unasked` is for what is `optional` and not `at-login`: it would never be there else";
+                return Err(Problem::new(raw.name.span(), message));
+            }
             Ok(AskSpec {
                 name: words::name(&raw.name)?,
                 prompt: words::line(&raw.prompt, "prompt")?,
@@ -110,6 +114,7 @@ pub(super) fn asks(raw: Vec<Spanned<RawAsk>>) -> Judged<Vec<AskSpec>> {
                 optional: raw.optional,
                 at_login: raw.at_login,
                 digits: raw.digits,
+                unasked: raw.unasked,
                 totp: raw.totp.map(Spanned::into_inner),
             })
         })

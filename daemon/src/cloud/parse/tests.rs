@@ -125,6 +125,7 @@ fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
         ("name = \"password\"\nprompt", "name = \"user\"\nprompt", 25, "two of the ask `user`", ""),
         ("secret = true", "secrt = true", 27, "`secrt` is not a key here", "`secret`"),
         ("secret = true", "secret = \"yes\"", 27, "expected a boolean", ""),
+        ("secret = true", "unasked = true", 25, "`unasked` is for what is `optional`", ""),
         ("POST /login/{user}", "POST login", 33, "begin with `/`", ""),
         ("POST /login/{user}", "POST {user}", 33, "begin with `/`", ""),
         ("POST /login/{user}", "PSOT /login", 33, "`PSOT` is no verb", "`POST`"),

@@ -47,7 +47,12 @@ impl Conversation<'_> {
             let setting = act.settings.get(&spec.name).map(|value| Secret::from(value.as_str()));
             let given = act.secrets.0.get(&spec.name).cloned().or(setting).filter(|value| !value.is_empty());
             match given {
-                Some(value) => self.values.insert(&spec.name, normalise(spec, value)?, spec.secret || spec.at_login),
+                Some(value) => {
+                    if spec.totp.is_some() {
+                        self.codes.mark(&self.account.name, self.clock);
+                    }
+                    self.values.insert(&spec.name, normalise(spec, value)?, spec.secret || spec.at_login);
+                }
                 // A secret that is held under the same name is the old one: it is not what is asked.
                 None if spec.secret => self.values.remove(&spec.name),
                 None => {}

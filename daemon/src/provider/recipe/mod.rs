@@ -81,6 +81,10 @@ impl Recipe {
             if let Some(secret) = secrets.0.get(&spec.name) {
                 let secret = values::normalise(spec, secret.clone())?;
                 if !secret.is_empty() {
+                    if spec.totp.is_some() {
+                        // The next login within this step must not send it again.
+                        self.codes.mark(&account.name, &*self.clock);
+                    }
                     conversation.values.insert(&spec.name, secret, true);
                 }
             }

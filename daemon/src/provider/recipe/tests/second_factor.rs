@@ -103,6 +103,18 @@ async fn a_code_that_was_given_is_not_replaced_by_the_agents() {
 }
 
 #[tokio::test]
+async fn a_code_that_was_given_is_not_sent_again_within_its_step() {
+    let world = enrolled();
+    world.clock.set(Timestamp::from_seconds(59));
+    world.replies(200, r#"{"access":"a"}"#);
+    world.replies(200, r#"{"access":"b"}"#);
+    let teller = Teller::saying(&[]);
+    login(&world, &[("password", "pw"), ("seed", SEED), ("code", "287082")], &teller).await.unwrap();
+    login(&world, &[("password", "pw"), ("seed", SEED)], &teller).await.unwrap();
+    assert_eq!(bodies(&world)[1], r#"{"password":"pw","twofa":"359152"}"#);
+}
+
+#[tokio::test]
 async fn the_agents_code_is_tried_once_more_in_the_next_step_and_then_no_more() {
     let world = enrolled();
     world.clock.set(Timestamp::from_seconds(59));
