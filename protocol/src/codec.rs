@@ -5,6 +5,8 @@
 //! types must not be recursive: no limit bounds the stack.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -23,9 +25,19 @@ pub(crate) fn encode(message: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, Fra
     if counter.bytes_written > MAX_RESPONSE {
         return Err(FrameError::TooLong { len: counter.bytes_written, cap: MAX_RESPONSE });
     }
-    let mut body = Zeroizing::new(vec![0; counter.bytes_written]);
-    bincode::serde::encode_into_slice(message, &mut body, CONFIG).map_err(|e| FrameError::Body(e.to_string()))?;
-    Ok(body)
+    let mut body = Body(Zeroizing::new(Vec::with_capacity(counter.bytes_written)));
+    bincode::serde::encode_into_writer(message, &mut body, CONFIG).map_err(|e| FrameError::Body(e.to_string()))?;
+    Ok(body.0)
+}
+
+/// A buffer that has room for all that is written to it.
+struct Body(Zeroizing<Vec<u8>>);
+
+impl Writer for Body {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// The message in `body`, all of it.

@@ -111,9 +111,11 @@ impl Frame {
         if have - HEADER > header.body {
             return Err(FrameError::Trailing);
         }
-        let mut body = Zeroizing::new(vec![0; header.body]);
-        body[..have - HEADER].copy_from_slice(&first[HEADER..have]);
-        stream.read_exact(&mut body[have - HEADER..]).map_err(FrameError::Io)?;
+        let mut body = Zeroizing::new(Vec::with_capacity(header.body));
+        body.extend_from_slice(&first[HEADER..have]);
+        if body.len() < header.body {
+            read_rest(stream, &mut body, header.body)?;
+        }
         Ok(Self { version: header.version, kind: header.kind, body })
     }
 
@@ -134,6 +136,14 @@ impl Frame {
         let list = list.get(..2 * usize::from(count))?;
         Some(list.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
     }
+}
+
+/// Fills `body` up to `len`, for which it has room: growing would leave a copy behind.
+#[cold]
+fn read_rest(stream: &mut impl Read, body: &mut Vec<u8>, len: usize) -> Result<(), FrameError> {
+    let have = body.len();
+    body.resize(len, 0);
+    stream.read_exact(&mut body[have..]).map_err(FrameError::Io)
 }
 
 fn read_some(stream: &mut impl Read, into: &mut [u8]) -> Result<usize, FrameError> {

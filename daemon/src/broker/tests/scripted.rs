@@ -162,8 +162,8 @@ impl Provider for Cloud {
             if rotates {
                 self.script.lock().unwrap().pop_front();
                 let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-                let rotated = Secret::new(format!("rotated-{number}"));
-                keep.keep(Held(BTreeMap::from([("refresh".to_owned(), rotated)]))).await?;
+                let next = Secret::new(format!("rotated-{number}"));
+                keep.keep(Held(BTreeMap::from([("refresh".to_owned(), next)]))).await?;
                 return Err(unreachable());
             }
             self.act(account, held.0.get("password")).await
