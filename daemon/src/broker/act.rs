@@ -13,7 +13,7 @@ use super::renew::refuse_retired;
 use super::{Broker, Need};
 use crate::accounts::Stored;
 use crate::cloud::{Action, Cloud};
-use crate::provider::{Act, Acted, Ask, Held};
+use crate::provider::{Account, Act, Acted, Ask, Held};
 use crate::suggest::nearest;
 
 impl Broker {
@@ -90,30 +90,30 @@ impl Broker {
             None
         };
         let held = match &known {
-            Some(_) => self.held_of(&*self.entry(&name)?).await?.unwrap_or_default(),
+            Some(_) => self.held_of(&*self.entry(&name)?, &account).await?.unwrap_or_default(),
             None => Held::default(),
         };
         let credential = cached.as_ref().map(|cached| cached.credential());
         let act = Act { action, settings: &settings, secrets: &secrets, held: &held, credential: credential.as_ref() };
         let acted = self.provider.act(&account, act, ask).await?;
         tracing::info!(account = %name, action = action.name, "done");
-        self.adopt(&name, &acted).await?;
+        self.adopt(&account, &acted).await?;
         Ok(v1::Acted { notes: acted.notes, rows: acted.rows })
     }
 
     /// Changes what is held as an action says.
-    async fn adopt(&self, name: &AccountName, acted: &Acted) -> Result<(), Fault> {
+    async fn adopt(&self, account: &Account, acted: &Acted) -> Result<(), Fault> {
         if acted.holds.0.is_empty() && acted.forgets.is_empty() {
             return Ok(());
         }
-        let entry = self.entry(name)?;
+        let entry = self.entry(&account.name)?;
         // Read and written in one turn: a renewal in between would be undone, and its rotated secret lost.
         let _turn = entry.turn.lock().await;
         refuse_retired(&entry)?;
-        let mut held = self.held_of(&entry).await?.unwrap_or_default();
+        let mut held = self.held_of(&entry, account).await?.unwrap_or_default();
         held.0.retain(|name, _| !acted.forgets.contains(name));
         held.0.extend(acted.holds.0.iter().map(|(name, secret)| (name.clone(), secret.clone())));
-        self.save(&entry, held).await;
+        self.save(&entry, account, held).await;
         Ok(())
     }
 
@@ -127,7 +127,7 @@ impl Broker {
         let name = AccountName::parse(account)?;
         let stored = self.accounts.find(&name)?;
         let resolved = self.resolve(&stored)?;
-        let held = self.held_of(&*self.entry(&name)?).await?.unwrap_or_default();
+        let held = self.held_of(&*self.entry(&name)?, &resolved).await?.unwrap_or_default();
         let credential = cached.credential();
         let checked = tokio::time::timeout_at(end, self.provider.check(&resolved, &held, &credential)).await;
         match checked.unwrap_or_else(|_| Err(Fault::new(FaultKind::Unreachable, "the cloud has not answered in time")))

@@ -3,7 +3,7 @@
 use cloud_agent_protocol::v1::{AccountStatus, AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo, Status};
 use cloud_agent_protocol::{Fault, FaultKind};
 
-use super::Broker;
+use super::{Broker, place};
 use crate::accounts::Stored;
 use crate::clock::Timestamp;
 use crate::cloud::{AskSpec, Cloud};
@@ -82,7 +82,7 @@ impl Broker {
             expires_at: cached.as_ref().and_then(|c| c.expires_at()).map(Timestamp::seconds),
             expiry_source: cached.as_ref().map(|c| c.credential().expiry_source.word().into()).unwrap_or_default(),
             renews_at: None,
-            holds: held.map(|held| held.0.keys().cloned().collect()).unwrap_or_default(),
+            holds: held.as_ref().map(place::names).unwrap_or_default(),
             fingerprint: cached.as_ref().and_then(|c| c.fingerprint().map(Into::into)),
             fault,
         })

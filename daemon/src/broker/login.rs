@@ -68,10 +68,12 @@ impl Broker {
         self.choose_origins(&request, known.as_ref(), &cloud, &mut stored, ask).await?;
         let entry = self.entry_for_login(&name);
 
-        // Held secrets belong to the place that they were given for: a new address must not be sent the old one's.
         let same_place = known.as_ref().is_some_and(|k| k.url == stored.url && k.urls == stored.urls);
-        let remembered =
-            if same_place { self.vault.load(&name.key()).await?.unwrap_or_default() } else { Held::default() };
+        // What was given for another address is not even looked at.
+        let remembered = match self.held_of(&entry, &self.resolve(&stored)?).await {
+            Ok(Some(held)) if same_place => held,
+            _ => Held::default(),
+        };
         let missing = Missing { request: &request, known: known.as_ref(), remembered: &remembered };
         missing.fill(method, settings, &mut stored, &mut secrets, ask).await?;
 
@@ -91,7 +93,7 @@ impl Broker {
         let up = self.clock.uptime();
         let grant = self.provider.login(&account, &secrets, request.remember, ask).await?;
         let holds: Vec<String> = grant.held.0.keys().cloned().collect();
-        let cached = self.keep(&entry, grant, up).await?;
+        let cached = self.keep(&entry, &account, grant, up).await?;
         tracing::info!(account = %name, cloud = cloud.name, fingerprint = cached.fingerprint(), "logged in");
 
         let mut notes = vec![format!("logged in: `{name}` at {}", account.origins.get("").map_or("", String::as_str))];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloud_agent_protocol::v1::Logout;
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
-use super::Broker;
+use super::{Broker, place};
 use crate::provider::Revocation;
 
 /// How long a cloud is given to revoke, and a renewal under way to end, before the local side forgets without them.
@@ -59,12 +59,13 @@ impl Broker {
             let _ = tokio::time::timeout(PATIENCE, entry.turn.lock()).await;
         }
         let held = self.vault.load(&key).await.unwrap_or_default();
-        let told = match (&held, self.accounts.find(name).and_then(|stored| self.resolve(&stored))) {
-            (None, _) => None,
-            (Some(_), Err(fault)) => Some(Err(fault)),
-            (Some(held), Ok(account)) => {
+        let account = self.accounts.find(name).and_then(|stored| self.resolve(&stored));
+        let told = match held.map(|held| account.and_then(|account| Ok((place::unbind(held, &account)?, account)))) {
+            None => None,
+            Some(Err(fault)) => Some(Err(fault)),
+            Some(Ok((held, account))) => {
                 let credential = credential.as_ref().map(|cached| cached.credential());
-                let told = self.provider.revoke(&account, held, credential.as_ref());
+                let told = self.provider.revoke(&account, &held, credential.as_ref());
                 let revoked = tokio::time::timeout(PATIENCE, told).await;
                 Some(revoked.unwrap_or_else(|_| Err(Fault::new(FaultKind::Unreachable, "it did not answer"))))
             }

@@ -10,6 +10,7 @@ mod given;
 mod login;
 mod logout;
 mod memo;
+mod place;
 mod renew;
 
 use std::collections::HashMap;

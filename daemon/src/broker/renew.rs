@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cloud_agent_protocol::{Fault, FaultKind};
 use tokio::sync::watch;
 
-use super::Broker;
 use super::entry::{Entry, Flight, Outcome};
+use super::{Broker, place};
 use crate::accounts::Stored;
 use crate::cache::Cached;
 use crate::provider::{Account, Boxed, Grant, Held, Keep};
@@ -59,38 +59,46 @@ impl Broker {
     async fn renew_now(&self, entry: &Entry) -> Outcome {
         let stored = self.accounts.find(&entry.name)?;
         let account = self.resolve(&stored)?;
-        let held = self.held_of(entry).await?.ok_or_else(|| {
+        let held = self.held_of(entry, &account).await?.ok_or_else(|| {
             Fault::new(FaultKind::NeedsHuman, format!("`{}` is not logged in", entry.name))
                 .because("the agent holds nothing to get a token with")
                 .hint(format!("`cloud-token login {}`", entry.name))
         })?;
         let up = self.clock.uptime();
-        let grant = self.provider.renew(&account, &held, &Keeper { broker: self, entry }).await?;
-        self.keep(entry, grant, up).await
+        let grant = self.provider.renew(&account, &held, &Keeper { broker: self, entry, account: &account }).await?;
+        self.keep(entry, &account, grant, up).await
     }
 
-    /// What is held of an account, be it only in memory.
-    pub(super) async fn held_of(&self, entry: &Entry) -> Result<Option<Held>, Fault> {
+    /// What is held of an account, be it only in memory; nothing of it if the account has moved since.
+    pub(super) async fn held_of(&self, entry: &Entry, account: &Account) -> Result<Option<Held>, Fault> {
         let unsaved = entry.state().unsaved.clone();
-        match unsaved {
-            Some(held) => Ok(Some(held)),
-            None => self.vault.load(&entry.name.key()).await,
-        }
+        let held = match unsaved {
+            Some(held) => Some(held),
+            None => self.vault.load(&entry.name.key()).await?,
+        };
+        held.map(|held| place::unbind(held, account)).transpose()
     }
 
     /// Makes a grant durable, then publishes it. In this order: an answer that is out while the rotated secret is not yet
     /// safe is a session lost at the next crash.
-    pub(super) async fn keep(&self, entry: &Entry, grant: Grant, up: std::time::Duration) -> Outcome {
+    pub(super) async fn keep(
+        &self,
+        entry: &Entry,
+        account: &Account,
+        grant: Grant,
+        up: std::time::Duration,
+    ) -> Outcome {
         refuse_retired(entry)?;
         let cached = Arc::new(Cached::new(&grant, up)?);
-        self.save(entry, grant.held).await;
+        self.save(entry, account, grant.held).await;
         entry.put(cached.clone());
         Ok(cached)
     }
 
     /// Saves what is held. A vault that fails does not cost the user the token that the cloud just gave: it is kept in
     /// memory, said loudly, and saved with the next renewal.
-    pub(super) async fn save(&self, entry: &Entry, held: Held) {
+    pub(super) async fn save(&self, entry: &Entry, account: &Account, held: Held) {
+        let held = place::bind(held, account);
         let unsaved = match self.vault.save(&entry.name.key(), &held).await {
             Ok(()) => None,
             Err(fault) => {
@@ -140,13 +148,14 @@ impl Broker {
 struct Keeper<'a> {
     broker: &'a Broker,
     entry: &'a Entry,
+    account: &'a Account,
 }
 
 impl Keep for Keeper<'_> {
     fn keep(&self, held: Held) -> Boxed<'_, ()> {
         Box::pin(async move {
             refuse_retired(self.entry)?;
-            self.broker.save(self.entry, held).await;
+            self.broker.save(self.entry, self.account, held).await;
             Ok(())
         })
     }

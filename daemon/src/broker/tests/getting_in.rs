@@ -117,6 +117,24 @@ async fn a_remembered_secret_is_never_sent_to_a_new_address() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_address_edited_by_hand_is_sent_nothing_that_was_held_for_another() {
+    let scene = Scene::logged_in().await;
+    let path = scene.dir.path().join("accounts.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("acme.example", "evil.example")).unwrap();
+    scene.clock.advance(61 * MINUTE);
+    let fault = scene.get("work").await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::NeedsHuman);
+    assert!(fault.to_string().contains("address"), "{fault}");
+    let notes =
+        scene.broker.logout(&Logout { accounts: vec!["work".into()], all: false, forget: false }).await.unwrap();
+    assert!(notes[0].contains("could not be told"), "{notes:?}");
+    assert_eq!(scene.cloud.called(), 1);
+    assert_eq!(scene.cloud.revoked.load(std::sync::atomic::Ordering::SeqCst), 0);
+    assert_eq!(scene.held("work").await, None, "and yet it is forgotten here");
+}
+
+#[tokio::test(start_paused = true)]
 async fn settings_are_kept_in_a_file_and_secrets_are_not() {
     let scene = Scene::logged_in().await;
     let file = std::fs::read_to_string(scene.dir.path().join("accounts.toml")).unwrap();

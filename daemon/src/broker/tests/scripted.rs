@@ -348,7 +348,9 @@ impl Scene {
     }
 
     pub(super) async fn held(&self, account: &str) -> Option<Held> {
-        self.vault.load(account).await.unwrap()
+        let mut held = self.vault.load(account).await.unwrap()?;
+        assert!(held.0.remove("@place").is_some(), "whatever is held says for which address");
+        Some(held)
     }
 }
 
