@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+use cloud_agent_tests::terminal;
+
 mod autostart;
 mod check;
 mod cleura;
@@ -20,7 +22,6 @@ mod openvcloud;
 mod own_cloud;
 mod secrets;
 mod support;
-mod terminal;
 mod threats;
 mod tutorial;
 mod webitel;
