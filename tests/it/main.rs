@@ -20,6 +20,7 @@ mod keystone;
 mod main_job;
 mod openvcloud;
 mod own_cloud;
+mod readme;
 mod secrets;
 mod support;
 mod threats;
