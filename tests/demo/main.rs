@@ -1,21 +1,30 @@
-//! `cargo demo`: the main job on loopback, as a user would type and see it. No account is needed, nothing is left behind.
+//! `cargo demo`: the main job on loopback, then five clouds, as a user would type and see it. No account is needed, nothing is
+//! left behind.
 //!
 //! It is a test like the others, too: whatever does not come out as shown ends it with an error.
 
 #![cfg(unix)]
 
-use std::io::IsTerminal;
+mod clouds;
+mod stage;
+
 use std::time::Duration;
 
 use cloud_agent_tests::fake::echome::EcHome;
-use cloud_agent_tests::sandbox::{Outcome, Sandbox, TOKEN};
+use cloud_agent_tests::sandbox::TOKEN;
 use cloud_agent_tests::skip;
+
+use stage::Stage;
 
 const API: &str = "/api/v1/vm/vm/describe/all";
 
 fn main() {
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let demo = Demo { sandbox: Sandbox::new(env!("CARGO_BIN_EXE_it-agent"), env!("CARGO_BIN_EXE_it-token")), colour };
+    show_main_job();
+    clouds::show();
+}
+
+fn show_main_job() {
+    let demo = Stage::new(true);
     let cloud = EcHome::start();
     let secret = cloud.add_key("AKIADEMO");
     demo.sandbox.set("ECHOME_SECRET", &secret);
@@ -71,37 +80,4 @@ fn main() {
     demo.works(&["stop"]);
     assert!(agent.wait(Duration::from_secs(10)).success(), "the agent ends in good order");
     assert!(!demo.sandbox.socket().exists(), "and takes its socket with it");
-}
-
-struct Demo {
-    sandbox: Sandbox,
-    colour: bool,
-}
-
-impl Demo {
-    fn say(&self, words: &str) {
-        let (dim, plain) = if self.colour { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
-        println!("\n{dim}# {words}{plain}");
-    }
-
-    fn show(&self, line: &str) {
-        let (bold, plain) = if self.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-        println!("{bold}$ {line}{plain}");
-    }
-
-    fn works(&self, arguments: &[&str]) {
-        let outcome = self.run(arguments);
-        assert!(outcome.status.success(), "it should have worked");
-    }
-
-    fn run(&self, arguments: &[&str]) -> Outcome {
-        self.show(&format!("{TOKEN} {}", arguments.join(" ")));
-        let outcome = self.sandbox.token(arguments.iter().copied());
-        self.print(&outcome);
-        outcome
-    }
-
-    fn print(&self, outcome: &Outcome) {
-        print!("{}{}", outcome.stdout, outcome.stderr);
-    }
 }

@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+use cloud_agent_tests::terminal;
+
 mod autostart;
 mod check;
 mod cleura;
@@ -18,9 +20,9 @@ mod keystone;
 mod main_job;
 mod openvcloud;
 mod own_cloud;
+mod readme;
 mod secrets;
 mod support;
-mod terminal;
 mod threats;
 mod tutorial;
 mod webitel;

@@ -97,6 +97,21 @@ fn the_file_of_the_tutorial_is_short_and_in_order() {
 }
 
 #[test]
+fn every_other_file_of_the_reference_is_in_order_too() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/clouds.md")).unwrap();
+    let blocks: Vec<_> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() > 4, "{} blocks", blocks.len());
+    let sandbox = sandbox();
+    for block in blocks {
+        let top = "title = 'F'\ndocs = 'https://docs.f.example'\norigin = [{ default = 'https://f.example' }]\n";
+        let top = if block.starts_with("# fragment: ") { top } else { "" };
+        let path = sandbox.path("home/f.toml");
+        fs::write(&path, [top, block].concat()).unwrap();
+        sandbox.command(AGENT).arg("check").arg(path).finish().ok();
+    }
+}
+
+#[test]
 fn the_cloud_of_the_tutorial_gives_a_session_without_a_challenge() {
     let cloud = Server::start(Lagoon::default());
     let sandbox = given();

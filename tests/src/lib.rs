@@ -8,6 +8,7 @@
 //! | [`raw`] | bytes and frames on the agent's socket | the client |
 //! | [`dialogue`] | questions and answers on that socket | the client |
 //! | [`http`] | a few lines of HTTP client, independent of the agent's | faults |
+//! | [`terminal`] | a terminal with the test at its keys | what runs there |
 //! | [`process`] | what `/proc` says about a process | what the process is |
 //! | [`wait`] | conditions with deadlines, never blind sleeps | what is waited for |
 //! | `bench` | counts and loads for the benches, blocking and without a runtime of their own | tests |
@@ -28,4 +29,6 @@ pub mod raw;
 #[cfg(unix)]
 pub mod sandbox;
 pub mod skip;
+#[cfg(unix)]
+pub mod terminal;
 pub mod wait;
