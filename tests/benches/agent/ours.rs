@@ -85,17 +85,20 @@ fn build(name: &'static str, target: Option<&str>) -> Result<Build, String> {
     // This program is release/deps/agent-… in the target directory, wherever that is.
     let exe = env::current_exe().map_err(|e| e.to_string())?;
     let mut dir: PathBuf = exe.ancestors().nth(3).ok_or("the target directory is not where it should be")?.to_owned();
-    let mut command = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
-    command.args(["build", "--release", "-p", "cloud-agent-daemon", "-p", "cloud-token", "--target-dir"]).arg(&dir);
-    command.args(target.into_iter().flat_map(|target| ["--target", target]));
-    let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().map_err(|e| format!("cargo: {e}"))?;
-    if !status.success() {
-        return Err(format!("`cargo build --release` for {name} failed"));
+    // The client on its own, so that it has no feature that only the agent wants; and statically as it is released.
+    let profile = if target.is_some() { "dist" } else { "release" };
+    for (package, profile) in [("cloud-agent-daemon", "release"), ("cloud-token", profile)] {
+        let mut command = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+        command.args(["build", "-p", package, "--profile", profile, "--target-dir"]).arg(&dir);
+        command.args(target.into_iter().flat_map(|target| ["--target", target]));
+        let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().map_err(|e| format!("cargo: {e}"))?;
+        if !status.success() {
+            return Err(format!("`cargo build -p {package} --profile {profile}` for {name} failed"));
+        }
     }
     dir.extend(target);
-    dir.push("release");
-    let program = |name: &str| vec![dir.join(name).to_string_lossy().into_owned()];
-    Ok(Build { name, agent: program("cloud-agent"), client: program("cloud-token") })
+    let program = |profile: &str, name: &str| vec![dir.join(profile).join(name).to_string_lossy().into_owned()];
+    Ok(Build { name, agent: program("release", "cloud-agent"), client: program(profile, "cloud-token") })
 }
 
 /// A running agent of ours.
