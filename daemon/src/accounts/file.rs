@@ -156,7 +156,7 @@ pub(super) fn write(path: &Path, account: &Stored) -> Result<(), Fault> {
 /// Removes one account from the file at `path`.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(super) fn erase(path: &Path, name: &AccountName) -> Result<(), Fault> {
     edit(path, |accounts| remove(accounts, name))
 }

@@ -1,7 +1,7 @@
 //! Hands out credentials: from the cache, else by one renewal per account that all who ask wait for.
 //!
 //! The broker knows accounts, a cache, a vault and a provider. It does not know that there is a socket, nor any cloud's
-//! name. Renewal ahead of time, on demand and after a rejection are all [`Broker::join`]: there is no second path.
+//! name. Renewal ahead of time, on demand and after a rejection are all `Broker::join`: there is no second path.
 
 mod act;
 mod describe;

@@ -15,7 +15,6 @@
 
 mod example;
 mod file;
-pub(crate) mod nearest;
 pub mod origin;
 mod parse;
 mod registry;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use super::Cloud;
-use super::nearest::nearest;
+use crate::suggest::nearest;
 
 include!(concat!(env!("OUT_DIR"), "/clouds.rs"));
 

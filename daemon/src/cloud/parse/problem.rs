@@ -5,7 +5,7 @@ use std::ops::Range;
 use cloud_agent_protocol::{Fault, FaultKind};
 use toml::Spanned;
 
-use crate::cloud::nearest::nearest;
+use crate::suggest::nearest;
 
 pub(super) type Judged<T> = Result<T, Problem>;
 
