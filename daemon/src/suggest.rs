@@ -3,7 +3,7 @@
 /// The candidate that is fewest edits from `name`, if it is near enough to be what was meant.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
-    let limit = (name.chars().count() / 3).max(1);
+    let limit = name.chars().count().div_ceil(3);
     candidates
         .into_iter()
         .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
