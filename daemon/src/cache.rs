@@ -28,7 +28,8 @@ pub struct Cached {
     /// The answer without the environment, ready to be written. It is the only copy of the token here: whoever wants the
     /// credential as such, which is rare, decodes it.
     frame: Zeroizing<Box<[u8]>>,
-    environment: Box<[Header]>,
+    /// Names and values; `None` for the token itself.
+    environment: Box<[(Box<str>, Option<Secret>)]>,
     fingerprint: Option<Box<str>>,
     expires_at: Option<Timestamp>,
     obtained_up: Duration,
@@ -48,7 +49,10 @@ impl Cached {
     /// `MalformedReply` if it is too long to be sent to anybody.
     pub fn new(grant: &Grant, obtained_up: Duration) -> Result<Self, Fault> {
         let mut credential = grant.credential.clone();
-        let environment = std::mem::take(&mut credential.environment).into_boxed_slice();
+        let variables = std::mem::take(&mut credential.environment).into_iter();
+        let token = credential.token.as_ref();
+        let environment =
+            variables.map(|Header { name, value }| (name.into(), Some(value).filter(|v| Some(v) != token))).collect();
         let fingerprint = credential.token.as_ref().or(credential.headers.first().map(|h| &h.value)).map(fingerprint);
         let frame = Response::Credential(credential).encode().map_err(|e| {
             Fault::new(FaultKind::MalformedReply, "the cloud's credential is too long to be handed out")
@@ -74,7 +78,10 @@ impl Cached {
         let Ok(Response::Credential(mut credential)) = Response::decode(&frame) else {
             unreachable!("only credentials are cached")
         };
-        credential.environment = self.environment.to_vec();
+        let value = |kept: &Option<Secret>| kept.clone().or_else(|| credential.token.clone()).unwrap_or_default();
+        let variables = self.environment.iter();
+        credential.environment =
+            variables.map(|(name, kept)| Header { name: name.to_string(), value: value(kept) }).collect();
         credential
     }
 

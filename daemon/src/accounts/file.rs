@@ -10,6 +10,7 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
+use super::Settings;
 use crate::cloud::Cloud;
 use crate::suggest::nearest;
 
@@ -27,7 +28,7 @@ pub struct Stored {
     /// Further origins, by name.
     pub urls: BTreeMap<String, String>,
     /// What the method asked that is no secret.
-    pub set: BTreeMap<String, String>,
+    pub set: Settings,
     /// `http://` beyond loopback is allowed.
     pub allow_plaintext: bool,
     /// Certificate authorities to trust besides the system's: a PEM file.
@@ -56,7 +57,7 @@ impl Stored {
             method: method.name.clone(),
             url: None,
             urls: BTreeMap::new(),
-            set: BTreeMap::new(),
+            set: Settings::default(),
             allow_plaintext: false,
             ca_file: None,
             lifetime: None,
@@ -130,6 +131,7 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
             })
             .transpose()?;
         let key = name.key();
+        let set = set.into_iter().collect();
         let account = Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime };
         if let Some(twin) = accounts.insert(key, account) {
             return Err(
@@ -167,10 +169,11 @@ fn fill(table: &mut Table, account: &Stored) {
     if let Some(url) = &account.url {
         table["url"] = value(url);
     }
-    for (key, map) in [("urls", &account.urls), ("set", &account.set)] {
+    let urls: Vec<_> = account.urls.iter().map(|(name, url)| (name.as_str(), url.as_str())).collect();
+    for (key, map) in [("urls", urls), ("set", account.set.iter().collect())] {
         if !map.is_empty() {
             table[key] =
-                value(map.iter().map(|(k, v)| (k, toml_edit::Value::from(v))).collect::<toml_edit::InlineTable>());
+                value(map.into_iter().map(|(k, v)| (k, toml_edit::Value::from(v))).collect::<toml_edit::InlineTable>());
         }
     }
     if account.allow_plaintext {

@@ -1,6 +1,7 @@
 //! The accounts that are set up: `accounts.toml`, read and written, and those that live only as long as the agent.
 
 mod file;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use file::Stamp;
 pub use file::Stored;
 pub(crate) use file::parse_lifetime;
+pub use settings::Settings;
 
 use crate::suggest::nearest;
 
@@ -133,7 +135,7 @@ mod tests {
             method: "password".into(),
             url: Some("https://acme.example".into()),
             urls: BTreeMap::new(),
-            set: BTreeMap::from([("user".into(), "me".into())]),
+            set: [("user".to_owned(), "me".to_owned())].into_iter().collect(),
             allow_plaintext: false,
             ca_file: None,
             lifetime: Some(std::time::Duration::from_mins(90)),

@@ -35,7 +35,8 @@ pub(super) struct Entry {
 pub(super) struct State {
     pub(super) cached: Option<Arc<Cached>>,
     pub(super) flight: Option<Flight>,
-    pub(super) memo: Option<Memo>,
+    /// Boxed, because nearly always there is none.
+    pub(super) memo: Option<Box<Memo>>,
     /// Failures in a row.
     streak: u32,
     /// Counts credentials put here, so that a waiter can tell whether one came while it waited for its turn.
@@ -92,7 +93,7 @@ impl Entry {
         state.streak = state.streak.saturating_add(1);
         let memo = Memo::new(fault, state.streak, jitter(), clock);
         let fault = memo.fault().clone();
-        state.memo = Some(memo);
+        state.memo = Some(Box::new(memo));
         fault
     }
 }

@@ -107,14 +107,14 @@ impl Missing<'_> {
                 }
                 continue;
             }
-            let kept = || self.known.and_then(|known| known.set.get(&spec.name).cloned());
+            let kept = || self.known.and_then(|known| known.set.value(&spec.name).map(str::to_owned));
             let value = match given.remove(&spec.name).or_else(kept) {
                 Some(value) => Some(value),
                 None if spec.optional && !self.may_ask(spec) => None,
                 None => Some(self.ask(spec, ask).await?.expose().trim().to_owned()).filter(|said| !said.is_empty()),
             };
             match value {
-                Some(value) => _ = stored.set.insert(spec.name.clone(), value),
+                Some(value) => stored.set.insert(&spec.name, &value),
                 None if spec.optional => {}
                 None => return Err(self.empty(spec)),
             }

@@ -135,7 +135,7 @@ impl Broker {
             name: stored.name.clone(),
             method: stored.method.clone(),
             origins,
-            settings: stored.set.clone(),
+            settings: stored.set.to_map(),
             allow_plaintext: stored.allow_plaintext,
             ca_file: stored.ca_file.clone(),
             lifetime: stored.lifetime,

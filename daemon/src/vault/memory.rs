@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cloud_agent_protocol::Secret;
+use zeroize::Zeroizing;
 
 use super::Vault;
 use crate::provider::{Boxed, Held};
 
-/// Held secrets without the room that a tree keeps for more: there may be a thousand accounts.
-type Packed = Box<[(Box<str>, Secret)]>;
+/// Held secrets in one piece: there may be a thousand accounts. Each name and each value is preceded by its length
+/// (4 bytes).
+type Packed = Zeroizing<Box<[u8]>>;
 
 /// The vault without a file.
 #[derive(Debug, Default)]
@@ -61,9 +63,39 @@ impl Vault for Memory {
 }
 
 fn pack(held: &Held) -> Packed {
-    held.0.iter().map(|(name, secret)| (name.as_str().into(), Secret::from(secret.expose()))).collect()
+    let texts = || held.0.iter().flat_map(|(name, secret)| [name.as_str(), secret.expose()]);
+    let mut bytes = Vec::with_capacity(texts().map(|text| LENGTH + text.len()).sum());
+    for text in texts() {
+        let length = u32::try_from(text.len()).expect("a secret is far shorter than 4 GiB");
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    Zeroizing::new(bytes.into_boxed_slice())
 }
 
 fn unpack(packed: &Packed) -> Held {
-    Held(packed.iter().map(|(name, secret)| (name.to_string(), secret.clone())).collect())
+    let mut rest = &packed[..];
+    let mut next = || {
+        let (length, behind) = rest.split_first_chunk::<LENGTH>()?;
+        let (text, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        rest = behind;
+        std::str::from_utf8(text).ok()
+    };
+    Held(std::iter::from_fn(|| Some((next()?.to_owned(), Secret::from(next()?)))).collect())
+}
+
+/// Bytes of a length.
+const LENGTH: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_comes_back_as_it_was() {
+        for pairs in [&[][..], &[("a", "")], &[("refresh", "r-\u{e9}"), ("secret", "s\n"), ("x", "1")]] {
+            let held = Held(pairs.iter().map(|(name, value)| ((*name).to_owned(), Secret::from(*value))).collect());
+            assert_eq!(unpack(&pack(&held)), held);
+        }
+    }
 }
