@@ -40,7 +40,7 @@ impl Clouds {
                 for (name, path) in files {
                     let cloud = read(&path)
                         .and_then(|text| Cloud::parse(&name, &path.display().to_string(), &text, false))
-                        .map(Arc::new);
+                        .map(|cloud| Arc::new(Cloud { examples: Vec::new(), ..cloud }));
                     clouds.insert(name.to_ascii_lowercase(), cloud);
                 }
             }

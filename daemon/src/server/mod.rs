@@ -71,8 +71,9 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) surroundings: Surroundings,
     pub(crate) shutdown: Shutdown,
-    /// Woken once for every connection that waits for room: the session that has been idle longest makes it.
-    pub(crate) room_wanted: Notify,
+    /// Wakes idle sessions so that they leave: the one that has been idle longest for every connection that waits for
+    /// room, all of them when the agent ends.
+    pub(crate) leave: Notify,
 }
 
 /// Serves connections from `listener` until `shutdown`, then lets what is under way come to its end.
@@ -88,7 +89,7 @@ pub async fn run(
 ) -> Result<(), Fault> {
     let room = Arc::new(Semaphore::new(limits.connections));
     let sessions = Tracker::default();
-    let shared = Arc::new(Shared { broker, limits, surroundings, shutdown, room_wanted: Notify::new() });
+    let shared = Arc::new(Shared { broker, limits, surroundings, shutdown, leave: Notify::new() });
     loop {
         let permit = tokio::select! {
             biased;
@@ -118,7 +119,8 @@ pub async fn run(
         });
     }
     drop(listener);
-    // Idle sessions see the shutdown by themselves; the others finish what they were asked.
+    // Idle sessions leave now; the others finish what they were asked, and then see that they are to leave.
+    shared.leave.notify_waiters();
     let drained = tokio::time::timeout(limits.drain, sessions.idle()).await.is_ok();
     if !(drained && shared.broker.settle(limits.drain).await) {
         tracing::warn!("something was still under way when the agent had to end");
@@ -132,13 +134,13 @@ async fn make_room(room: &Arc<Semaphore>, shared: &Shared) -> OwnedSemaphorePerm
         return permit;
     }
     tracing::debug!("all {} connections are taken", shared.limits.connections);
-    shared.room_wanted.notify_one();
+    shared.leave.notify_one();
     let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
     // A session may have ended by itself meanwhile, with nobody idle to hear the call. It must not wait for whoever is idle
     // next, long after there is room again.
     tokio::select! {
         biased;
-        () = shared.room_wanted.notified() => {}
+        () = shared.leave.notified() => {}
         () = std::future::ready(()) => {}
     }
     permit

@@ -1,5 +1,7 @@
 //! Who is at the other end, by the kernel's word.
 
+use std::sync::LazyLock;
+
 use interprocess::local_socket::tokio::Stream;
 
 /// Whether the caller runs as our user. Anybody else is closed without reading a byte or writing one; so is a caller the
@@ -8,7 +10,8 @@ pub(super) fn is_trusted(stream: &Stream) -> bool {
     #[cfg(unix)]
     {
         use interprocess::local_socket::traits::StreamCommon as _;
-        let own = rustix::process::geteuid().as_raw();
+        static OWN: LazyLock<u32> = LazyLock::new(|| rustix::process::geteuid().as_raw());
+        let own = *OWN;
         match stream.peer_creds() {
             Ok(creds) if creds.euid() == Some(own) => true,
             Ok(creds) => {

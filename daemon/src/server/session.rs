@@ -209,8 +209,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 biased;
                 received = timeout(patience, self.receive()) => received.map_err(|_| End::Over)??,
-                () = shared.room_wanted.notified() => return Err(End::Over),
-                () = shared.shutdown.requested() => return Err(End::Over),
+                () = shared.leave.notified() => return Err(End::Over),
             }
         }
         if let Some(found) = self.next_request()? {
