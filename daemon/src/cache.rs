@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock, Timestamp};
+use crate::packed::Packed;
 use crate::provider::Grant;
 
 /// By default a token must live on for this long: time enough for a script to use it once.
@@ -23,13 +24,16 @@ const AHEAD_PART: u32 = 5;
 /// and renewing again would get nothing longer.
 const BEST_PART: f64 = 0.8;
 
+/// Stands for the token in a packed environment. No variable could hold it.
+const THE_TOKEN: &str = "\0";
+
 /// A credential as it is handed out.
 pub struct Cached {
     /// The answer without the environment, ready to be written. It is the only copy of the token here: whoever wants the
     /// credential as such, which is rare, decodes it.
     frame: Zeroizing<Box<[u8]>>,
-    /// Names and values; `None` for the token itself.
-    environment: Box<[(Box<str>, Option<Secret>)]>,
+    /// Names and values; [`THE_TOKEN`] in the place of the token itself.
+    environment: Packed,
     fingerprint: Option<Box<str>>,
     expires_at: Option<Timestamp>,
     obtained_up: Duration,
@@ -49,10 +53,11 @@ impl Cached {
     /// `MalformedReply` if it is too long to be sent to anybody.
     pub fn new(grant: &Grant, obtained_up: Duration) -> Result<Self, Fault> {
         let mut credential = grant.credential.clone();
-        let variables = std::mem::take(&mut credential.environment).into_iter();
+        let variables = std::mem::take(&mut credential.environment);
         let token = credential.token.as_ref();
-        let environment =
-            variables.map(|Header { name, value }| (name.into(), Some(value).filter(|v| Some(v) != token))).collect();
+        let environment = Packed::new(variables.iter().map(|Header { name, value }| {
+            (name.as_str(), if Some(value) == token { THE_TOKEN } else { value.expose() })
+        }));
         let fingerprint = credential.token.as_ref().or(credential.headers.first().map(|h| &h.value)).map(fingerprint);
         let frame = Response::Credential(credential).encode().map_err(|e| {
             Fault::new(FaultKind::MalformedReply, "the cloud's credential is too long to be handed out")
@@ -78,10 +83,10 @@ impl Cached {
         let Ok(Response::Credential(mut credential)) = Response::decode(&frame) else {
             unreachable!("only credentials are cached")
         };
-        let value = |kept: &Option<Secret>| kept.clone().or_else(|| credential.token.clone()).unwrap_or_default();
-        let variables = self.environment.iter();
+        let token = credential.token.clone().unwrap_or_default();
+        let value = |kept: &str| if kept == THE_TOKEN { token.clone() } else { kept.into() };
         credential.environment =
-            variables.map(|(name, kept)| Header { name: name.to_string(), value: value(kept) }).collect();
+            self.environment.pairs().map(|(name, kept)| Header { name: name.into(), value: value(kept) }).collect();
         credential
     }
 

@@ -17,6 +17,7 @@ pub mod cloud;
 pub mod hardening;
 pub mod http;
 mod log;
+mod packed;
 mod paths;
 pub mod provider;
 pub mod server;

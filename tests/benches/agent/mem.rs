@@ -39,7 +39,8 @@ pub(crate) fn run(context: &Context, builds: &[Build], report: &mut Report) -> R
         let held = add(&ours, &context.cloud.http, further)?;
         settle();
         let many = memory(&pids);
-        let each = kib(many.resident.saturating_sub(one.resident)) / f64::from(further.max(1));
+        // Anonymous memory: the code that the logins ran through is resident too, but no credential's.
+        let each = kib(many.anonymous.saturating_sub(one.anonymous)) / f64::from(further.max(1));
         rows.push(row(
             &build.label(),
             &format!("{further} more: {} KiB each, {} of them its bytes", number(each), number(held / 1024.0)),
