@@ -34,7 +34,6 @@ pub struct Cached {
     frame: Zeroizing<Box<[u8]>>,
     /// Names and values; [`THE_TOKEN`] in the place of the token itself.
     environment: Packed,
-    fingerprint: Option<Box<str>>,
     expires_at: Option<Timestamp>,
     obtained_up: Duration,
     life: Option<Duration>,
@@ -42,7 +41,7 @@ pub struct Cached {
 
 impl std::fmt::Debug for Cached {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Cached({:?}, until {:?})", self.fingerprint, self.expires_at)
+        write!(f, "Cached(until {:?})", self.expires_at)
     }
 }
 
@@ -58,7 +57,6 @@ impl Cached {
         let environment = Packed::new(variables.iter().map(|Header { name, value }| {
             (name.as_str(), if Some(value) == token { THE_TOKEN } else { value.expose() })
         }));
-        let fingerprint = credential.token.as_ref().or(credential.headers.first().map(|h| &h.value)).map(fingerprint);
         let frame = Response::Credential(credential).encode().map_err(|e| {
             Fault::new(FaultKind::MalformedReply, "the cloud's credential is too long to be handed out")
                 .because(e.to_string())
@@ -66,7 +64,6 @@ impl Cached {
         Ok(Self {
             frame: Zeroizing::new(frame.encode().as_slice().into()),
             environment,
-            fingerprint: fingerprint.map(String::into_boxed_str),
             expires_at: grant.expires_at,
             life: grant.expires_at.map(|end| end.since(grant.obtained_at)),
             obtained_up,
@@ -98,8 +95,9 @@ impl Cached {
 
     /// The first characters of the token's SHA-256.
     #[must_use]
-    pub fn fingerprint(&self) -> Option<&str> {
-        self.fingerprint.as_deref()
+    pub fn fingerprint(&self) -> Option<String> {
+        let credential = self.credential();
+        credential.token.as_ref().or(credential.headers.first().map(|header| &header.value)).map(fingerprint)
     }
 
     /// When it ends, if that is known.

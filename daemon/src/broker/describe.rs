@@ -83,7 +83,7 @@ impl Broker {
             expiry_source: cached.as_ref().map(|c| c.credential().expiry_source.word().into()).unwrap_or_default(),
             renews_at: None,
             holds: held.as_ref().map(place::names).unwrap_or_default(),
-            fingerprint: cached.as_ref().and_then(|c| c.fingerprint().map(Into::into)),
+            fingerprint: cached.as_ref().and_then(|c| c.fingerprint()),
             fault,
         })
     }

@@ -94,7 +94,7 @@ impl Broker {
         let grant = self.provider.login(&account, &secrets, request.remember, ask).await?;
         let holds: Vec<String> = grant.held.0.keys().cloned().collect();
         let cached = self.keep(&entry, &account, grant, up).await?;
-        tracing::info!(account = %name, cloud = cloud.name, fingerprint = cached.fingerprint(), "logged in");
+        tracing::info!(account = %name, cloud = cloud.name, fingerprint = cached.fingerprint().as_deref(), "logged in");
 
         let mut notes = vec![format!("logged in: `{name}` at {}", account.origins.get("").map_or("", String::as_str))];
         if let Err(fault) = self.accounts.put(stored.clone(), request.ephemeral) {

@@ -46,7 +46,7 @@ impl Broker {
         }
         match self.renew_now(entry).await {
             Ok(cached) => {
-                tracing::info!(account = %entry.name, fingerprint = cached.fingerprint(), "renewed");
+                tracing::info!(account = %entry.name, fingerprint = cached.fingerprint().as_deref(), "renewed");
                 Ok(cached)
             }
             Err(fault) => {
