@@ -256,7 +256,7 @@ fn a_socket_planted_by_another_user_gets_not_a_byte() {
     // A copy that the other user may run, wherever the build directory is.
     let program = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap();
     let copy = program.path().join("cloud-token");
-    std::fs::copy(env!("CARGO_BIN_EXE_cloud-token"), &copy).unwrap();
+    Sandbox::put_client(&copy);
     std::os::unix::fs::chown(sandbox.dir.path(), Some(4001), Some(4001)).unwrap();
 
     let copy = copy.to_str().unwrap();

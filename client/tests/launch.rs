@@ -19,7 +19,7 @@ use common::{Conversation, PATIENCE, Sandbox, credential, outcome};
 fn sandbox(script: &str) -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::new();
     let client = sandbox.path("cloud-token");
-    std::fs::copy(env!("CARGO_BIN_EXE_cloud-token"), &client).unwrap();
+    Sandbox::put_client(&client);
     let agent = sandbox.path("cloud-agent");
     let own = std::env::current_exe().unwrap();
     let start = "exec \"$AGENT\" --exact acts_as_the_agent --nocapture";
@@ -29,8 +29,7 @@ fn sandbox(script: &str) -> (Sandbox, PathBuf) {
         sandbox.path("starts").display(),
         script.replace("START", start)
     );
-    std::fs::write(&agent, text).unwrap();
-    std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o755)).unwrap();
+    Sandbox::put_script(&agent, &text);
     (sandbox, client)
 }
 
@@ -134,7 +133,7 @@ fn an_agent_that_never_gets_ready_ends_at_the_deadline() {
 fn no_agent_beside_the_client_or_in_path_is_exit_3_with_a_hint() {
     let sandbox = Sandbox::new();
     let client = sandbox.path("cloud-token");
-    std::fs::copy(env!("CARGO_BIN_EXE_cloud-token"), &client).unwrap();
+    Sandbox::put_client(&client);
     let mut command = sandbox.program(&client, &["work"]);
     command.env_remove("CLOUD_AGENT_NO_AUTOSTART").env("PATH", sandbox.dir.path());
     let out = outcome(command.output().unwrap());

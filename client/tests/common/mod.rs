@@ -53,6 +53,26 @@ impl Sandbox {
         command
     }
 
+    /// Puts a program there, made by `make` of a shell, whose `$0` is its path and whose `$1` is `with`.
+    ///
+    /// This process must never have it open for writing: another test's child, forked meanwhile, would hold that
+    /// descriptor until its own `exec`, and until then the program is "text file busy".
+    pub fn put_program(path: &Path, make: &str, with: &str) {
+        let make = format!("{make} && chmod 755 \"$0\"");
+        let status = Command::new("/bin/sh").args(["-c", &make]).arg(path).arg(with).status().unwrap();
+        assert!(status.success(), "{status}");
+    }
+
+    /// A copy of the client there.
+    pub fn put_client(path: &Path) {
+        Self::put_program(path, r#"cp "$1" "$0""#, env!("CARGO_BIN_EXE_cloud-token"));
+    }
+
+    /// A script there.
+    pub fn put_script(path: &Path, script: &str) {
+        Self::put_program(path, r#"printf '%s' "$1" >"$0""#, script);
+    }
+
     pub fn run(&self, args: &[&str]) -> Outcome {
         outcome(self.client(args).output().unwrap())
     }

@@ -14,6 +14,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -251,8 +252,12 @@ pub fn kill(pid: u32, signal: Signal) {
 fn place(from: &Path, to: &Path) -> io::Result<()> {
     // A link to a symbolic link would be one, and might point nowhere from here.
     let from = &from.canonicalize()?;
-    // A copy is the fallback for another file system, where a link cannot reach.
-    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop))
+    // A copy is the fallback for another file system, where a link cannot reach. Made by another process: a child that
+    // some other test forks meanwhile would hold our descriptor until its `exec`, and the program would be busy.
+    fs::hard_link(from, to).or_else(|_| {
+        let copied = Command::new("cp").arg(from).arg(to).status()?.success();
+        copied.then_some(()).ok_or_else(|| io::Error::other("cp failed"))
+    })
 }
 
 #[cfg(test)]
