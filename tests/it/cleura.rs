@@ -116,7 +116,11 @@ fn a_reply_without_a_usable_token_is_a_fault_that_names_the_field() {
         (reply(r#"{"result":"password_expired"}"#), "`result` is `password_expired`"),
         (reply(r#"{"token":"0123456789abcdef"}"#), "`result`"),
         (reply(r#"{"result":7,"token":"0123456789abcdef"}"#), "`result` is `7`"),
-        (reply(r#"{"result":"login_ok","token":"first","token":"second"}"#), "not strict JSON"),
+        (
+            reply(r#"{"result":"login_ok","token":"first","token":"second"}"#),
+            "`token` (`/token`) of the step `login` is there twice",
+        ),
+        (reply(r#"{"result":"login_ok","token":"first","x":1,"x":2}"#), "not strict JSON"),
         (reply(""), "empty"),
         (Fault::captive_portal(), "web page"),
     ];

@@ -119,6 +119,10 @@ fn a_plain_400_is_a_refusal_and_trouble_is_for_later() {
         (Fault::status(200, &json!({"info": {}})), 1, "`access`"),
         (Fault::status(200, &json!({"access_token": null})), 1, "`access`"),
         (Fault::status(200, &json!({"access_token": ""})), 1, "`access`"),
+        (Fault::Duplicate("access_token".into(), json!("first-of-two")), 1, "`access`"),
+        (text(200, r#"{"access_token":"first","access_token":"second"}"#), 1, "is there twice"),
+        (text(200, r#"{"access_token":"#), 1, "`access`"),
+        (text(200, r#"["a.b.c"]"#), 1, "`access`"),
         (text(200, "two words"), 1, "`access`"),
         (text(200, ""), 1, "`access`"),
     ];

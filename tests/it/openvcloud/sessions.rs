@@ -110,7 +110,14 @@ fn what_is_no_session_is_a_fault_that_names_it() {
     let it = given();
     let password = it.cloud.add_user("bob");
     let json = |body: &str| Fault::Answer(Reply::typed(200, "application/json", body));
-    for fault in [Fault::captive_portal(), json(r#"{"error":"x"}"#), json("[]"), json("\"\""), json("\"a\\nb\"")] {
+    for fault in [
+        Fault::captive_portal(),
+        json(r#"{"error":"x"}"#),
+        json("[]"),
+        json("\"\""),
+        json("\"a\\nb\""),
+        json(r#"{"a":1,"a":2}"#),
+    ] {
         it.cloud.portal.clear();
         it.cloud.portal.break_always(AUTHENTICATE, fault.clone());
         let outcome = it.with_password(&password).finish();

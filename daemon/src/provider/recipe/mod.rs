@@ -65,6 +65,7 @@ impl Recipe {
             command: format!("login {}", account.name),
             said: &[],
             rows: Vec::new(),
+            ended_by: None,
         })
     }
 
@@ -170,7 +171,8 @@ impl Recipe {
 
     async fn check(&self, account: &Account, held: &Held, credential: &Credential) -> Result<(), Fault> {
         let mut conversation = self.with_credential(account, held, Some(credential))?;
-        let Some(step) = &conversation.method.check else {
+        let method = conversation.method;
+        let Some(step) = &method.check else {
             let message = format!("`{}` offers no way to ask whether a token is alive", account.cloud.title);
             return Err(Fault::new(FaultKind::Unsupported, message));
         };
