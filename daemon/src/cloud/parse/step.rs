@@ -156,7 +156,7 @@ fn step(
         after.add(&take.name, !take.optional);
     }
     let replies = replies(raw.reply, index, names, &after)?;
-    let (enrol, list) = super::action::shown(raw.enrol, raw.list, &takes, &after, place)?;
+    let (enrol, list) = super::action::shown(raw.enrol, raw.list, &takes, &after, context, place)?;
     Ok(Step {
         name: names[index].clone(),
         needs: None,
