@@ -121,6 +121,7 @@ fn play(cloud: &Arc<Cloud>, example: &Example) -> Result<(), String> {
                     Revocation::Revoked => "revoked",
                     Revocation::AlreadyDead => "already-dead",
                     Revocation::NotOffered => "not-offered",
+                    Revocation::NothingLeft => "nothing-left",
                 })
             })
         }

@@ -85,7 +85,7 @@ pub enum Expected {
     Grant(ExpectedGrant),
     /// A fault of this kind whose words contain this text.
     Fault(FaultKind, Option<String>),
-    /// `revoked`, `already-dead`, `not-offered`, or `alive`.
+    /// `revoked`, `already-dead`, `not-offered`, `nothing-left`, or `alive`.
     Word(String),
     /// An action that was done.
     Done(ExpectedDone),

@@ -83,6 +83,18 @@ fn a_logout_sends_both_headers_and_ends_its_own_session_alone() {
 }
 
 #[test]
+fn a_pair_that_was_rejected_is_still_ended_by_a_logout() {
+    let it = given(Options::default());
+    it.login().finish().ok();
+    let headers = it.headers();
+    it.sandbox.token(["reject", "pbx"]).ok();
+    let outcome = it.sandbox.token(["logout", "pbx"]);
+    assert!(outcome.status.success() && outcome.stderr.contains("revoked"), "{outcome:?}");
+    assert!(!it.accepts(&headers), "it would have lived for a hundred days");
+    assert_eq!(it.cloud.violations(), Vec::<String>::new());
+}
+
+#[test]
 fn a_logout_of_what_the_cloud_has_ended_already_forgets_all_the_same() {
     let it = given(Options::default());
     it.login().finish().ok();
@@ -155,7 +167,7 @@ fn a_console_that_is_down_is_try_later_and_keeps_the_password_and_a_wrong_secret
     let outcome = it.sandbox.token(["pbx"]);
     assert!(outcome.fails(5).contains("Console connect error"), "{outcome:?}");
     let status: Value = serde_json::from_str(it.sandbox.token(["status", "--json"]).ok()).unwrap();
-    assert_eq!(status["accounts"][0]["holds"], json!(["password"]), "{status}");
+    assert_eq!(status["accounts"][0]["holds"], json!(["key", "password", "token"]), "{status}");
     it.cloud.set_console(true);
     assert!(until(3 * PATIENCE, || it.sandbox.token(["pbx"]).status.success()), "it comes back by itself");
 

@@ -160,7 +160,7 @@ impl Recipe {
         let names_something = held.0.keys().any(|name| uses(first, name))
             || (credential.is_some() && (first.present || method.token.as_deref().is_some_and(|t| uses(first, t))));
         if !names_something || (first.present && credential.is_none()) {
-            return Ok(Revocation::NotOffered);
+            return Ok(Revocation::NothingLeft);
         }
         match conversation.run(&method.revoke, None).await {
             Ok(()) => Ok(Revocation::Revoked),

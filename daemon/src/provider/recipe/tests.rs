@@ -413,7 +413,7 @@ async fn revoking_presents_the_credential_and_a_dead_one_is_no_error() {
     assert_eq!(world.sent(), ["DELETE https://api.acme.example/tokens [X-Login: me@acme] [X-Token: t0k]"]);
     assert_eq!(revoke(Some(&credential)).await.unwrap(), Revocation::AlreadyDead);
     assert_eq!(revoke(Some(&credential)).await.unwrap_err().kind, FaultKind::Unreachable);
-    assert_eq!(revoke(None).await.unwrap(), Revocation::NotOffered);
+    assert_eq!(revoke(None).await.unwrap(), Revocation::NothingLeft);
 }
 
 /// A code in the query after a redirect that leads nowhere; moments in milliseconds; a failure that is transient though it
