@@ -69,7 +69,7 @@ impl Given {
     }
 }
 
-/// PROVIDERS §8, case 14.
+/// Case 14.
 #[test]
 fn a_login_without_a_second_factor_presents_both_headers() {
     for (method, path) in [("password", TOKENS), ("password-v2", TOKENS_V2)] {
@@ -87,7 +87,7 @@ fn a_login_without_a_second_factor_presents_both_headers() {
     }
 }
 
-/// PROVIDERS §8, case 18.
+/// Case 18.
 #[test]
 fn a_token_whose_end_nobody_tells_is_taken_to_live_for_twenty_hours_unless_the_account_says_otherwise() {
     let it = given(Second::None);
@@ -103,7 +103,7 @@ fn a_token_whose_end_nobody_tells_is_taken_to_live_for_twenty_hours_unless_the_a
     assert!((3_500..=3_600).contains(&life()), "{}", life());
 }
 
-/// PROVIDERS §8, case 14: a reply that is not what it should be is a fault that names the field, and nothing is kept.
+/// Case 14: a reply that is not what it should be is a fault that names the field, and nothing is kept.
 #[test]
 fn a_reply_without_a_usable_token_is_a_fault_that_names_the_field() {
     let reply = |body: &str| Fault::Answer(Reply::typed(200, "application/json", body));
@@ -177,7 +177,7 @@ fn an_address_without_one_generation_of_the_login_leads_to_the_other() {
     }
 }
 
-/// PROVIDERS §8, case 19.
+/// Case 19.
 #[test]
 fn a_redirect_of_a_login_is_not_followed() {
     let it = given(Second::None);
@@ -213,7 +213,7 @@ fn a_pasted_token_of_somebody_else_is_refused() {
     assert!([4, 6].contains(&it.sandbox.token(["cleura"]).code()));
 }
 
-/// PROVIDERS §8, case 17: the public and the compliant cloud are two hosts, and so are two accounts.
+/// Case 17: the public and the compliant cloud are two hosts, and so are two accounts.
 #[test]
 fn a_token_is_never_sent_to_another_host_than_the_one_that_minted_it() {
     let it = given(Second::None);
@@ -238,7 +238,7 @@ fn a_token_is_never_sent_to_another_host_than_the_one_that_minted_it() {
     assert_eq!(compliant.violations(), Vec::<String>::new());
 }
 
-/// PROVIDERS §8, case 17.
+/// Case 17.
 #[test]
 fn name_and_token_of_two_users_are_never_mixed() {
     let it = given(Second::None);
@@ -256,7 +256,7 @@ fn name_and_token_of_two_users_are_never_mixed() {
     it.is_well();
 }
 
-/// PROVIDERS §8, case 17.
+/// Case 17.
 #[test]
 fn a_user_without_a_privilege_keeps_a_token_that_is_good_for_everything_else() {
     let it = given(Second::None);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{WHO, given, given_with};
 
-/// PROVIDERS §8, case 18.
+/// Case 18.
 #[test]
 fn a_check_tells_whether_the_token_is_alive_and_nothing_that_is_secret() {
     for (method, validate) in [("password", VALIDATE), ("password-v2", VALIDATE_V2)] {
@@ -38,7 +38,7 @@ fn a_check_tells_whether_the_token_is_alive_and_nothing_that_is_secret() {
     }
 }
 
-/// PROVIDERS §8, case 18.
+/// Case 18.
 #[test]
 fn a_logout_revokes_and_forgets_whatever_the_cloud_says() {
     for (method, path) in [("password", TOKENS), ("password-v2", TOKENS_V2)] {

@@ -9,7 +9,7 @@ use cloud_agent_tests::wait::{PATIENCE, until};
 use super::{EMAIL, given};
 use crate::support::{SHORT, assert_fault, sandbox};
 
-/// Case 10 of the provider tests: here the scheme is none.
+/// Case 10: here the scheme is none.
 #[test]
 fn a_login_gives_a_token_that_stands_alone_in_its_header() {
     let it = given(Options::default());
@@ -35,7 +35,7 @@ fn the_scheme_is_the_accounts_to_say() {
     assert_eq!(it.cloud.violations(), Vec::<String>::new());
 }
 
-/// Case 2 of the provider tests.
+/// Case 2.
 #[test]
 fn a_token_ends_after_3590_seconds_whatever_the_documentation_says_and_whoever_issued_it() {
     for issuer in ["greenclound.dev", "greencloud.dev", ""] {
@@ -50,7 +50,7 @@ fn a_token_ends_after_3590_seconds_whatever_the_documentation_says_and_whoever_i
     }
 }
 
-/// Case 2 of the provider tests.
+/// Case 2.
 #[test]
 fn the_earlier_of_the_two_ends_counts() {
     let hour = Duration::from_hours(1);
@@ -84,7 +84,7 @@ fn every_refresh_token_is_spent_once_and_the_next_one_is_used() {
     assert_eq!(it.cloud.violations(), Vec::<String>::new());
 }
 
-/// Case 4 of the provider tests.
+/// Case 4.
 #[test]
 fn a_lost_answer_to_a_refresh_ends_in_one_more_try_and_a_login_by_the_human() {
     for fault in [Fault::CloseAfter, Fault::ResetAfter, Fault::Truncated] {

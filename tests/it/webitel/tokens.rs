@@ -26,7 +26,7 @@ fn a_login_gives_the_two_headers_that_the_api_wants() {
     assert_eq!(it.cloud.violations(), Vec::<String>::new());
 }
 
-/// Case 1 of the provider tests.
+/// Case 1.
 #[test]
 fn a_moment_is_read_in_milliseconds_and_in_seconds_and_the_earlier_of_two_counts() {
     const DAY: u64 = 24 * 3600;
@@ -104,7 +104,7 @@ fn a_logout_of_what_the_cloud_has_ended_already_forgets_all_the_same() {
     assert!([4, 6].contains(&it.sandbox.token(["pbx"]).code()));
 }
 
-/// Case 18 of the provider tests.
+/// Case 18.
 #[test]
 fn a_logout_forgets_even_if_the_cloud_cannot_be_told() {
     let it = given(Options::default());
@@ -157,7 +157,7 @@ fn a_rejected_pair_is_replaced() {
     assert!(second != first && it.accepts(&second));
 }
 
-/// Case 20 of the provider tests.
+/// Case 20.
 #[test]
 fn a_console_that_is_down_is_try_later_and_keeps_the_password_and_a_wrong_secret_is_final() {
     let it = given(Options { life: SHORT, ..Options::default() });
@@ -211,7 +211,7 @@ fn the_table_of_the_apis_refusals_is_told_to_whoever_checks() {
     assert_eq!(it.cloud.violations(), Vec::<String>::new());
 }
 
-/// Case 19 of the provider tests.
+/// Case 19.
 #[test]
 fn a_redirect_to_another_host_is_not_followed_and_carries_no_password() {
     let elsewhere = Server::unvisited();
