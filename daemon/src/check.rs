@@ -15,13 +15,10 @@ use std::task::{Context, Poll, Waker};
 use cloud_agent_protocol::{AccountName, Credential, ExpirySource, Fault, FaultKind, Header, Secret};
 
 use crate::clock::{ManualClock, Timestamp};
-use crate::cloud::{Action, Cloud, Example, Method, Phase};
+use crate::cloud::{Action, Cloud, Example, MAX_FILE, Method, Phase};
 use crate::provider::{Account, Act, Acted, Boxed, Grant, Held, Provider, Recipe, Revocation};
 use answers::{Answers, Lost};
 use script::Script;
-
-/// The largest cloud file that is read, in bytes.
-const MAX_FILE: u64 = 256 * 1024;
 
 /// What a good cloud file was found to be.
 #[derive(Debug)]
@@ -48,7 +45,11 @@ pub fn check_file(path: &Path) -> Result<Report, Vec<Fault>> {
     };
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(MAX_FILE).read_to_string(&mut text).map_err(unreadable)?;
+    file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_FILE {
+        let message = format!("`{shown}` is longer than {} KiB", MAX_FILE / 1024);
+        return Err(vec![Fault::new(FaultKind::Config, message)]);
+    }
     let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     check_text(name, &shown, &text)
 }

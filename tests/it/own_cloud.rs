@@ -204,6 +204,9 @@ fn check_judges_a_file_wherever_it_lies_and_without_an_agent() {
         }
     }
     assert_eq!(sandbox.agents(), Vec::<u32>::new());
+    // The agent would not read it, so it is not in order, however well it begins.
+    let long = check(&format!("{SHOP}#{}\n", "x".repeat(256 * 1024)));
+    assert!(long.fails(1).contains("shop.toml` is longer than 256 KiB"), "{long:?}");
     let nothing = sandbox.command(AGENT).args(["check", "/nonexistent/acme.toml"]).finish();
     assert!(nothing.fails(1).contains("/nonexistent/acme.toml` cannot be read"), "{nothing:?}");
 }

@@ -12,7 +12,7 @@ use crate::suggest::nearest;
 include!(concat!(env!("OUT_DIR"), "/clouds.rs"));
 
 /// The largest cloud file that is read, in bytes.
-const MAX_FILE: u64 = 256 * 1024;
+pub(crate) const MAX_FILE: u64 = 256 * 1024;
 
 /// The known clouds, by name.
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ use problem::{Judged, Problem, unique};
 use toml::Spanned;
 
 pub(super) fn cloud(name: &str, file: &str, text: &str, built_in: bool) -> Result<Cloud, Fault> {
-    let raw: File = toml::from_str(text).map_err(|why| Problem::of_toml(&why).into_fault(file, text))?;
+    let raw: File = toml::from_str(text).map_err(|why| Problem::of_toml(&why, text).into_fault(file, text))?;
     build(name, raw, text, built_in).map_err(|problem| problem.into_fault(file, text))
 }
 

@@ -212,7 +212,8 @@ fn body(json: Option<Spanned<Value>>, form: Option<Spanned<Fields>>, scope: &Sco
             let span = json.span();
             Ok(StepBody::Json(json_template(json.into_inner(), &span, "json", scope)?))
         }
-        (Some(json), None) => Err(Problem::new(json.span(), "`json` has to be a table or an array")),
+        (Some(json), None) => Err(Problem::new(json.span(), "`json` has to be a table or an array")
+            .hint(Some("values are put in by name: `json = { name = \"{value}\" }`".to_owned()))),
         (None, Some(form)) => Ok(StepBody::Form(fields(form.get_ref(), scope, "form")?)),
         (Some(_), Some(form)) => Err(Problem::new(form.span(), "a step has `json` or `form`, not both")),
     }

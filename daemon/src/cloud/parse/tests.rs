@@ -152,6 +152,12 @@ fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
         ("refresh = \"{refresh}\"", "refresh = \"{password}\"", 48, "`form` names `password`", ""),
         ("[method.check]\nrequest = \"GET /me\"", "[method.check]\npresent = \"x\"\nrequest = \"GET /me\"", 51, "boolean", ""),
         ("request = \"POST /refresh\"", "request = \"POST /refresh\"\npresent = true", 48, "no credential yet", ""),
+        ("[method.check]\n", "[[method.check]]\n", 50, "there is only one `[method.check]`", "one bracket"),
+        ("[[method]]\n", "[method]\n", 13, "there may be several of `[method]`", "`[[method]]`"),
+        ("[[method.login]]\nname", "[method.login]\nname", 42, "`[method.login]` is there twice", "`[[method.login]]`"),
+        ("[{ jwt = \"access\" }, { assume = \"20h\" }]", "{ jwt = \"access\" }", 20, "several", "an array"),
+        ("token = \"access\"\n", "token = \"access\"\ntoken = \"access\"\n", 19, "`token` is there twice", ""),
+        ("{ password = \"{password}\", tenant = \"{tenant}\" }", "'{\"password\":\"{password}\"}'", 35, "`json` has to be", "{value}"),
         ("mailbox, {mail}", "mailbox, {male}", 56, "`male`", "`mail`"),
     ];
     for (from, to, line, message, hint) in cases {
