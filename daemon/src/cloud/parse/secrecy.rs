@@ -54,7 +54,8 @@ fn add(places: &mut Vec<String>, takes: &Fields, names: &[&Text]) {
 
 /// Whether what `pointer` points at may not be printed.
 pub(super) fn is_secret(pointer: &str, places: &[String]) -> bool {
-    let name = pointer.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    // A dash is every element of what is named before it.
+    let name = pointer.rsplit('/').find(|part| *part != "-").unwrap_or_default().to_ascii_lowercase();
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let name = name.strip_suffix('s').unwrap_or(&name);
     places.iter().any(|place| place == pointer) || SECRET.iter().any(|word| name.ends_with(word))
@@ -75,8 +76,17 @@ mod tests {
 
     #[test]
     fn a_name_tells_a_secret_in_every_spelling() {
-        for name in ["/apiKey", "/api_key", "/API-KEYS", "/user/accessToken", "/client_secret", "/seed", "/a/Passwords"]
-        {
+        for name in [
+            "/apiKey",
+            "/api_key",
+            "/API-KEYS",
+            "/user/accessToken",
+            "/client_secret",
+            "/seed",
+            "/a/Passwords",
+            "/keys/-/apiKey",
+            "/tokens/-",
+        ] {
             assert!(is_secret(name, &[]), "{name}");
         }
         for name in ["/name", "/key", "/token/id", "/access_key_id", "/seeded", "/status", "/area/regions/0/region"] {

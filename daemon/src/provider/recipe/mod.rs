@@ -9,6 +9,7 @@ mod enrol;
 mod expiry;
 mod grant;
 mod json;
+mod list;
 mod question;
 mod request;
 mod run;

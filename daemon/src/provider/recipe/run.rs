@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use cloud_agent_protocol::{Credential, Fault, FaultKind};
 
+use super::list::rows;
 use super::question::Answered;
 use super::request;
-use super::take::{Document, rows, take};
+use super::take::{Document, take};
 use super::totp::Codes;
 use super::values::Values;
 use super::verdict::Case;

@@ -6,16 +6,12 @@ use zeroize::Zeroizing;
 use super::json::{Json, Unreadable};
 use super::request::shown;
 use super::values::Values;
-use super::verdict::clean;
 use crate::clock::Timestamp;
-use crate::cloud::{Expiry, List, Method, Source, Step, Subject, Take, Template};
+use crate::cloud::{Expiry, Method, Source, Step, Subject, Take, Template};
 use crate::http::Reply;
 
 /// The longest token, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
-
-/// The most rows that are listed: what is listed has to fit into one answer.
-const MAX_ROWS: usize = 300;
 
 /// A reply's body, read as JSON when something first asks for that.
 pub(super) struct Document<'a> {
@@ -188,34 +184,6 @@ fn is_compared(step: &Step, method: &Method, name: &str) -> bool {
             Expiry::Seconds(other) | Expiry::Epoch(other) | Expiry::Date(other) => other == name,
             Expiry::Jwt(_) | Expiry::Assume(_) => false,
         })
-}
-
-/// The rows that `list` makes of a reply, without any secret.
-pub(super) fn rows(
-    list: &List,
-    step: &Step,
-    document: &Document<'_>,
-    values: &Values,
-) -> Result<Vec<Vec<String>>, Fault> {
-    let place = list.at.as_deref();
-    let array = document.json().and_then(|json| place.map_or(Some(json), |at| json.pointer(at)));
-    let Some(Json::Array(elements)) = array else {
-        let message = format!("the reply to `{}` is not what it should be", shown(step));
-        return Err(Fault::new(FaultKind::MalformedReply, message)
-            .because(format!("`{}` is no array", place.unwrap_or("the body"))));
-    };
-    let cell = |element: &Json, pointer: &str| match element.pointer(pointer) {
-        Some(Json::Text(text)) => clean(values, text.expose()),
-        Some(Json::Number(number)) => number.clone(),
-        Some(Json::Bool(truth)) => truth.to_string(),
-        Some(Json::Array(inner)) => {
-            let texts = inner.iter().filter_map(|inner| if let Json::Text(text) = inner { Some(text) } else { None });
-            texts.map(|text| clean(values, text.expose())).collect::<Vec<_>>().join(",")
-        }
-        _ => String::new(),
-    };
-    let row = |element| list.show.iter().map(|pointer| cell(element, pointer)).collect();
-    Ok(elements.iter().take(MAX_ROWS).map(row).collect())
 }
 
 /// What is wrong with a field of the reply to `step`.
