@@ -5,8 +5,7 @@ use zeroize::Zeroizing;
 
 use super::json::{Json, Unreadable};
 use super::request::shown;
-use super::values::Values;
-use crate::clock::Timestamp;
+use super::values::{Taken, Values};
 use crate::cloud::{Expiry, Method, Source, Step, Subject, Take, Template};
 use crate::http::Reply;
 
@@ -86,7 +85,7 @@ pub(super) fn take(
     said: &[Template],
     document: &Document<'_>,
     values: &mut Values,
-    sent_at: Timestamp,
+    whence: Taken,
 ) -> Result<(), Fault> {
     let wants_json = step.takes.iter().any(|take| matches!(take.source, Source::Pointer(_)));
     let may_be_empty = step.takes.iter().all(|take| take.optional) && document.is_empty();
@@ -100,7 +99,7 @@ pub(super) fn take(
             Some(value) => {
                 let said = said.iter().flat_map(Template::names).any(|name| name == take.name);
                 let seen = !token && (said || is_compared(step, method, &take.name));
-                values.take(&take.name, value, !seen, sent_at);
+                values.take(&take.name, value, !seen, whence);
             }
             None if take.optional => {}
             None => return Err(bad_field(step, take, "is missing")),
