@@ -119,4 +119,6 @@ pub struct ExpectedGrant {
     pub expires_in: Option<Option<i64>>,
     /// How its end is known, as [`cloud_agent_protocol::ExpirySource::word`] says it.
     pub expiry: Option<String>,
+    /// How many seconds what is held lives on without a refresh.
+    pub idle: Option<u64>,
 }

@@ -154,6 +154,7 @@ fn expected_grant(raw: RawGrant) -> Judged<ExpectedGrant> {
         held: raw.held.map(plain),
         expires_in,
         expiry: raw.expiry.map(Spanned::into_inner),
+        idle: raw.idle,
     })
 }
 
