@@ -153,3 +153,6 @@ async fn make_room(room: &Arc<Semaphore>, shared: &Shared) -> OwnedSemaphorePerm
     }
     permit
 }
+
+#[cfg(all(test, unix))]
+mod tests;
