@@ -94,7 +94,7 @@ impl Server {
     /// If it speaks no TLS.
     #[must_use]
     pub fn ca(&self) -> &Path {
-        &self.identity.as_ref().expect("only a server with TLS has a certificate").ca
+        self.identity.as_ref().expect("only a server with TLS has a certificate").authority.ca()
     }
 
     /// Every request so far.
@@ -286,7 +286,12 @@ fn answer(stream: &mut Stream, shared: &Shared, request: &Request) -> io::Result
             }
             return Ok(keep);
         }
-        Fault::Replace(..) | Fault::Remove(_) | Fault::Duplicate(..) | Fault::ClaimsGzip | Fault::Header(..) => {
+        Fault::Cut
+        | Fault::Replace(..)
+        | Fault::Remove(_)
+        | Fault::Duplicate(..)
+        | Fault::ClaimsGzip
+        | Fault::Header(..) => {
             wire::write(stream, &fault.spoil(good()).bytes())?;
             return Ok(keep);
         }
