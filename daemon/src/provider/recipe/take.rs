@@ -110,7 +110,12 @@ fn find(step: &Step, take: &Take, document: &Document<'_>, token: bool) -> Resul
             if token && matches!(document.json(), Some(Json::Object(_) | Json::Array(_))) {
                 return Err(bad_field(step, take, "is JSON, not a text"));
             }
-            document.text().ok_or_else(|| bad_field(step, take, "is a web page or no text"))?
+            let text = document.text().ok_or_else(|| bad_field(step, take, "is a web page or no text"))?;
+            // Half of it is as printable; no token begins like that.
+            if token && text.expose().starts_with(['{', '[', '"']) {
+                return Err(bad_field(step, take, "begins like JSON and is none"));
+            }
+            text
         }
         Source::Header(name) => match document.header(name) {
             Some(value) => value.clone(),
