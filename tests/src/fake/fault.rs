@@ -40,6 +40,8 @@ pub enum Fault {
     Cut,
     /// After: one byte of the reply, head included, in every interval.
     Drip(Duration),
+    /// After: the head at once, and one byte of the body in every interval.
+    DripBody(Duration),
     /// After: a member of the JSON reply is replaced.
     Replace(String, Value),
     /// After: a member of the JSON reply is left out.

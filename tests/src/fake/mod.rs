@@ -26,7 +26,7 @@ mod journal;
 pub mod jwt;
 pub mod keystone;
 pub mod openvcloud;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod saboteur;
 mod server;
 mod tls;
@@ -39,7 +39,7 @@ mod tests;
 
 pub use fault::Fault;
 pub use journal::Journal;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub use saboteur::{Sabotage, Saboteur};
 pub use server::{Builder, Server};
 pub use tls::{Authority, Certificate};

@@ -279,8 +279,14 @@ fn answer(stream: &mut Stream, shared: &Shared, request: &Request) -> io::Result
                 stream.reset_on_close();
             }
         }
-        Fault::Drip(interval) => {
-            for byte in good().bytes() {
+        Fault::Drip(interval) | Fault::DripBody(interval) => {
+            let reply = good();
+            let mut bytes = reply.bytes();
+            if matches!(fault, Fault::DripBody(_)) {
+                let body = bytes.split_off(bytes.len() - reply.body.len());
+                wire::write(stream, &std::mem::replace(&mut bytes, body))?;
+            }
+            for byte in bytes {
                 wire::write(stream, &[byte])?;
                 journal.pause(epoch, *interval);
             }

@@ -16,7 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket, sockopt};
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
+use rustix::net::{bind, getsockname, listen, shutdown, socket_with, sockopt};
 
 use super::{Authority, Certificate};
 
@@ -105,18 +106,18 @@ impl Saboteur {
         self.seen.heard.load(Ordering::SeqCst)
     }
 
-    fn listen(&self, backlog: i32) -> TcpListener {
+    fn listen(&self, backlog: i32) -> Listener {
         let socket = bound(self.address);
         listen(&socket, backlog).expect("a port that is held can be listened on");
-        socket.into()
+        Listener(socket.into())
     }
 
     fn open(&self, way: relay::Way) -> Door {
-        let (listener, seen) = (self.listen(128), Arc::clone(&self.seen));
+        let (listener, seen) = (Arc::new(self.listen(128)), Arc::clone(&self.seen));
         let closing = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&closing);
-        let thread = thread::spawn(move || accept(&listener, &way, &seen, &told));
-        Door { address: self.address, closing, thread: Some(thread) }
+        let (heard, told) = (Arc::clone(&listener), Arc::clone(&closing));
+        let thread = thread::spawn(move || accept(&heard.0, &way, &seen, &told));
+        Door { listener, closing, thread: Some(thread) }
     }
 }
 
@@ -137,7 +138,7 @@ enum Gate {
     Shut,
     /// Somebody listens and accepts nobody, and the queue is full.
     Full {
-        _listener: TcpListener,
+        _listener: Listener,
         _crowd: Vec<TcpStream>,
     },
     Open {
@@ -146,8 +147,8 @@ enum Gate {
 }
 
 impl Gate {
-    fn full(listener: TcpListener) -> Self {
-        let address = listener.local_addr().expect("a bound listener has an address");
+    fn full(listener: Listener) -> Self {
+        let address = listener.0.local_addr().expect("a bound listener has an address");
         let come = || TcpStream::connect_timeout(&address, FULL).ok();
         let crowd: Vec<_> = (0..CROWD).map_while(|_| come()).collect();
         assert!(crowd.len() < CROWD, "a queue without places took {CROWD}");
@@ -155,9 +156,19 @@ impl Gate {
     }
 }
 
+/// Listens until it is dropped, and not a moment longer: a child that another thread forks meanwhile holds our descriptor
+/// until its `exec`, and would go on listening if it were only closed.
+struct Listener(TcpListener);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = shutdown(&self.0, Shutdown::Both);
+    }
+}
+
 /// A listener that somebody attends to, until this is dropped.
 struct Door {
-    address: SocketAddr,
+    listener: Arc<Listener>,
     closing: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -166,7 +177,7 @@ impl Drop for Door {
     fn drop(&mut self) {
         self.closing.store(true, Ordering::SeqCst);
         // Wakes the thread, which sees that it is to end.
-        let _ = TcpStream::connect(self.address);
+        let _ = shutdown(&self.listener.0, Shutdown::Both);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -188,7 +199,8 @@ fn accept(listener: &TcpListener, way: &relay::Way, seen: &Arc<Seen>, closing: &
 
 /// A socket at `address`, beside others that are bound there and do not listen.
 fn bound(address: SocketAddr) -> OwnedFd {
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket can be made");
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+    let socket = socket.expect("a socket can be made");
     sockopt::set_socket_reuseaddr(&socket, true).expect("a socket's address can be shared");
     bind(&socket, &address).expect("a port of loopback can be bound");
     socket
