@@ -127,6 +127,7 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     }
     // Most of what a start runs through is never run again.
     hardening::let_go_of_code();
+    tokio::spawn(broker.clone().keep_fresh());
     let result = tokio::select! {
         result = server::run(listener, broker, Limits::for_files(files), surroundings, shutdown) => result,
         () = again => {

@@ -30,7 +30,11 @@ impl Broker {
         let mut accounts = Vec::new();
         for account in stored {
             accounts.push(self.describe(&account).await?);
+            if let Ok(account) = self.resolve(&account) {
+                warnings.extend(self.provider.remarks(&account));
+            }
         }
+        warnings.dedup();
         warnings.extend(self.unsaved());
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -56,10 +60,12 @@ impl Broker {
     async fn describe(&self, stored: &Stored) -> Result<AccountStatus, Fault> {
         let held = self.vault.load(&stored.name.key()).await?;
         let entry = self.entries().get(&stored.name.key()).cloned();
-        let (cached, failed) = entry.map_or((None, None), |entry| {
+        let (cached, failed, due_up) = entry.map_or((None, None, None), |entry| {
             let state = entry.state();
-            (state.living(&*self.clock), state.memo.as_ref().map(|memo| memo.fault().clone()))
+            let failed = state.memo.as_ref().map(|memo| memo.fault().clone());
+            (state.living(&*self.clock), failed, self.due_up(&state))
         });
+        let renews_at = due_up.map(|up| self.clock.now().after(up.saturating_sub(self.clock.uptime())));
         let fault = self.resolve(stored).err().or(failed);
         let state = match (&cached, &fault, &held) {
             (Some(_), _, _) => "valid",
@@ -81,7 +87,7 @@ impl Broker {
             state: state.into(),
             expires_at: cached.as_ref().and_then(|c| c.expires_at()).map(Timestamp::seconds),
             expiry_source: cached.as_ref().map(|c| c.credential().expiry_source.word().into()).unwrap_or_default(),
-            renews_at: None,
+            renews_at: renews_at.map(Timestamp::seconds),
             holds: held.as_ref().map(place::names).unwrap_or_default(),
             fingerprint: cached.as_ref().and_then(|c| c.fingerprint()),
             fault,

@@ -51,6 +51,8 @@ pub(super) struct RawMethod {
     #[serde(default)]
     pub(super) expiry: Vec<Spanned<RawExpiry>>,
     #[serde(default)]
+    pub(super) idle: Vec<Spanned<RawExpiry>>,
+    #[serde(default)]
     pub(super) ask: Vec<Spanned<RawAsk>>,
     #[serde(default)]
     pub(super) login: Vec<Spanned<RawStep>>,

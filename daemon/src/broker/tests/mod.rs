@@ -1,6 +1,8 @@
 //! The broker on a clock that stands still, against a cloud that does what the test says.
 
 mod acting;
+mod ahead;
+mod clocks;
 mod freshness;
 mod getting_in;
 mod scripted;

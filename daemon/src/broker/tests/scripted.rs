@@ -80,6 +80,8 @@ pub(super) enum Act {
 pub(super) struct Cloud {
     clock: Arc<ManualClock>,
     pub(super) life: Mutex<Option<Duration>>,
+    pub(super) idle_life: Mutex<Option<Duration>>,
+    pub(super) source: Mutex<ExpirySource>,
     script: Mutex<VecDeque<Act>>,
     pub(super) calls: AtomicUsize,
     pub(super) revoked: AtomicUsize,
@@ -135,11 +137,12 @@ impl Cloud {
                 token: Some(token),
                 environment: Vec::new(),
                 expires_at: expires_at.map(Timestamp::seconds),
-                expiry_source: ExpirySource::Jwt,
+                expiry_source: *self.source.lock().unwrap(),
             },
             obtained_at,
             expires_at,
             held,
+            idle_life: *self.idle_life.lock().unwrap(),
         })
     }
 }
@@ -275,19 +278,21 @@ pub(super) struct Scene {
     pub(super) cloud: Arc<Cloud>,
     pub(super) vault: Arc<Shelf>,
     pub(super) broker: Arc<Broker>,
-    pub(super) dir: tempfile::TempDir,
+    pub(super) dir: Arc<tempfile::TempDir>,
 }
 
 impl Scene {
     /// No account yet; tokens live an hour.
     pub(super) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         std::fs::create_dir(dir.path().join("clouds")).unwrap();
         std::fs::write(dir.path().join("clouds/acme.toml"), ACME).unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000)));
         let cloud = Arc::new(Cloud {
             clock: clock.clone(),
             life: Mutex::new(Some(60 * MINUTE)),
+            idle_life: Mutex::default(),
+            source: Mutex::new(ExpirySource::Jwt),
             script: Mutex::default(),
             calls: AtomicUsize::new(0),
             revoked: AtomicUsize::new(0),
@@ -298,6 +303,10 @@ impl Scene {
         });
         let vault =
             Arc::new(Shelf { inner: Memory::new("test"), broken: AtomicBool::new(false), gate: Mutex::default() });
+        Self::around(clock, cloud, vault, dir)
+    }
+
+    fn around(clock: Arc<ManualClock>, cloud: Arc<Cloud>, vault: Arc<Shelf>, dir: Arc<tempfile::TempDir>) -> Self {
         let broker = Broker::new(
             clock.clone(),
             Accounts::open(dir.path().join("accounts.toml")),
@@ -306,6 +315,11 @@ impl Scene {
             vault.clone(),
         );
         Self { clock, cloud, vault, broker, dir }
+    }
+
+    /// Another agent over the same vault and settings, as after a restart.
+    pub(super) fn restarted(&self) -> Self {
+        Self::around(self.clock.clone(), self.cloud.clone(), self.vault.clone(), self.dir.clone())
     }
 
     /// One with `work` logged in.
@@ -347,9 +361,32 @@ impl Scene {
         Ok(cached.credential().token.as_ref().unwrap().expose().to_owned())
     }
 
+    /// Starts what an agent has running all the time, as the agent does.
+    pub(super) fn keeps_fresh(&self) {
+        tokio::spawn(self.broker.clone().keep_fresh());
+    }
+
+    /// Lets everything run that can without time passing.
+    pub(super) async fn settled(&self) {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Time passes, in steps that are short beside a token's life, and everything runs meanwhile.
+    pub(super) async fn pass(&self, time: Duration) {
+        let end = self.clock.uptime() + time;
+        self.settled().await;
+        while self.clock.uptime() < end {
+            self.clock.advance(Duration::from_secs(30));
+            self.settled().await;
+        }
+    }
+
     pub(super) async fn held(&self, account: &str) -> Option<Held> {
         let mut held = self.vault.load(account).await.unwrap()?;
         assert!(held.0.remove("@place").is_some(), "whatever is held says for which address");
+        held.0.retain(|name, _| !name.starts_with('@'));
         Some(held)
     }
 }

@@ -24,13 +24,19 @@ impl Conversation<'_> {
             expiry_source,
         };
         self.refuse_claims(&credential)?;
-        Ok(Grant { credential, obtained_at, expires_at, held: self.held(remembered)? })
+        let idle_life = expiry::idle_life(self.method, &self.values, obtained_at);
+        Ok(Grant { credential, obtained_at, expires_at, held: self.held(remembered)?, idle_life })
     }
 
     /// When the request was sent that returned the youngest part of what callers get.
     pub(super) fn obtained_at(&self) -> Option<Timestamp> {
+        self.presented().filter_map(|name| self.values.taken_at(name)).max()
+    }
+
+    /// The names of the values that callers get.
+    fn presented(&self) -> impl Iterator<Item = &str> {
         let headers = self.method.headers.iter().flat_map(|header| header.value.names());
-        headers.chain(self.method.token.as_deref()).filter_map(|name| self.values.taken_at(name)).max()
+        headers.chain(self.method.token.as_deref())
     }
 
     fn token(&self, name: &str) -> Result<Secret, Fault> {

@@ -12,6 +12,7 @@ mod json;
 mod question;
 mod request;
 mod run;
+mod skew;
 mod take;
 mod totp;
 mod values;
@@ -29,6 +30,7 @@ use crate::clock::Clock;
 use crate::cloud::Method;
 use crate::http::Transport;
 use run::{Conversation, uses};
+use skew::Skews;
 use totp::Codes;
 use values::Values;
 
@@ -37,13 +39,14 @@ pub struct Recipe {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     codes: Codes,
+    skews: Skews,
 }
 
 impl Recipe {
     /// Talks through `transport`, and tells the time by `clock`.
     #[must_use]
     pub fn new(transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
-        Self { transport, clock, codes: Codes::default() }
+        Self { transport, clock, codes: Codes::default(), skews: Skews::default() }
     }
 
     fn conversation<'a>(&'a self, account: &'a Account) -> Result<Conversation<'a>, Fault> {
@@ -60,6 +63,7 @@ impl Recipe {
             values: Values::of_account(account, method),
             credential: None,
             codes: &self.codes,
+            skews: &self.skews,
             answered: std::collections::BTreeMap::new(),
             keep: None,
             command: format!("login {}", account.name),
@@ -83,7 +87,7 @@ impl Recipe {
                 if !secret.is_empty() {
                     if spec.totp.is_some() {
                         // The next login within this step must not send it again.
-                        self.codes.mark(&account.name, &*self.clock);
+                        self.codes.mark(&account.name, &conversation.time());
                     }
                     conversation.values.insert(&spec.name, secret, true);
                 }
@@ -243,5 +247,9 @@ impl Provider for Recipe {
 
     fn act<'a>(&'a self, account: &'a Account, act: Act<'a>, ask: &'a dyn Ask) -> Boxed<'a, Acted> {
         Box::pin(self.act(account, act, ask))
+    }
+
+    fn remarks(&self, account: &Account) -> Vec<String> {
+        account.origins.values().filter_map(|origin| self.skews.remark(origin)).collect()
     }
 }

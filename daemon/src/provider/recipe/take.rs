@@ -5,9 +5,8 @@ use zeroize::Zeroizing;
 
 use super::json::Json;
 use super::request::shown;
-use super::values::Values;
+use super::values::{Taken, Values};
 use super::verdict::clean;
-use crate::clock::Timestamp;
 use crate::cloud::{Expiry, List, Method, Source, Step, Subject, Take, Template};
 use crate::http::Reply;
 
@@ -74,7 +73,7 @@ pub(super) fn take(
     said: &[Template],
     document: &Document<'_>,
     values: &mut Values,
-    sent_at: Timestamp,
+    whence: Taken,
 ) -> Result<(), Fault> {
     let wants_json = step.takes.iter().any(|take| matches!(take.source, Source::Pointer(_)));
     let may_be_empty = step.takes.iter().all(|take| take.optional) && document.is_empty();
@@ -88,7 +87,7 @@ pub(super) fn take(
             Some(value) => {
                 let said = said.iter().flat_map(Template::names).any(|name| name == take.name);
                 let seen = !token && (said || is_compared(step, method, &take.name));
-                values.take(&take.name, value, !seen, sent_at);
+                values.take(&take.name, value, !seen, whence);
             }
             None if take.optional => {}
             None => return Err(bad_field(step, take, "is missing")),

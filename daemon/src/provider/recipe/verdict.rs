@@ -245,7 +245,7 @@ fn is_deceptive(c: char) -> bool {
 }
 
 /// RFC 9110 dates, of the form in use since 1995.
-fn http_date(text: &str) -> Option<Timestamp> {
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
     Some(Timestamp::from_millis(date.as_millisecond()))
 }
