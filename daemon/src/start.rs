@@ -115,7 +115,8 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     };
     let clouds = Clouds::load(Some(&paths.clouds()));
     let unusable: Vec<Fault> = clouds.broken().cloned().collect();
-    let provider = Arc::new(Recipe::new(Arc::new(http::HttpClient::default()), clock.clone()));
+    let transport = http::Circuit::new(http::HttpClient::default(), clock.clone());
+    let provider = Arc::new(Recipe::new(Arc::new(transport), clock.clone()));
     let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault(cli.vault));
     if cli.detached {
         detach(&paths.log());

@@ -66,6 +66,7 @@ impl Recipe {
             skews: &self.skews,
             answered: std::collections::BTreeMap::new(),
             keep: None,
+            urgent: true,
             command: format!("login {}", account.name),
             said: &[],
             rows: Vec::new(),
@@ -78,8 +79,10 @@ impl Recipe {
         secrets: &Held,
         remember: bool,
         ask: Option<&dyn Ask>,
+        urgent: bool,
     ) -> Result<Grant, Fault> {
         let mut conversation = self.conversation(account)?;
+        conversation.urgent = urgent;
         let method = conversation.method;
         for spec in method.asks.iter().filter(|ask| ask.secret || ask.at_login) {
             if let Some(secret) = secrets.0.get(&spec.name) {
@@ -120,6 +123,7 @@ impl Recipe {
         let method = conversation.method;
         conversation.values.add_held(held);
         conversation.keep = Some((keep, held.clone()));
+        conversation.urgent = false;
         let started_at = self.clock.now();
         conversation.run(&method.refresh, None).await?;
         conversation.grant(started_at, |name| held.0.contains_key(name))
@@ -147,7 +151,7 @@ impl Recipe {
         let remembered = method.asks.iter().any(|ask| {
             ask.secret && secrets.0.contains_key(&ask.name) && !method.holds.iter().any(|hold| hold.name == ask.name)
         });
-        self.login(account, &secrets, remembered, None).await
+        self.login(account, &secrets, remembered, None, false).await
     }
 
     async fn revoke(
@@ -225,7 +229,7 @@ impl Provider for Recipe {
         remember: bool,
         ask: &'a dyn Ask,
     ) -> Boxed<'a, Grant> {
-        Box::pin(self.login(account, secrets, remember, Some(ask).filter(|ask| ask.is_anyone_there())))
+        Box::pin(self.login(account, secrets, remember, Some(ask).filter(|ask| ask.is_anyone_there()), true))
     }
 
     fn renew<'a>(&'a self, account: &'a Account, held: &'a Held, keep: &'a dyn Keep) -> Boxed<'a, Grant> {

@@ -32,6 +32,8 @@ pub(super) struct Conversation<'a> {
     pub(super) answered: BTreeMap<String, Answered>,
     /// Who keeps what is rotated on the way, and what they have.
     pub(super) keep: Option<(&'a dyn Keep, Held)>,
+    /// A human is waiting, who would rather see it fail than be told to wait.
+    pub(super) urgent: bool,
     /// What the human would type to do this by hand.
     pub(super) command: String,
     /// What is said at the end; the values that it names may be seen.
@@ -83,7 +85,7 @@ impl<'a> Conversation<'a> {
     }
 
     async fn send(&mut self, step: &Step) -> Result<Then, Fault> {
-        let request = request::build(step, &self.values, self.account, self.credential)?;
+        let request = request::build(step, &self.values, self.account, self.credential, self.urgent)?;
         let sent_at = self.clock.now();
         let reply = self.transport.send(request).await?;
         let skew = self.learn_skew(step, &reply, sent_at);
