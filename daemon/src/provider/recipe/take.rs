@@ -188,9 +188,7 @@ pub(super) fn rows(
     let place = list.at.as_deref();
     let array = document.json().and_then(|json| place.map_or(Some(json), |at| json.pointer(at)));
     let Some(Json::Array(elements)) = array else {
-        let message = format!("the reply to `{}` is not what it should be", shown(step));
-        return Err(Fault::new(FaultKind::MalformedReply, message)
-            .because(format!("`{}` is no array", place.unwrap_or("the body"))));
+        return Err(odd_reply(step).because(format!("`{}` is no array", place.unwrap_or("the body"))));
     };
     let cell = |element: &Json, pointer: &str| match element.pointer(pointer) {
         Some(Json::Text(text)) => clean(values, text.expose()),
@@ -207,21 +205,26 @@ pub(super) fn rows(
 }
 
 fn bad_field(step: &Step, take: &Take, what: &str) -> Fault {
-    let message = format!("the reply to `{}` is not what it should be", shown(step));
-    Fault::new(FaultKind::MalformedReply, message)
-        .because(format!("`{}` ({}) of the step `{}` {what}", take.name, take.source, step.name))
+    odd_reply(step).because(format!("`{}` ({}) of the step `{}` {what}", take.name, take.source, step.name))
 }
 
 fn no_json(step: &Step, document: &Document<'_>) -> Fault {
-    let message = format!("the reply to `{}` is not what it should be", shown(step));
-    let fault = Fault::new(FaultKind::MalformedReply, message);
     if document.is_page() {
-        return fault
-            .because("it is a web page, not JSON")
-            .hint("is a network login page (captive portal) or a proxy in between? is the address right?");
+        return web_page(step);
     }
     let why = if document.is_empty() { "it is empty" } else { "it is not JSON, or not strict JSON" };
-    fault.because(why)
+    odd_reply(step).because(why)
+}
+
+/// Something else than the cloud has answered, and as if all were well.
+pub(super) fn web_page(step: &Step) -> Fault {
+    odd_reply(step)
+        .because("it is a web page, not JSON")
+        .hint("is a network login page (captive portal) or a proxy in between? is the address right?")
+}
+
+fn odd_reply(step: &Step) -> Fault {
+    Fault::new(FaultKind::MalformedReply, format!("the reply to `{}` is not what it should be", shown(step)))
 }
 
 /// The bytes of a text, for those who need them wiped.
