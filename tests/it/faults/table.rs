@@ -96,6 +96,14 @@ pub(super) const FAULTS: &[Row] = &[
         ..NOBODY
     },
     Row {
+        name: "silence instead of TLS",
+        wrong: Wrong::Way(Sabotage::Silence),
+        says: "did not answer in time",
+        silent: true,
+        connections: 1,
+        ..NOBODY
+    },
+    Row {
         name: "plain HTTP where TLS was due",
         wrong: Wrong::Way(Sabotage::Plain),
         says: "does not speak TLS",
@@ -151,6 +159,14 @@ pub(super) const FAULTS: &[Row] = &[
         ..ASKED
     },
     Row {
+        name: "a web page with 200, as of a captive portal",
+        wrong: Wrong::Reply(|_| Fault::captive_portal()),
+        kind: "malformed-reply",
+        exit: 1,
+        says: "web page",
+        ..ASKED
+    },
+    Row {
         name: "silence after the request",
         wrong: Wrong::Reply(|_| Fault::Hang),
         says: "did not answer in time",
@@ -160,6 +176,13 @@ pub(super) const FAULTS: &[Row] = &[
     Row {
         name: "a reset in the middle of the body",
         wrong: Wrong::Reply(|_| Fault::ResetMidBody),
+        says: "broke the connection off",
+        lost_reply: true,
+        ..ASKED
+    },
+    Row {
+        name: "a connection that is closed in the middle of the body",
+        wrong: Wrong::Reply(|_| Fault::Truncated),
         says: "broke the connection off",
         lost_reply: true,
         ..ASKED

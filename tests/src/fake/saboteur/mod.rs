@@ -36,6 +36,8 @@ pub enum Sabotage {
     Refuse,
     /// The queue is full, so the kernel drops who wants to connect, and says nothing.
     Blackhole,
+    /// Whoever connects is listened to, and told nothing.
+    Silence,
     /// The certificate is this one.
     Certificate(Certificate),
     /// A hello of TLS is answered in plain HTTP.
@@ -90,6 +92,7 @@ impl Saboteur {
             Sabotage::Blackhole => Gate::full(self.listen(0)),
             Sabotage::None => Gate::Open { _door: self.open(tls(Certificate::Valid)) },
             Sabotage::Certificate(certificate) => Gate::Open { _door: self.open(tls(certificate)) },
+            Sabotage::Silence => Gate::Open { _door: self.open(relay::Way::Silence) },
             Sabotage::Plain => Gate::Open { _door: self.open(relay::Way::Plain) },
         };
     }

@@ -22,32 +22,35 @@ pub(super) enum Way {
     Tls(Arc<ServerConfig>, SocketAddr),
     /// In plain HTTP, and not on.
     Plain,
+    /// Not at all.
+    Silence,
 }
 
 /// Serves one connection to its end; counts in `heard` what is not TLS's own.
 pub(super) fn serve(stream: TcpStream, way: &Way, heard: &AtomicU64) -> io::Result<()> {
     stream.set_nodelay(true)?;
     match way {
-        Way::Plain => refuse(stream, heard),
+        Way::Plain => listen(stream, NO_TLS, heard),
+        Way::Silence => listen(stream, b"", heard),
         Way::Tls(config, upstream) => pass(stream, config, *upstream, heard),
     }
 }
 
-fn refuse(mut stream: TcpStream, heard: &AtomicU64) -> io::Result<()> {
+/// Hears everything, and says `answer` to what comes first.
+fn listen(mut stream: TcpStream, mut answer: &[u8], heard: &AtomicU64) -> io::Result<()> {
     let mut buffer = [0; 16 * 1024];
-    let mut answered = false;
     loop {
         let count = stream.read(&mut buffer)?;
-        if !buffer[..count].first().is_some_and(|byte| RECORDS.contains(byte)) {
-            heard.fetch_add(count as u64, Ordering::SeqCst);
-        }
         if count == 0 {
             return Ok(());
         }
-        if !answered {
-            stream.write_all(NO_TLS)?;
+        if !RECORDS.contains(&buffer[0]) {
+            heard.fetch_add(count as u64, Ordering::SeqCst);
+        }
+        if !answer.is_empty() {
+            stream.write_all(answer)?;
             stream.shutdown(Shutdown::Write)?;
-            answered = true;
+            answer = b"";
         }
     }
 }

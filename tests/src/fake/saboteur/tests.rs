@@ -63,6 +63,7 @@ fn it_passes_on_and_keeps_its_address_through_every_sabotage() {
     for sabotage in [
         Sabotage::Refuse,
         Sabotage::Blackhole,
+        Sabotage::Silence,
         Sabotage::Certificate(Certificate::Expired),
         Sabotage::Plain,
         Sabotage::None,
@@ -74,7 +75,7 @@ fn it_passes_on_and_keeps_its_address_through_every_sabotage() {
         assert!(it.ask().unwrap().ends_with(r#"{"access":"good"}"#), "{sabotage:?}");
         assert_eq!(it.server.requests().len(), before + 1, "{sabotage:?}");
     }
-    assert_eq!(it.saboteur.connections(), 5);
+    assert_eq!(it.saboteur.connections(), 6);
 }
 
 #[test]
@@ -90,6 +91,17 @@ fn who_connects_to_a_blackhole_hears_nothing() {
     it.saboteur.engage(Sabotage::Blackhole);
     let outcome = TcpStream::connect_timeout(&it.address(), Duration::from_millis(500));
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::TimedOut);
+}
+
+#[test]
+fn who_is_listened_to_in_silence_is_counted_and_hears_nothing() {
+    let it = given();
+    it.saboteur.engage(Sabotage::Silence);
+    let mut stream = TcpStream::connect(it.address()).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!((it.saboteur.connections(), it.saboteur.heard(), it.server.requests().len()), (1, 18, 0));
 }
 
 #[test]
