@@ -12,6 +12,8 @@ mod concurrency;
 mod conformance;
 mod conformance_keystone;
 mod errors;
+#[cfg(target_os = "linux")]
+mod faults;
 mod formats;
 #[cfg(target_os = "linux")]
 mod gates;

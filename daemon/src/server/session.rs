@@ -114,7 +114,7 @@ impl<'a> Session<'a> {
             Request::Reject(reject) => {
                 done(broker.reject(&reject.account, reject.token.as_ref()).map(|note| vec![note]))
             }
-            Request::Status => broker.status(&self.shared.surroundings).await.map(Response::Status),
+            Request::Status => Ok(Response::Status(broker.status(&self.shared.surroundings).await)),
             Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),
             Request::Stop => {
                 tracing::info!("a client asked the agent to end");

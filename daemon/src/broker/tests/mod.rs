@@ -5,5 +5,6 @@ mod ahead;
 mod clocks;
 mod freshness;
 mod getting_in;
+mod isolation;
 mod scripted;
 mod single_flight;
