@@ -12,6 +12,8 @@ mod logout;
 mod memo;
 mod place;
 mod renew;
+mod repeat;
+mod serve;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,8 +29,10 @@ use crate::provider::Provider;
 use crate::tracker::Tracker;
 use crate::vault::Vault;
 use entry::Entry;
+use repeat::Repeats;
 
 pub use describe::Surroundings;
+pub use repeat::Caller;
 
 /// A token refused this soon after a rejection had it renewed is refused for good: renewing again would go on for ever.
 const REJECTED_AGAIN: Duration = Duration::from_secs(10);
@@ -50,6 +54,8 @@ pub struct Broker {
     provider: Arc<dyn Provider>,
     vault: Arc<dyn Vault>,
     entries: Mutex<HashMap<String, Arc<Entry>>>,
+    /// Who asked by address lately.
+    repeats: Mutex<Repeats>,
     /// Renewals and logins under way, which a shutdown waits for: one of them may hold the only copy of a rotated secret.
     under_way: Tracker,
 }
@@ -70,8 +76,8 @@ impl Broker {
         provider: Arc<dyn Provider>,
         vault: Arc<dyn Vault>,
     ) -> Arc<Self> {
-        let (entries, under_way) = (Mutex::default(), Tracker::default());
-        Arc::new(Self { clock, accounts, clouds, provider, vault, entries, under_way })
+        let (entries, repeats, under_way) = (Mutex::default(), Mutex::default(), Tracker::default());
+        Arc::new(Self { clock, accounts, clouds, provider, vault, entries, repeats, under_way })
     }
 
     /// The cached credential, if it serves and nothing needs doing: the warm path. No await, no disk, no network.
@@ -168,6 +174,10 @@ impl Broker {
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Arc<Entry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The account's entry, made if the account exists.

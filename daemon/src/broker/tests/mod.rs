@@ -4,4 +4,5 @@ mod acting;
 mod freshness;
 mod getting_in;
 mod scripted;
+mod serving;
 mod single_flight;
