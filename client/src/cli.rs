@@ -1,6 +1,6 @@
 //! The command line beyond the plain get, and the words of `--help`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -8,6 +8,7 @@ use cloud_agent_protocol::account::RESERVED;
 
 use crate::commands::{act, check, clouds, login, logout, reject, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
+use crate::frontend::{self, Consumer};
 use crate::get;
 use crate::output::Format;
 use crate::report::Failure;
@@ -96,6 +97,16 @@ enum Command {
         #[command(flatten)]
         wait: Wait,
     },
+    /// Answer git, kubectl and other programs, each in its own protocol; they run this, people do not
+    #[command(after_help = HELPER_HELP, override_usage = "cloud-token helper CONSUMER [ACCOUNT] [OPTIONS] [VERB …]")]
+    Helper {
+        /// Whose protocol
+        #[arg(value_name = "CONSUMER", value_parser = Consumer::ALL.map(|(word, _)| word))]
+        consumer: String,
+        /// What it gives along
+        #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// End the agent; what it keeps in memory only is gone
     Stop {
         #[command(flatten)]
@@ -143,6 +154,17 @@ Examples:
 `cloud-token clouds CLOUD` shows the names that --set, --secret and --url take.
 SOURCE is env:VARIABLE, file:PATH, stdin or cmd:COMMAND (run by sh); the last line end is dropped.
 A secret itself is never an argument: `ps` would show it to everybody.";
+
+const HELPER_HELP: &str = "\
+Options:
+      --account NAME        only this account answers; also as the first word
+      --min-valid DURATION  at least this long the token must live on; 15m for aws
+      --timeout DURATION    how long to wait, for everything together; 10s by default
+      --no-input            never ask at the terminal
+
+The account is found by the address that the consumer names: `serves` in accounts.toml, else the account's own addresses.
+Also run as git-credential-cloud-token, docker-credential-cloud-token, terraform-credentials-cloud-token,
+cargo-credential-cloud-token and bazel-credential-cloud-token, which are links to this program.";
 
 #[derive(Args)]
 struct Login {
@@ -237,6 +259,14 @@ fn format(name: &str) -> Result<Format, String> {
 /// Does what `args`, without the program's name, say.
 #[cold]
 pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
+    // Run by programs, again and again: their arguments are read without clap unless somebody wants its help.
+    if let [command, consumer, arguments @ ..] = args.as_slice()
+        && command == "helper"
+        && let Some(consumer) = Consumer::of_word(consumer)
+        && !arguments.iter().any(|argument| argument == "--help" || argument == "-h")
+    {
+        return frontend::run(consumer, arguments.to_vec());
+    }
     let parsed = match Cli::try_parse_from(with_command(args)) {
         Ok(cli) => cli.command,
         Err(error) => {
@@ -280,6 +310,10 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             no_input: act.no_input,
             timeout: act.wait.timeout,
         }),
+        Command::Helper { consumer, arguments } => match Consumer::of_word(OsStr::new(&consumer)) {
+            Some(consumer) => frontend::run(consumer, arguments),
+            None => Err(Failure::usage("no such consumer")),
+        },
         Command::Reject { account, wait } => reject::run(account, wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
     }

@@ -177,7 +177,7 @@ fn env(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
 }
 
 /// The headers, if all of them are what HTTP takes for one line.
-fn safe_headers(credential: &Credential) -> Result<&[Header], Fault> {
+pub(crate) fn safe_headers(credential: &Credential) -> Result<&[Header], Fault> {
     if credential.headers.is_empty() {
         return Err(nothing(credential, "has no headers").hint(format!("`cloud-token {}`", credential.account)));
     }

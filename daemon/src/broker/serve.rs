@@ -17,7 +17,7 @@ impl Broker {
     /// The credential for an address, renewed if need be, within `deadline`. `caller` is who asks, as far as is known.
     ///
     /// # Errors
-    /// `UnknownAccount` if no account answers for the address, `Config` if several do; else as [`Broker::get`] for the one
+    /// `UnknownAccount` if no account answers for the address, `NeedsHuman` if several do; else as [`Broker::get`] for the one
     /// that does.
     pub async fn get_for(
         self: &Arc<Self>,
@@ -91,7 +91,7 @@ impl Broker {
             (Some(name), []) => Ok(name),
             (last, others) => {
                 let all = others.iter().chain(&last).map(|name| format!("`{name}`")).collect::<Vec<_>>();
-                Err(Fault::new(FaultKind::Config, "several accounts answer for that address")
+                Err(Fault::new(FaultKind::NeedsHuman, "several accounts answer for that address")
                     .because(all.join(", "))
                     .hint("name the account, or say in `serves` of accounts.toml which address is whose"))
             }

@@ -80,7 +80,7 @@ async fn the_longest_path_wins_and_a_tie_is_not_guessed_at() {
     assert_eq!(scene.answer("https://acme.example/teams").await.as_deref(), Ok("work token-1"));
     scene.serving("twin", "https://acme.example/team").await;
     let fault = scene.ask(&question("https://acme.example/team"), None).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Config);
+    assert_eq!(fault.kind, FaultKind::NeedsHuman);
     assert!(fault.causes[0].contains("`team`") && fault.causes[0].contains("`twin`"), "{fault}");
     let named = GetFor { account: Some("TWIN".into()), ..question("https://acme.example/team") };
     assert_eq!(scene.ask(&named, None).await.unwrap(), "twin token-3");
