@@ -10,6 +10,7 @@ mod cleura;
 mod concurrency;
 mod conformance;
 mod conformance_keystone;
+mod consumers;
 mod errors;
 mod formats;
 #[cfg(target_os = "linux")]
