@@ -8,7 +8,7 @@
 //! | `hot` | arguments of `cloud-token ACCOUNT`, parsed without clap | every other command |
 //! | `cli` | everything else on the command line, and the help texts | sockets |
 //! | `get` | the one question that matters | how it travels |
-//! | `output` | a credential in a format; pure | where it goes |
+//! | `output`, `shell` | a credential in a format; pure | where it goes |
 //! | `client` | a request answered: connect, start the agent if there is none, ask, once more if it died | what is asked |
 //! | `connection` | one trusted connection, frames over it | how an agent is started |
 //! | `wire` | bytes with a deadline, per platform | frames |
@@ -35,6 +35,7 @@ mod launch;
 mod moment;
 mod output;
 mod report;
+mod shell;
 mod stdio;
 mod tty;
 mod wire;

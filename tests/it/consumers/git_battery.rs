@@ -33,8 +33,12 @@ impl Battery {
     }
 
     fn git(&self, verb: &str, text: &str) -> cloud_agent_tests::sandbox::Outcome {
-        let run =
-            self.0.sandbox.command("git").args(["-c", "credential.helper=cloud-token", "-c", "credential.useHttpPath=true"]);
+        let run = self.0.sandbox.command("git").args([
+            "-c",
+            "credential.helper=cloud-token",
+            "-c",
+            "credential.useHttpPath=true",
+        ]);
         let run = run.args(["credential", verb]).stdin(text);
         run.env("GIT_ASKPASS", self.0.sandbox.path("home/askpass")).env("GIT_CONFIG_NOSYSTEM", "1").finish()
     }

@@ -1,7 +1,10 @@
 //! The real git, kubectl and others, each with the token of an account that the agent finds by the address.
 
+mod curl;
+mod exec;
 mod git;
 mod git_battery;
+mod own;
 
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
@@ -37,9 +40,13 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::in_sandbox(sandbox())
+    }
+
+    /// One in a sandbox that is prepared already.
+    fn in_sandbox(sandbox: Sandbox) -> Self {
         let cloud = Arc::new(EcHome::start());
         let secret = cloud.add_key(KEY);
-        let sandbox = sandbox();
         for name in
             ["git-credential", "docker-credential", "cargo-credential", "terraform-credentials", "bazel-credential"]
         {
