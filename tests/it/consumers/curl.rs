@@ -14,7 +14,7 @@ use crate::support::sandbox;
 /// An API that takes the account's token, and says what it got.
 struct Api {
     stage: Stage,
-    api: Server,
+    server: Server,
     bodies: Arc<Mutex<Vec<String>>>,
 }
 
@@ -24,7 +24,7 @@ impl Api {
         let stage = Stage::new();
         let (cloud, bodies) = (Arc::clone(&stage.cloud), Arc::new(Mutex::new(Vec::new())));
         let kept = Arc::clone(&bodies);
-        let api = site(false, move |request: &Request| {
+        let server = site(false, move |request: &Request| {
             if !is_authorised(&cloud, request) {
                 return Reply::typed(401, "text/plain", "who are you\n");
             }
@@ -34,12 +34,12 @@ impl Api {
             kept.lock().unwrap().push(String::from_utf8_lossy(&request.body).into_owned());
             Reply::typed(200, "text/plain", format!("{} {}\n", request.method, request.path))
         });
-        stage.serve(&api.url());
-        Some(Self { stage, api, bodies })
+        stage.serve(&server.url());
+        Some(Self { stage, server, bodies })
     }
 
     fn run(&self, arguments: &[&str]) -> Run<'_> {
-        let arguments = arguments.iter().map(|argument| argument.replace("API", &self.api.url()));
+        let arguments = arguments.iter().map(|argument| argument.replace("API", &self.server.url()));
         self.stage.sandbox.command(TOKEN).args(["curl", "ecHome", "--"]).args(arguments)
     }
 
@@ -74,10 +74,10 @@ fn a_refused_token_is_renewed_and_the_request_is_repeated_once() {
     it.spoil();
     let outcome = it.curl(&["-sS", "API/a"]);
     assert_eq!((outcome.ok(), outcome.stderr.as_str()), ("GET /a", ""), "nothing of the refusal is seen");
-    assert_eq!((it.api.requests().len(), it.stage.cloud.refreshes()), (2, 1));
+    assert_eq!((it.server.requests().len(), it.stage.cloud.refreshes()), (2, 1));
     it.spoil();
     // Ten seconds after a rejection the next one is final; a login takes that back.
-    it.stage.serve(&it.api.url());
+    it.stage.serve(&it.server.url());
     it.spoil();
     it.curl(&["-sS", "-X", "PUT", "-d", "x", "-o", "out", "API/b"]).ok();
     assert_eq!(fs::read_to_string(it.stage.sandbox.path("home/out")).unwrap(), "PUT /b\n");
@@ -90,7 +90,7 @@ fn what_may_not_be_repeated_is_not_and_the_next_use_works() {
     let outcome = it.run(&["-sS", "-d", "@-", "API/a"]).stdin("once").finish();
     assert_eq!(outcome.stdout, "who are you\n", "the refusal is what there is");
     assert!(outcome.stderr.contains("401") && outcome.stderr.contains("not repeated"), "{}", outcome.stderr);
-    assert_eq!(it.api.requests().len(), 1);
+    assert_eq!(it.server.requests().len(), 1);
     assert_eq!(it.run(&["-sS", "-d", "@-", "API/a"]).stdin("twice").finish().ok(), "POST /a");
     assert_eq!(it.bodies.lock().unwrap().as_slice(), ["twice"]);
 }
@@ -124,7 +124,7 @@ fn the_token_is_in_no_argument_while_curl_runs() {
     let trace = it.stage.sandbox.path("home/trace");
     let run = it.stage.sandbox.command("strace").args(["-f", "-v", "-s", "100000", "-e", "trace=execve", "-o"]);
     let run = run.arg(&trace).arg(it.stage.sandbox.program(TOKEN)).args(["curl", "ecHome", "--", "-sS"]);
-    run.arg(format!("{}/a", it.api.url())).finish().ok();
+    run.arg(format!("{}/a", it.server.url())).finish().ok();
     let text = fs::read_to_string(&trace).unwrap();
     assert!(text.contains("\"--config\"") && text.contains("/dev/fd/"), "{text}");
     assert!(!text.contains(&it.stage.token()));
