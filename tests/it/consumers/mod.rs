@@ -4,6 +4,7 @@ mod curl;
 mod exec;
 mod git;
 mod git_battery;
+mod kubectl;
 mod own;
 
 use std::os::unix::fs::symlink;
