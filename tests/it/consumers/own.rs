@@ -51,3 +51,10 @@ pub(super) fn login(sandbox: &Sandbox, url: &str, odd: &str) {
     let run = if odd.is_empty() { run } else { run.args(["--set", &format!("odd={odd}")]) };
     run.args(["--secret", "key=env:IT_SECRET"]).env("IT_SECRET", "k3y-0123456789").finish().ok();
 }
+
+/// The same, answering for `serves` from then on.
+#[track_caller]
+pub(super) fn serve(sandbox: &Sandbox, serves: &str) {
+    let run = sandbox.command(TOKEN).args(["login", "keyed", "--no-input", "--set", &format!("serves={serves}")]);
+    run.args(["--secret", "key=env:IT_SECRET"]).env("IT_SECRET", "k3y-0123456789").finish().ok();
+}
