@@ -6,6 +6,7 @@ mod git;
 mod git_battery;
 mod kubectl;
 mod own;
+mod processes;
 mod registries;
 
 use std::os::unix::fs::symlink;
