@@ -11,7 +11,10 @@ mod cleura;
 mod concurrency;
 mod conformance;
 mod conformance_keystone;
+mod consumers;
 mod errors;
+#[cfg(target_os = "linux")]
+mod faults;
 mod formats;
 #[cfg(target_os = "linux")]
 mod gates;

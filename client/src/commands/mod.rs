@@ -3,6 +3,8 @@
 pub(crate) mod act;
 pub(crate) mod check;
 pub(crate) mod clouds;
+pub(crate) mod curl;
+pub(crate) mod exec;
 mod given;
 pub(crate) mod login;
 pub(crate) mod logout;

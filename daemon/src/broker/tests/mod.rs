@@ -5,5 +5,7 @@ mod ahead;
 mod clocks;
 mod freshness;
 mod getting_in;
+mod isolation;
 mod scripted;
+mod serving;
 mod single_flight;

@@ -213,7 +213,20 @@ fn listed(held: &Held) -> String {
 pub(super) struct Shelf {
     inner: Memory,
     pub(super) broken: AtomicBool,
+    /// A permit lets one save through; `None` lets all through.
     pub(super) gate: Mutex<Option<Arc<Semaphore>>>,
+    /// The same for loads.
+    pub(super) door: Mutex<Option<Arc<Semaphore>>>,
+    pub(super) unreadable: AtomicBool,
+}
+
+impl Shelf {
+    /// From now on nothing is loaded until somebody is let in.
+    pub(super) fn shut(&self) -> Arc<Semaphore> {
+        let door = Arc::new(Semaphore::new(0));
+        *self.door.lock().unwrap() = Some(door.clone());
+        door
+    }
 }
 
 impl Vault for Shelf {
@@ -226,7 +239,16 @@ impl Vault for Shelf {
     }
 
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Held>> {
-        self.inner.load(account)
+        Box::pin(async move {
+            let door = self.door.lock().unwrap().clone();
+            if let Some(door) = door {
+                door.acquire().await.unwrap().forget();
+            }
+            if self.unreadable.load(Ordering::SeqCst) {
+                return Err(Fault::new(FaultKind::Config, "the shelf cannot be read"));
+            }
+            self.inner.load(account).await
+        })
     }
 
     fn save<'a>(&'a self, account: &'a str, held: &'a Held) -> Boxed<'a, ()> {
@@ -305,8 +327,13 @@ impl Scene {
             checks: Mutex::default(),
             acted: Mutex::default(),
         });
-        let vault =
-            Arc::new(Shelf { inner: Memory::new("test"), broken: AtomicBool::new(false), gate: Mutex::default() });
+        let vault = Arc::new(Shelf {
+            inner: Memory::new("test"),
+            broken: AtomicBool::new(false),
+            gate: Mutex::default(),
+            door: Mutex::default(),
+            unreadable: AtomicBool::new(false),
+        });
         Self::around(clock, cloud, vault, dir)
     }
 

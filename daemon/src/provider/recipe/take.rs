@@ -121,7 +121,12 @@ fn find(step: &Step, take: &Take, document: &Document<'_>, token: bool) -> Resul
             if token && document.begins_as_json() {
                 return Err(bad_field(step, take, document.why_no_text(&take.source)));
             }
-            document.text().ok_or_else(|| bad_field(step, take, "is a web page or no text"))?
+            let text = document.text().ok_or_else(|| bad_field(step, take, "is a web page or no text"))?;
+            // The half of a JSON text is as printable; no token begins like that.
+            if token && text.expose().starts_with('"') {
+                return Err(bad_field(step, take, document.why_no_text(&take.source)));
+            }
+            text
         }
         Source::Header(name) => match document.header(name) {
             Some(value) => value.clone(),
@@ -187,14 +192,10 @@ fn is_compared(step: &Step, method: &Method, name: &str) -> bool {
 
 /// What is wrong with a field of the reply to `step`.
 pub(super) fn bad_field(step: &Step, take: &Take, what: &str) -> Fault {
-    let message = format!("the reply to `{}` is not what it should be", shown(step));
-    Fault::new(FaultKind::MalformedReply, message)
-        .because(format!("`{}` ({}) of the step `{}` {what}", take.name, take.source, step.name))
+    odd_reply(step).because(format!("`{}` ({}) of the step `{}` {what}", take.name, take.source, step.name))
 }
 
 fn no_json(step: &Step, document: &Document<'_>) -> Fault {
-    let message = format!("the reply to `{}` is not what it should be", shown(step));
-    let fault = Fault::new(FaultKind::MalformedReply, message);
     if let Err(Unreadable::Twins(json)) = Json::read(&document.reply.body) {
         let twice = |take: &&Take| match &take.source {
             Source::Pointer(pointer) | Source::PointerOrText(pointer) => json.is_twice(pointer),
@@ -203,16 +204,25 @@ fn no_json(step: &Step, document: &Document<'_>) -> Fault {
         return match step.takes.iter().find(twice) {
             Some(take) => bad_field(step, take, "is there twice"),
             // Which, is not said: in a reply that is not what it should be, a name may be as secret as a value.
-            None => fault.because("it is not strict JSON: two members of an object have the same name"),
+            None => odd_reply(step).because("it is not strict JSON: two members of an object have the same name"),
         };
     }
     if document.is_page() {
-        return fault
-            .because("it is a web page, not JSON")
-            .hint("is a network login page (captive portal) or a proxy in between? is the address right?");
+        return web_page(step);
     }
     let why = if document.is_empty() { "it is empty" } else { "it is not JSON, or not strict JSON" };
-    fault.because(why)
+    odd_reply(step).because(why)
+}
+
+/// Something else than the cloud has answered, and as if all were well.
+pub(super) fn web_page(step: &Step) -> Fault {
+    odd_reply(step)
+        .because("it is a web page, not JSON")
+        .hint("is a network login page (captive portal) or a proxy in between? is the address right?")
+}
+
+pub(super) fn odd_reply(step: &Step) -> Fault {
+    Fault::new(FaultKind::MalformedReply, format!("the reply to `{}` is not what it should be", shown(step)))
 }
 
 /// The bytes of a text, for those who need them wiped.

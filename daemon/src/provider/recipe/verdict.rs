@@ -6,7 +6,7 @@ use cloud_agent_protocol::{Fault, FaultKind, Secret};
 
 use super::json::Json;
 use super::request::shown;
-use super::take::Document;
+use super::take::{self, Document};
 use super::values::Values;
 use crate::clock::Timestamp;
 use crate::cloud::{Condition, FaultRule, Source, Step, Subject, Verdict, percent_encode};
@@ -104,6 +104,7 @@ impl Case<'_> {
         let status = self.document.status();
         let request = shown(self.step);
         let fault = match status {
+            200..=299 if self.document.is_page() => return take::web_page(self.step),
             300..=399 => return self.redirect(),
             401 | 403 => Fault::new(FaultKind::Refused, self.default_message(FaultKind::Refused)),
             408 | 425 | 429 | 500..=599 => {
