@@ -5,6 +5,7 @@
 use cloud_agent_tests::terminal;
 
 mod autostart;
+mod cases;
 mod check;
 mod cleura;
 mod concurrency;

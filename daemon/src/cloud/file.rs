@@ -253,6 +253,7 @@ pub(super) struct RawGrant {
     pub(super) held: Option<Fields>,
     pub(super) expires_in: Option<Spanned<Value>>,
     pub(super) expiry: Option<Text>,
+    pub(super) idle: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

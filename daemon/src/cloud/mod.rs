@@ -25,6 +25,7 @@ pub use example::{Example, Exchange, Expected, ExpectedDone, ExpectedGrant, Phas
 #[cfg(test)]
 pub(crate) use registry::BUILT_IN;
 pub use registry::Clouds;
+pub(crate) use registry::{MAX_FILE, ours};
 pub use step::{
     Condition, Enrol, Expiry, FaultRule, HeaderTemplate, JsonTemplate, List, Outcome, Reply, Source, Step, StepBody,
     Subject, Take, Verdict,

@@ -69,6 +69,8 @@ pub enum Revocation {
     AlreadyDead,
     /// The cloud offers no way to.
     NotOffered,
+    /// Nothing is there any more that could be named to the cloud.
+    NothingLeft,
 }
 
 /// An action, and what there is for it.

@@ -186,7 +186,11 @@ impl Provider for Cloud {
         self.acted.lock().unwrap().push(line);
         let holds = act.action.holds.iter().map(|hold| (hold.name.clone(), Secret::from("held"))).collect();
         let forgets = act.action.forgets.clone();
+        let fault = self.script.lock().unwrap().pop_front();
         Box::pin(async move {
+            if let Some(Act::Fail(fault)) = fault {
+                return Err(fault);
+            }
             if act.action.name == "enrol" {
                 ask.show(Show { title: "a seed".into(), text: "otpauth".into() }).await?;
             }

@@ -4,6 +4,7 @@ use cloud_agent_protocol::{Credential, Fault, FaultKind, Header, Secret};
 
 use super::expiry;
 use super::run::Conversation;
+use super::take::bad_field;
 use crate::clock::Timestamp;
 use crate::cloud::HeaderTemplate;
 use crate::provider::{Grant, Held};
@@ -90,7 +91,13 @@ impl Conversation<'_> {
         Ok(held)
     }
 
+    /// What came at the end lacks `name`, which an earlier reply could have given, too.
     fn missing(&self, name: &str) -> Fault {
+        if let Some(step) = self.ended_by
+            && let Some(take) = step.takes.iter().find(|take| take.name == name)
+        {
+            return bad_field(step, take, "is missing");
+        }
         let message = format!("the replies of `{}` did not give what a credential needs", self.account.cloud.title);
         Fault::new(FaultKind::MalformedReply, message).because(format!("`{name}` is missing"))
     }

@@ -9,6 +9,7 @@ mod enrol;
 mod expiry;
 mod grant;
 mod json;
+mod list;
 mod question;
 mod request;
 mod run;
@@ -70,6 +71,7 @@ impl Recipe {
             command: format!("login {}", account.name),
             said: &[],
             rows: Vec::new(),
+            ended_by: None,
         })
     }
 
@@ -167,7 +169,7 @@ impl Recipe {
         let names_something = held.0.keys().any(|name| uses(first, name))
             || (credential.is_some() && (first.present || method.token.as_deref().is_some_and(|t| uses(first, t))));
         if !names_something || (first.present && credential.is_none()) {
-            return Ok(Revocation::NotOffered);
+            return Ok(Revocation::NothingLeft);
         }
         match conversation.run(&method.revoke, None).await {
             Ok(()) => Ok(Revocation::Revoked),
@@ -178,7 +180,8 @@ impl Recipe {
 
     async fn check(&self, account: &Account, held: &Held, credential: &Credential) -> Result<(), Fault> {
         let mut conversation = self.with_credential(account, held, Some(credential))?;
-        let Some(step) = &conversation.method.check else {
+        let method = conversation.method;
+        let Some(step) = &method.check else {
             let message = format!("`{}` offers no way to ask whether a token is alive", account.cloud.title);
             return Err(Fault::new(FaultKind::Unsupported, message));
         };

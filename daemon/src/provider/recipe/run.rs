@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use cloud_agent_protocol::{Credential, Fault, FaultKind};
 
+use super::list::rows;
 use super::question::Answered;
 use super::request;
 use super::skew::{Skew, Skews};
-use super::take::{Document, rows, take};
+use super::take::{Document, take};
 use super::totp::{Codes, Time};
 use super::values::{Taken, Values};
 use super::verdict::{Case, http_date};
@@ -40,6 +41,8 @@ pub(super) struct Conversation<'a> {
     pub(super) said: &'a [Template],
     /// What was listed.
     pub(super) rows: Vec<Vec<String>>,
+    /// The step whose reply ended it well.
+    pub(super) ended_by: Option<&'a Step>,
 }
 
 enum Then {
@@ -50,7 +53,7 @@ enum Then {
 
 impl<'a> Conversation<'a> {
     /// Runs `steps` to their end. Without `ask` nobody is there to answer a question.
-    pub(super) async fn run(&mut self, steps: &[Step], ask: Option<&dyn Ask>) -> Result<(), Fault> {
+    pub(super) async fn run(&mut self, steps: &'a [Step], ask: Option<&dyn Ask>) -> Result<(), Fault> {
         let mut index = 0;
         while let Some(step) = steps.get(index) {
             if self.is_left_out(step) {
@@ -72,6 +75,7 @@ impl<'a> Conversation<'a> {
             if let Some(enrol) = &step.enrol {
                 self.enrol(enrol, ask).await?;
             }
+            self.ended_by = Some(step);
             match then {
                 Then::Done => return Ok(()),
                 Then::Next => index += 1,

@@ -3,18 +3,14 @@
 use cloud_agent_protocol::{Fault, FaultKind, Secret};
 use zeroize::Zeroizing;
 
-use super::json::Json;
+use super::json::{Json, Unreadable};
 use super::request::shown;
 use super::values::{Taken, Values};
-use super::verdict::clean;
-use crate::cloud::{Expiry, List, Method, Source, Step, Subject, Take, Template};
+use crate::cloud::{Expiry, Method, Source, Step, Subject, Take, Template};
 use crate::http::Reply;
 
 /// The longest token, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
-
-/// The most rows that are listed: what is listed has to fit into one answer.
-const MAX_ROWS: usize = 300;
 
 /// A reply's body, read as JSON when something first asks for that.
 pub(super) struct Document<'a> {
@@ -59,6 +55,22 @@ impl<'a> Document<'a> {
         let start = self.reply.body.trim_ascii_start();
         start.starts_with(b"<")
             || self.header("content-type").is_some_and(|kind| kind.expose().to_ascii_lowercase().contains("html"))
+    }
+
+    /// Whether it is an object or an array, or was to be one.
+    fn begins_as_json(&self) -> bool {
+        self.reply.body.trim_ascii_start().starts_with(b"{") || self.reply.body.trim_ascii_start().starts_with(b"[")
+    }
+
+    /// What is wrong with such a body where a text is wanted.
+    fn why_no_text(&self, source: &Source) -> &'static str {
+        match (Json::read(&self.reply.body), source) {
+            (Ok(_), _) => "is JSON, not a text",
+            (Err(Unreadable::Twins(json)), Source::PointerOrText(pointer)) if json.is_twice(pointer) => {
+                "is there twice"
+            }
+            (Err(_), _) => "is neither a text nor strict JSON",
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -106,13 +118,13 @@ fn find(step: &Step, take: &Take, document: &Document<'_>, token: bool) -> Resul
         }
         Source::Text | Source::PointerOrText(_) => {
             // All of it would be printable, and none of it a token.
-            if token && matches!(document.json(), Some(Json::Object(_) | Json::Array(_))) {
-                return Err(bad_field(step, take, "is JSON, not a text"));
+            if token && document.begins_as_json() {
+                return Err(bad_field(step, take, document.why_no_text(&take.source)));
             }
             let text = document.text().ok_or_else(|| bad_field(step, take, "is a web page or no text"))?;
-            // Half of it is as printable; no token begins like that.
-            if token && text.expose().starts_with(['{', '[', '"']) {
-                return Err(bad_field(step, take, "begins like JSON and is none"));
+            // The half of a JSON text is as printable; no token begins like that.
+            if token && text.expose().starts_with('"') {
+                return Err(bad_field(step, take, document.why_no_text(&take.source)));
             }
             text
         }
@@ -178,37 +190,23 @@ fn is_compared(step: &Step, method: &Method, name: &str) -> bool {
         })
 }
 
-/// The rows that `list` makes of a reply, without any secret.
-pub(super) fn rows(
-    list: &List,
-    step: &Step,
-    document: &Document<'_>,
-    values: &Values,
-) -> Result<Vec<Vec<String>>, Fault> {
-    let place = list.at.as_deref();
-    let array = document.json().and_then(|json| place.map_or(Some(json), |at| json.pointer(at)));
-    let Some(Json::Array(elements)) = array else {
-        return Err(odd_reply(step).because(format!("`{}` is no array", place.unwrap_or("the body"))));
-    };
-    let cell = |element: &Json, pointer: &str| match element.pointer(pointer) {
-        Some(Json::Text(text)) => clean(values, text.expose()),
-        Some(Json::Number(number)) => number.clone(),
-        Some(Json::Bool(truth)) => truth.to_string(),
-        Some(Json::Array(inner)) => {
-            let texts = inner.iter().filter_map(|inner| if let Json::Text(text) = inner { Some(text) } else { None });
-            texts.map(|text| clean(values, text.expose())).collect::<Vec<_>>().join(",")
-        }
-        _ => String::new(),
-    };
-    let row = |element| list.show.iter().map(|pointer| cell(element, pointer)).collect();
-    Ok(elements.iter().take(MAX_ROWS).map(row).collect())
-}
-
-fn bad_field(step: &Step, take: &Take, what: &str) -> Fault {
+/// What is wrong with a field of the reply to `step`.
+pub(super) fn bad_field(step: &Step, take: &Take, what: &str) -> Fault {
     odd_reply(step).because(format!("`{}` ({}) of the step `{}` {what}", take.name, take.source, step.name))
 }
 
 fn no_json(step: &Step, document: &Document<'_>) -> Fault {
+    if let Err(Unreadable::Twins(json)) = Json::read(&document.reply.body) {
+        let twice = |take: &&Take| match &take.source {
+            Source::Pointer(pointer) | Source::PointerOrText(pointer) => json.is_twice(pointer),
+            Source::Text | Source::Header(_) => false,
+        };
+        return match step.takes.iter().find(twice) {
+            Some(take) => bad_field(step, take, "is there twice"),
+            // Which, is not said: in a reply that is not what it should be, a name may be as secret as a value.
+            None => odd_reply(step).because("it is not strict JSON: two members of an object have the same name"),
+        };
+    }
     if document.is_page() {
         return web_page(step);
     }
@@ -223,7 +221,7 @@ pub(super) fn web_page(step: &Step) -> Fault {
         .hint("is a network login page (captive portal) or a proxy in between? is the address right?")
 }
 
-fn odd_reply(step: &Step) -> Fault {
+pub(super) fn odd_reply(step: &Step) -> Fault {
     Fault::new(FaultKind::MalformedReply, format!("the reply to `{}` is not what it should be", shown(step)))
 }
 

@@ -226,13 +226,22 @@ async fn what_looks_like_success_and_is_none_is_no_grant() {
     for (body, kind, says) in [
         (r#"{"result":"2fa","type":"webauthn"}"#, FaultKind::Unsupported, "only a text message"),
         (r#"{"result":"maintenance"}"#, FaultKind::MalformedReply, "`result` is `maintenance`"),
-        (r#"{"result":"ok"}"#, FaultKind::MalformedReply, "`token` is missing"),
-        (r#"{"result":"ok","token":null}"#, FaultKind::MalformedReply, "`token` is missing"),
-        (r#"{"result":"ok","token":""}"#, FaultKind::MalformedReply, "`token` is missing"),
+        (r#"{"result":"ok"}"#, FaultKind::MalformedReply, "`token` (`/token`) of the step `login` is missing"),
+        (
+            r#"{"result":"ok","token":null}"#,
+            FaultKind::MalformedReply,
+            "`token` (`/token`) of the step `login` is missing",
+        ),
+        (
+            r#"{"result":"ok","token":""}"#,
+            FaultKind::MalformedReply,
+            "`token` (`/token`) of the step `login` is missing",
+        ),
         (r#"{"result":"ok","token":7}"#, FaultKind::MalformedReply, "a number"),
         (r#"{"result":null}"#, FaultKind::MalformedReply, "`result`"),
         (r#"{"result":["ok"]}"#, FaultKind::MalformedReply, "an array"),
-        (r#"{"result":"ok","token":"a","token":"b"}"#, FaultKind::MalformedReply, "strict JSON"),
+        (r#"{"result":"ok","token":"a","token":"b"}"#, FaultKind::MalformedReply, "`token` (`/token`) of the step"),
+        (r#"{"result":"ok","token":"a","x":1,"x":2}"#, FaultKind::MalformedReply, "strict JSON"),
         ("[]", FaultKind::MalformedReply, "`result`"),
         ("", FaultKind::MalformedReply, "empty"),
         ("<!doctype html><title>Wi-Fi</title>", FaultKind::MalformedReply, "web page"),
@@ -405,7 +414,7 @@ async fn revoking_presents_the_credential_and_a_dead_one_is_no_error() {
     assert_eq!(world.sent(), ["DELETE https://api.acme.example/tokens [X-Login: me@acme] [X-Token: t0k]"]);
     assert_eq!(revoke(Some(&credential)).await.unwrap(), Revocation::AlreadyDead);
     assert_eq!(revoke(Some(&credential)).await.unwrap_err().kind, FaultKind::Unreachable);
-    assert_eq!(revoke(None).await.unwrap(), Revocation::NotOffered);
+    assert_eq!(revoke(None).await.unwrap(), Revocation::NothingLeft);
 }
 
 /// A code in the query after a redirect that leads nowhere; moments in milliseconds; a failure that is transient though it

@@ -88,7 +88,7 @@ async fn half_of_a_json_text_is_no_token() {
         world.replies(200, body);
         let fault = world.login(&[("jwt", "j")], &[]).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::MalformedReply, "{body}");
-        assert!(fault.to_string().contains("begins like JSON and is none"), "{body}: {fault}");
+        assert!(fault.to_string().contains("is neither a text nor strict JSON"), "{body}: {fault}");
     }
 }
 
