@@ -11,6 +11,7 @@ const JOINED: &str = " joined";
 ///
 /// # Errors
 /// [`FaultKind::Config`] if the marks are not a pair.
+#[cold]
 pub(super) fn with(text: &str, lines: &str) -> Result<String, Fault> {
     let part = |mark: &str| format!("{BEGIN}{mark}\n{lines}{END}\n");
     if let Some(found) = find(text)? {
@@ -28,6 +29,7 @@ pub(super) fn with(text: &str, lines: &str) -> Result<String, Fault> {
 ///
 /// # Errors
 /// As [`with`].
+#[cold]
 pub(super) fn without(text: &str) -> Result<String, Fault> {
     Ok(match find(text)? {
         None => text.to_owned(),
@@ -44,6 +46,7 @@ struct Found<'a> {
     joined: bool,
 }
 
+#[cold]
 fn find(text: &str) -> Result<Option<Found<'_>>, Fault> {
     let (mut begin, mut end, mut at) = (None, None, 0);
     for line in text.split_inclusive('\n') {

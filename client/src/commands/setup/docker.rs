@@ -18,6 +18,7 @@ const HELPERS: &str = "credHelpers";
 const OURS: &str = "cloud-token";
 const PROGRAM: &str = "docker-credential-cloud-token";
 
+#[cold]
 pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
     let path =
         directory("DOCKER_CONFIG").map_or_else(|| home().map(|home| home.join(".docker")), Ok)?.join("config.json");
@@ -45,6 +46,7 @@ pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
 }
 
 /// The hosts that accounts answer for, as docker writes them.
+#[cold]
 fn hosts() -> Result<Vec<String>, Failure> {
     let served = match Client::new(DEFAULT_TIMEOUT)?.ask(&Request::ListServed)? {
         Response::Served(served) => served,
@@ -58,6 +60,7 @@ fn hosts() -> Result<Vec<String>, Failure> {
 }
 
 /// docker's configuration with us for `hosts` and for nothing else.
+#[cold]
 fn changed(text: &str, hosts: &[String], notes: &mut Vec<String>) -> Result<String, &'static str> {
     let mut config = if text.trim().is_empty() { Value::Object(Vec::new()) } else { Value::parse(text)? };
     let before = config.clone();
@@ -102,6 +105,7 @@ fn indent(text: &str) -> &str {
 }
 
 /// The program under the name that docker looks for; made beside ours, if it is not found.
+#[cold]
 fn link(remove: bool) -> Result<Result<Option<Edit>, String>, Failure> {
     let program = own_program()?;
     let beside = program.with_file_name(PROGRAM);

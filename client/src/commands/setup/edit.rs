@@ -25,6 +25,7 @@ pub(super) struct Edit {
 
 impl Edit {
     /// Of the file at `path`. A link is followed: dot-files often are one, and are to stay one.
+    #[cold]
     pub(super) fn of(path: &Path, mode: u32) -> io::Result<Self> {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let before = match fs::read_to_string(&path) {
@@ -64,6 +65,7 @@ impl Edit {
     }
 
     /// What would change, as `diff -u` writes it.
+    #[cold]
     pub(super) fn diff(&self) -> String {
         let path = self.path.display().to_string();
         let name = |there: bool| if there { printable(&path) } else { "/dev/null".to_owned() };
@@ -99,6 +101,7 @@ impl Edit {
     }
 
     /// Makes the change. A reader, or a crash, sees the file as it was or as it is to be.
+    #[cold]
     pub(super) fn make(&self) -> io::Result<()> {
         let Some(after) = &self.after else { return fs::remove_file(&self.path) };
         let directory = self.path.parent().unwrap_or(Path::new("/"));

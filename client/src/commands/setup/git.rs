@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Edit, Plan, block, directory, home, own_program, unusable};
 use crate::report::Failure;
 
+#[cold]
 pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
     let path = path()?;
     let mut edit = Edit::of(&path, 0o644).map_err(|e| unusable(&path, &e))?;

@@ -13,6 +13,7 @@ use crate::report::Failure;
 /// The user's name there.
 const USER: &str = "cloud-token";
 
+#[cold]
 pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
     let path = path()?;
     let mut edit = Edit::of(&path, 0o600).map_err(|e| unusable(&path, &e))?;
@@ -35,6 +36,7 @@ fn path() -> Result<PathBuf, Failure> {
     }
 }
 
+#[cold]
 fn changed(edit: &Edit, remove: bool) -> Result<String, Failure> {
     // Beside the file, because what it names may be relative to it.
     let directory = edit.path().parent().unwrap_or(Path::new("/"));
@@ -86,6 +88,7 @@ fn changed(edit: &Edit, remove: bool) -> Result<String, Failure> {
 }
 
 /// The same with `provideClusterInfo: true`, and the mode that it needs, in our user's entry, as kubectl writes YAML.
+#[cold]
 fn told_of_the_cluster(text: &str) -> String {
     let entry = format!("- name: {USER}\n");
     let Some(at) = text.find(&entry) else { return text.to_owned() };
@@ -97,6 +100,7 @@ fn told_of_the_cluster(text: &str) -> String {
 }
 
 /// The entry of that name.
+#[cold]
 fn user(copy: &Copy) -> Result<Option<Value>, Failure> {
     let text = kubectl(copy, &["view", "--raw", "--output=json"])?;
     let config =
@@ -107,6 +111,7 @@ fn user(copy: &Copy) -> Result<Option<Value>, Failure> {
 }
 
 /// Whether it runs us as this would write it, wherever we lay then.
+#[cold]
 fn is_ours(user: &Value) -> bool {
     let Some(exec) = user.member("exec") else { return false };
     let program = exec.member("command").and_then(Value::text).unwrap_or_default();
@@ -117,6 +122,7 @@ fn is_ours(user: &Value) -> bool {
     Path::new(program).file_stem().is_some_and(|name| name == "cloud-token") && arguments == ["helper", "kubectl"]
 }
 
+#[cold]
 fn kubectl(copy: &Copy, arguments: &[&str]) -> Result<String, Failure> {
     let mut run = Command::new("kubectl");
     run.arg("config").args(arguments).arg("--kubeconfig").arg(&copy.0).stdin(Stdio::null());

@@ -78,6 +78,7 @@ pub(crate) fn run(target: Target, options: Options) -> Result<(), Failure> {
 }
 
 /// How other programs are to start us: the way that the user does, so that an update of ours does not move it.
+#[cold]
 fn own_program() -> Result<PathBuf, Failure> {
     let own = env::current_exe().map_err(|e| unusable(Path::new("cloud-token"), &e))?;
     let is_own = |path: &PathBuf| path.canonicalize().is_ok_and(|real| real == own);
@@ -88,6 +89,7 @@ fn own_program() -> Result<PathBuf, Failure> {
 }
 
 /// The home directory.
+#[cold]
 fn home() -> Result<PathBuf, Failure> {
     directory("HOME").ok_or_else(|| {
         Fault::new(FaultKind::Config, "it is not known where your configuration is")
@@ -97,6 +99,7 @@ fn home() -> Result<PathBuf, Failure> {
 }
 
 /// The directory that a variable names.
+#[cold]
 fn directory(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
 }

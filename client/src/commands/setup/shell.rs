@@ -18,12 +18,13 @@ cloud_env() {
 /// For fish.
 const FISH: &str = r"# cloud_env ACCOUNT: its variables, in this shell
 function cloud_env
-    set -l lines (cloud-token $argv -o env --shell fish | string collect; return $pipestatus[1])
+    set -l lines (cloud-token $argv -o env --shell fish)
     or return
     printf '%s\n' $lines | source
 end
 ";
 
+#[cold]
 pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
     let shell = env::var("SHELL").unwrap_or_default();
     let name = shell.rsplit('/').next().unwrap_or_default();
