@@ -115,7 +115,8 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     };
     let clouds = Clouds::load(Some(&paths.clouds()));
     let unusable: Vec<Fault> = clouds.broken().cloned().collect();
-    let provider = Arc::new(Recipe::new(Arc::new(http::HttpClient::default()), clock.clone()));
+    let transport = http::Circuit::new(http::HttpClient::default(), clock.clone());
+    let provider = Arc::new(Recipe::new(Arc::new(transport), clock.clone()));
     let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault(cli.vault));
     if cli.detached {
         detach(&paths.log());
@@ -127,6 +128,7 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     }
     // Most of what a start runs through is never run again.
     hardening::let_go_of_code();
+    tokio::spawn(broker.clone().keep_fresh());
     let result = tokio::select! {
         result = server::run(listener, broker, Limits::for_files(files), surroundings, shutdown) => result,
         () = again => {

@@ -5,6 +5,7 @@
 use cloud_agent_tests::terminal;
 
 mod autostart;
+mod cases;
 mod check;
 mod cleura;
 mod concurrency;
@@ -12,6 +13,8 @@ mod conformance;
 mod conformance_keystone;
 mod consumers;
 mod errors;
+#[cfg(target_os = "linux")]
+mod faults;
 mod formats;
 #[cfg(target_os = "linux")]
 mod gates;

@@ -95,6 +95,8 @@ impl Broker {
         let grant = self.provider.login(&account, &secrets, request.remember, ask).await?;
         let holds: Vec<String> = grant.held.0.keys().cloned().collect();
         let cached = self.keep(&entry, &account, grant, up).await?;
+        entry.put(cached.clone());
+        self.reschedule(&entry);
         tracing::info!(account = %name, cloud = cloud.name, fingerprint = cached.fingerprint().as_deref(), "logged in");
 
         let mut notes = vec![format!("logged in: `{name}` at {}", account.origins.get("").map_or("", String::as_str))];
@@ -111,7 +113,7 @@ impl Broker {
         }
         {
             let mut state = entry.state();
-            state.rejected_up = None;
+            state.forced = false;
             state.logins += 1;
             state.login = Some(fingerprint(&request));
         }

@@ -6,7 +6,8 @@ use cloud_agent_protocol::{Fault, FaultKind};
 use tokio::sync::watch;
 
 use super::entry::{Entry, Flight, Outcome};
-use super::{Broker, place};
+use super::memo::jitter;
+use super::{Broker, lifetime, place};
 use crate::accounts::Stored;
 use crate::cache::Cached;
 use crate::provider::{Account, Boxed, Grant, Held, Keep};
@@ -30,6 +31,7 @@ impl Broker {
             let outcome = broker.renew(&entry, generation).await;
             drop(landing);
             let _ = landed.send(Some(outcome));
+            broker.reschedule(&entry);
             drop(tracked);
         });
         flight
@@ -51,9 +53,24 @@ impl Broker {
             }
             Err(fault) => {
                 tracing::warn!(account = %entry.name, "not renewed: {fault}");
-                Err(entry.fail(fault, &*self.clock))
+                entry.state().keep_alive_later(self.clock.uptime());
+                Err(entry.fail(self.soften(entry, fault), &*self.clock))
             }
         }
+    }
+
+    /// A refusal right after the machine woke up is no refusal yet: what answered may have been a captive portal, or a cloud
+    /// that thinks little of our clock.
+    fn soften(&self, entry: &Entry, fault: Fault) -> Fault {
+        if !matches!(fault.kind, FaultKind::Refused | FaultKind::NeedsHuman) || !self.is_just_awake() {
+            return fault;
+        }
+        let mut soft = Fault::new(
+            FaultKind::Unreachable,
+            format!("`{}` could not be renewed right after the machine woke up", entry.name),
+        );
+        soft.causes = std::iter::once(fault.message).chain(fault.causes).collect();
+        soft.hint("it is tried again in a moment")
     }
 
     async fn renew_now(&self, entry: &Entry) -> Outcome {
@@ -66,7 +83,13 @@ impl Broker {
         })?;
         let up = self.clock.uptime();
         let grant = self.provider.renew(&account, &held, &Keeper { broker: self, entry, account: &account }).await?;
-        self.keep(entry, &account, grant, up).await
+        let cached = self.keep(entry, &account, grant, up).await?;
+        // Only now: what came with it may be the one refresh token that the cloud still takes.
+        if cached.is_expired(&*self.clock) {
+            return Err(over(&account));
+        }
+        entry.put(cached.clone());
+        Ok(cached)
     }
 
     /// What is held of an account, be it only in memory; nothing of it if the account has moved since.
@@ -76,10 +99,14 @@ impl Broker {
             Some(held) => Some(held),
             None => self.vault.load(&entry.name.key()).await?,
         };
-        held.map(|held| place::unbind(held, account)).transpose()
+        let Some(mut held) = held else { return Ok(None) };
+        if let Some(learned) = lifetime::read(&mut held) {
+            entry.state().learned.get_or_insert(learned);
+        }
+        place::unbind(held, account).map(Some)
     }
 
-    /// Makes a grant durable, then publishes it. In this order: an answer that is out while the rotated secret is not yet
+    /// Makes a grant durable. Whoever calls this publishes it after: an answer that is out while the rotated secret is not yet
     /// safe is a session lost at the next crash.
     pub(super) async fn keep(
         &self,
@@ -89,16 +116,19 @@ impl Broker {
         up: std::time::Duration,
     ) -> Outcome {
         refuse_retired(entry)?;
-        let cached = Arc::new(Cached::new(&grant, up)?);
+        let mut grant = grant;
+        lifetime::apply(entry.state().learned, &mut grant);
+        let cached = Arc::new(Cached::new(&grant, up, jitter())?);
         self.save(entry, account, grant.held).await;
-        entry.put(cached.clone());
+        entry.state().lives_idle(grant.idle_life, up);
         Ok(cached)
     }
 
     /// Saves what is held. A vault that fails does not cost the user the token that the cloud just gave: it is kept in
     /// memory, said loudly, and saved with the next renewal.
     pub(super) async fn save(&self, entry: &Entry, account: &Account, held: Held) {
-        let held = place::bind(held, account);
+        let mut held = place::bind(held, account);
+        lifetime::write(entry.state().learned, &mut held);
         let unsaved = match self.vault.save(&entry.name.key(), &held).await {
             Ok(()) => None,
             Err(fault) => {
@@ -159,6 +189,12 @@ impl Keep for Keeper<'_> {
             Ok(())
         })
     }
+}
+
+/// To hand such a token out would be a lie, and to renew it at every call a flood.
+fn over(account: &Account) -> Fault {
+    let message = format!("`{}` issued a token for `{}` that had ended already", account.cloud.title, account.name);
+    Fault::new(FaultKind::MalformedReply, message).hint("is the clock of this machine right? `date` shows it")
 }
 
 /// Nothing is kept of an account that was logged out meanwhile.

@@ -8,7 +8,7 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 use super::entry::Entry;
 use super::repeat::Caller;
-use super::{Broker, Need, REJECTED_AGAIN};
+use super::{Broker, Need};
 use crate::accounts::Stored;
 use crate::cache::Cached;
 use crate::cloud::Target;
@@ -66,7 +66,7 @@ impl Broker {
     fn suspect(&self, entry: &Entry, caller: &Caller, url: &str) {
         let (token, lately) = {
             let state = entry.state();
-            let lately = state.rejected_up.is_some_and(|at| self.clock.uptime().saturating_sub(at) < REJECTED_AGAIN);
+            let lately = state.would_end_by_rejection(&*self.clock);
             (state.living(&*self.clock).and_then(|cached| cached.fingerprint()), lately)
         };
         let Some(token) = token else { return };

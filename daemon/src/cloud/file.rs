@@ -53,6 +53,8 @@ pub(super) struct RawMethod {
     #[serde(default)]
     pub(super) expiry: Vec<Spanned<RawExpiry>>,
     #[serde(default)]
+    pub(super) idle: Vec<Spanned<RawExpiry>>,
+    #[serde(default)]
     pub(super) ask: Vec<Spanned<RawAsk>>,
     #[serde(default)]
     pub(super) login: Vec<Spanned<RawStep>>,
@@ -253,6 +255,7 @@ pub(super) struct RawGrant {
     pub(super) held: Option<Fields>,
     pub(super) expires_in: Option<Spanned<Value>>,
     pub(super) expiry: Option<Text>,
+    pub(super) idle: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -27,6 +27,7 @@ pub use example::{Example, Exchange, Expected, ExpectedDone, ExpectedGrant, Phas
 #[cfg(test)]
 pub(crate) use registry::BUILT_IN;
 pub use registry::Clouds;
+pub(crate) use registry::{MAX_FILE, ours};
 pub use step::{
     Condition, Enrol, Expiry, FaultRule, HeaderTemplate, JsonTemplate, List, Outcome, Reply, Source, Step, StepBody,
     Subject, Take, Verdict,
@@ -132,6 +133,8 @@ pub struct Method {
     pub environment: Vec<HeaderTemplate>,
     /// Where the expiry is learnt from; the earliest wins.
     pub expiry: Vec<Expiry>,
+    /// Where it is learnt from when what is held dies if nobody refreshes with it; the earliest wins. Empty if it does not.
+    pub idle: Vec<Expiry>,
     /// Logging in; empty if what was asked is the credential already.
     pub login: Vec<Step>,
     /// Refreshing; empty if only a login renews.

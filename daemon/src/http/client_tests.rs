@@ -73,6 +73,7 @@ fn request(url: impl Into<String>) -> Request {
         }),
         ca_file: None,
         allow_plaintext: false,
+        urgent: false,
     }
 }
 

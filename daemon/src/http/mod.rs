@@ -1,9 +1,11 @@
 //! The network as an argument: one request, one reply.
 
+mod circuit;
 mod client;
 mod resolve;
 mod words;
 
+pub use circuit::Circuit;
 pub use client::{Deadlines, HttpClient};
 
 use cloud_agent_protocol::Secret;
@@ -29,6 +31,8 @@ pub struct Request {
     pub ca_file: Option<std::path::PathBuf>,
     /// `http://` beyond loopback is allowed.
     pub allow_plaintext: bool,
+    /// A human is waiting for it.
+    pub urgent: bool,
 }
 
 /// A body that is wiped once sent.

@@ -129,7 +129,7 @@ impl<'a> Session<'a> {
             }
             Request::RejectFor(reject) => done(broker.reject_for(&reject)),
             Request::ListServed => Ok(Response::Served(broker.served())),
-            Request::Status => broker.status(&self.shared.surroundings).await.map(Response::Status),
+            Request::Status => Ok(Response::Status(broker.status(&self.shared.surroundings).await)),
             Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),
             Request::Stop => {
                 tracing::info!("a client asked the agent to end");

@@ -80,6 +80,8 @@ pub(super) enum Act {
 pub(super) struct Cloud {
     clock: Arc<ManualClock>,
     pub(super) life: Mutex<Option<Duration>>,
+    pub(super) idle_life: Mutex<Option<Duration>>,
+    pub(super) source: Mutex<ExpirySource>,
     script: Mutex<VecDeque<Act>>,
     pub(super) calls: AtomicUsize,
     pub(super) revoked: AtomicUsize,
@@ -135,11 +137,12 @@ impl Cloud {
                 token: Some(token),
                 environment: Vec::new(),
                 expires_at: expires_at.map(Timestamp::seconds),
-                expiry_source: ExpirySource::Jwt,
+                expiry_source: *self.source.lock().unwrap(),
             },
             obtained_at,
             expires_at,
             held,
+            idle_life: *self.idle_life.lock().unwrap(),
         })
     }
 }
@@ -183,7 +186,11 @@ impl Provider for Cloud {
         self.acted.lock().unwrap().push(line);
         let holds = act.action.holds.iter().map(|hold| (hold.name.clone(), Secret::from("held"))).collect();
         let forgets = act.action.forgets.clone();
+        let fault = self.script.lock().unwrap().pop_front();
         Box::pin(async move {
+            if let Some(Act::Fail(fault)) = fault {
+                return Err(fault);
+            }
             if act.action.name == "enrol" {
                 ask.show(Show { title: "a seed".into(), text: "otpauth".into() }).await?;
             }
@@ -206,7 +213,20 @@ fn listed(held: &Held) -> String {
 pub(super) struct Shelf {
     inner: Memory,
     pub(super) broken: AtomicBool,
+    /// A permit lets one save through; `None` lets all through.
     pub(super) gate: Mutex<Option<Arc<Semaphore>>>,
+    /// The same for loads.
+    pub(super) door: Mutex<Option<Arc<Semaphore>>>,
+    pub(super) unreadable: AtomicBool,
+}
+
+impl Shelf {
+    /// From now on nothing is loaded until somebody is let in.
+    pub(super) fn shut(&self) -> Arc<Semaphore> {
+        let door = Arc::new(Semaphore::new(0));
+        *self.door.lock().unwrap() = Some(door.clone());
+        door
+    }
 }
 
 impl Vault for Shelf {
@@ -219,7 +239,16 @@ impl Vault for Shelf {
     }
 
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Held>> {
-        self.inner.load(account)
+        Box::pin(async move {
+            let door = self.door.lock().unwrap().clone();
+            if let Some(door) = door {
+                door.acquire().await.unwrap().forget();
+            }
+            if self.unreadable.load(Ordering::SeqCst) {
+                return Err(Fault::new(FaultKind::Config, "the shelf cannot be read"));
+            }
+            self.inner.load(account).await
+        })
     }
 
     fn save<'a>(&'a self, account: &'a str, held: &'a Held) -> Boxed<'a, ()> {
@@ -275,19 +304,21 @@ pub(super) struct Scene {
     pub(super) cloud: Arc<Cloud>,
     pub(super) vault: Arc<Shelf>,
     pub(super) broker: Arc<Broker>,
-    pub(super) dir: tempfile::TempDir,
+    pub(super) dir: Arc<tempfile::TempDir>,
 }
 
 impl Scene {
     /// No account yet; tokens live an hour.
     pub(super) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         std::fs::create_dir(dir.path().join("clouds")).unwrap();
         std::fs::write(dir.path().join("clouds/acme.toml"), ACME).unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000)));
         let cloud = Arc::new(Cloud {
             clock: clock.clone(),
             life: Mutex::new(Some(60 * MINUTE)),
+            idle_life: Mutex::default(),
+            source: Mutex::new(ExpirySource::Jwt),
             script: Mutex::default(),
             calls: AtomicUsize::new(0),
             revoked: AtomicUsize::new(0),
@@ -296,8 +327,17 @@ impl Scene {
             checks: Mutex::default(),
             acted: Mutex::default(),
         });
-        let vault =
-            Arc::new(Shelf { inner: Memory::new("test"), broken: AtomicBool::new(false), gate: Mutex::default() });
+        let vault = Arc::new(Shelf {
+            inner: Memory::new("test"),
+            broken: AtomicBool::new(false),
+            gate: Mutex::default(),
+            door: Mutex::default(),
+            unreadable: AtomicBool::new(false),
+        });
+        Self::around(clock, cloud, vault, dir)
+    }
+
+    fn around(clock: Arc<ManualClock>, cloud: Arc<Cloud>, vault: Arc<Shelf>, dir: Arc<tempfile::TempDir>) -> Self {
         let broker = Broker::new(
             clock.clone(),
             Accounts::open(dir.path().join("accounts.toml")),
@@ -306,6 +346,11 @@ impl Scene {
             vault.clone(),
         );
         Self { clock, cloud, vault, broker, dir }
+    }
+
+    /// Another agent over the same vault and settings, as after a restart.
+    pub(super) fn restarted(&self) -> Self {
+        Self::around(self.clock.clone(), self.cloud.clone(), self.vault.clone(), self.dir.clone())
     }
 
     /// One with `work` logged in.
@@ -347,9 +392,32 @@ impl Scene {
         Ok(cached.credential().token.as_ref().unwrap().expose().to_owned())
     }
 
+    /// Starts what an agent has running all the time, as the agent does.
+    pub(super) fn keeps_fresh(&self) {
+        tokio::spawn(self.broker.clone().keep_fresh());
+    }
+
+    /// Lets everything run that can without time passing.
+    pub(super) async fn settled(&self) {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Time passes, in steps that are short beside a token's life, and everything runs meanwhile.
+    pub(super) async fn pass(&self, time: Duration) {
+        let end = self.clock.uptime() + time;
+        self.settled().await;
+        while self.clock.uptime() < end {
+            self.clock.advance(Duration::from_secs(30));
+            self.settled().await;
+        }
+    }
+
     pub(super) async fn held(&self, account: &str) -> Option<Held> {
         let mut held = self.vault.load(account).await.unwrap()?;
         assert!(held.0.remove("@place").is_some(), "whatever is held says for which address");
+        held.0.retain(|name, _| !name.starts_with('@'));
         Some(held)
     }
 }

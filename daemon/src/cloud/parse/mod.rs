@@ -5,6 +5,7 @@ mod example;
 mod method;
 mod problem;
 mod scope;
+mod secrecy;
 mod step;
 mod words;
 
@@ -19,7 +20,7 @@ use problem::{Judged, Problem, unique};
 use toml::Spanned;
 
 pub(super) fn cloud(name: &str, file: &str, text: &str, built_in: bool) -> Result<Cloud, Fault> {
-    let raw: File = toml::from_str(text).map_err(|why| Problem::of_toml(&why).into_fault(file, text))?;
+    let raw: File = toml::from_str(text).map_err(|why| Problem::of_toml(&why, text).into_fault(file, text))?;
     build(name, raw, text, built_in).map_err(|problem| problem.into_fault(file, text))
 }
 
@@ -29,6 +30,8 @@ pub(super) struct Context<'a> {
     pub(super) origins: Vec<String>,
     /// Values that are held though no login gives them: what actions hold, and the seeds of `totp`.
     pub(super) enrolled: Vec<String>,
+    /// Where in replies what is held, and the token, comes from.
+    pub(super) secret_places: Vec<String>,
 }
 
 fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
@@ -44,6 +47,7 @@ fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
         text,
         origins: origins.iter().map(|origin| origin.name.clone()).collect(),
         enrolled: action::enrolled(&raw.method, &raw.action)?,
+        secret_places: secrecy::places(&raw.method, &raw.action),
     };
     let serves = raw.serves.iter().map(serves).collect::<Judged<Vec<_>>>()?;
     if raw.method.is_empty() {
