@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, curl, exec, login, logout, reject, status, stop};
+use crate::commands::{act, check, clouds, curl, exec, login, logout, reject, setup, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
@@ -110,6 +110,18 @@ enum Command {
     /// Answer git, kubectl and other programs, each in its own protocol; they run this, people do not
     #[command(after_help = HELPER_HELP, override_usage = "cloud-token helper CONSUMER [ACCOUNT] [OPTIONS] [VERB …]")]
     Helper(Helper),
+    /// Make a consumer ask this program, or show what that takes; what it did not write it does not touch
+    Setup {
+        /// Whose configuration
+        #[arg(value_name = "CONSUMER", value_parser = setup::Target::ALL.map(|(word, _)| word))]
+        consumer: String,
+        /// Only show what would change
+        #[arg(long)]
+        print: bool,
+        /// Take out what it wrote
+        #[arg(long)]
+        remove: bool,
+    },
     /// End the agent; what it keeps in memory only is gone
     Stop {
         #[command(flatten)]
@@ -308,6 +320,10 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Exec(run) => exec::run(&run.accounts, run.command, &run.want.of(String::new())),
         Command::Curl(run) => curl::run(&run.want.of(run.account), &run.arguments),
         Command::Helper(helper) => helper.run(),
+        Command::Setup { consumer, print, remove } => {
+            let target = setup::Target::parse(&consumer).expect("clap takes no other word");
+            setup::run(target, setup::Options { print, remove })
+        }
         Command::Reject { account, wait } => reject::run(account, wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
     }

@@ -95,6 +95,7 @@ pub(crate) fn assignments(credential: &Credential, shell: Shell) -> Result<Zeroi
 ///
 /// # Errors
 /// As [`assignments`].
+#[cold]
 pub(crate) fn variables(credential: &Credential) -> Result<&[Header], Fault> {
     if credential.environment.is_empty() {
         return Err(nothing(credential, "names no environment variables")
@@ -112,6 +113,7 @@ pub(crate) fn variables(credential: &Credential) -> Result<&[Header], Fault> {
     Ok(&credential.environment)
 }
 
+#[cold]
 fn quote(
     text: &mut String,
     before: [&str; 3],

@@ -9,6 +9,7 @@ mod given;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod reject;
+pub(crate) mod setup;
 pub(crate) mod source;
 pub(crate) mod status;
 pub(crate) mod stop;

@@ -17,6 +17,7 @@ const KEYS: [(&str, &str); 3] = [
 ];
 
 /// Answers the AWS tools.
+#[cold]
 pub(super) fn run(call: &Call) -> Result<(), Failure> {
     let credential = call.question(read(call)?)?;
     stdio::stdout(write(&credential)?.as_bytes())
@@ -26,6 +27,7 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
 ///
 /// # Errors
 /// [`FaultKind::Usage`] if no account is named.
+#[cold]
 fn read(call: &Call) -> Result<GetFor, Fault> {
     if call.account.is_none() {
         return Err(Fault::new(FaultKind::Usage, "it is not known whose keys are wanted")
@@ -38,6 +40,7 @@ fn read(call: &Call) -> Result<GetFor, Fault> {
 ///
 /// # Errors
 /// [`FaultKind::Unsupported`] for a credential without keys.
+#[cold]
 fn write(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
     let found = KEYS.map(|(key, name)| {
         (

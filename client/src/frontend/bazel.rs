@@ -10,6 +10,7 @@ use crate::report::Failure;
 use crate::{moment, output, stdio};
 
 /// Answers Bazel.
+#[cold]
 pub(super) fn run(call: &Call) -> Result<(), Failure> {
     if call.verb() != "get" {
         return Err(Failure::usage(format!("Bazel has no verb `{}`", call.verb().escape_debug())));
@@ -25,6 +26,7 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
 ///
 /// # Errors
 /// [`FaultKind::Usage`].
+#[cold]
 fn read(input: &str) -> Result<String, Fault> {
     let wrong = |why: &str| Fault::new(FaultKind::Usage, "what Bazel sent is not understood").because(why);
     let request = Value::parse(input).map_err(wrong)?;
@@ -36,6 +38,7 @@ fn read(input: &str) -> Result<String, Fault> {
 ///
 /// # Errors
 /// [`FaultKind::MalformedReply`] for what is no header, [`FaultKind::Unsupported`] if there is none.
+#[cold]
 fn write(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
     let headers = output::safe_headers(credential)?;
     let size: usize = headers.iter().map(|header| header.name.len() + 2 * header.value.len() + 16).sum();

@@ -42,6 +42,7 @@ impl Call {
     ///
     /// # Errors
     /// [`FaultKind::Usage`].
+    #[cold]
     pub(super) fn parse(consumer: Consumer, args: Vec<OsString>) -> Result<Self, Failure> {
         let mut call = Self {
             consumer,
@@ -95,11 +96,13 @@ impl Call {
     }
 
     /// All that the consumer sends.
+    #[cold]
     pub(super) fn input(&self) -> Result<Zeroizing<Vec<u8>>, Failure> {
         stdio::input(MAX_INPUT, self.timeout)
     }
 
     /// The same as text.
+    #[cold]
     pub(super) fn text(&self) -> Result<Zeroizing<String>, Failure> {
         let bytes = self.input()?;
         let text = std::str::from_utf8(&bytes).map_err(|_| Failure::usage("what stdin holds is not text (UTF-8)"))?;
@@ -110,11 +113,13 @@ impl Call {
     ///
     /// # Errors
     /// `UnknownAccount` if it is nobody's.
+    #[cold]
     pub(super) fn ask(&self, url: &str) -> Result<Credential, Failure> {
         self.question(GetFor { url: url.to_owned(), ..self.blank() })
     }
 
     /// The credential that `wish` describes.
+    #[cold]
     pub(super) fn question(&self, wish: GetFor) -> Result<Credential, Failure> {
         let client = Client::new(self.timeout)?;
         let request = Request::GetFor(GetFor { deadline_ms: client.deadline.for_agent(), ..wish });
@@ -125,6 +130,7 @@ impl Call {
     }
 
     /// A question about nothing, as this call would put it.
+    #[cold]
     pub(super) fn blank(&self) -> GetFor {
         GetFor {
             url: String::new(),
@@ -138,6 +144,7 @@ impl Call {
     }
 
     /// Tells the agent that what is at `url` refused `token`.
+    #[cold]
     pub(super) fn reject(&self, url: &str, token: Secret) -> Result<(), Failure> {
         let client = Client::new(self.timeout)?.without_autostart();
         let request = RejectFor { url: url.to_owned(), account: self.account.clone(), token };

@@ -25,6 +25,7 @@ enum Wish {
 }
 
 /// Answers cargo until it has no more questions.
+#[cold]
 pub(super) fn run(call: &Call) -> Result<(), Failure> {
     stdio::stdout(HELLO)?;
     let mut input = std::io::stdin().lock();
@@ -39,6 +40,7 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
     }
 }
 
+#[cold]
 fn answer(call: &Call, line: &str) -> Result<Zeroizing<String>, Failure> {
     match read(line)? {
         Wish::Token { url, account } => {
@@ -53,6 +55,7 @@ fn answer(call: &Call, line: &str) -> Result<Zeroizing<String>, Failure> {
 ///
 /// # Errors
 /// [`FaultKind::Usage`].
+#[cold]
 fn read(line: &str) -> Result<Wish, Fault> {
     let wrong = |why: &str| Fault::new(FaultKind::Usage, "what cargo sent is not understood").because(why);
     let request = Value::parse(line).map_err(wrong)?;
@@ -79,6 +82,7 @@ fn read(line: &str) -> Result<Wish, Fault> {
 ///
 /// # Errors
 /// As [`carry::authorization`].
+#[cold]
 fn write(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
     let value = carry::authorization(credential, "cargo")?;
     let mut text = Zeroizing::new(String::with_capacity(2 * value.len() + 256));
@@ -98,6 +102,7 @@ fn write(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
 }
 
 /// What cargo reads instead. Of what is not ours it asks the next provider.
+#[cold]
 fn refusal(failure: &Failure) -> Zeroizing<String> {
     let mut text = String::new();
     json::Writer::new(&mut text).object(|o| {

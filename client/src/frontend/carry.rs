@@ -6,6 +6,7 @@ use cloud_agent_protocol::{Credential, Fault, FaultKind, Secret};
 ///
 /// # Errors
 /// [`FaultKind::Unsupported`], naming the way that works.
+#[cold]
 pub(super) fn authorization<'a>(credential: &'a Credential, consumer: &str) -> Result<&'a str, Fault> {
     match credential.headers.as_slice() {
         [header] if header.name.eq_ignore_ascii_case("authorization") => clean(credential, &header.value),
@@ -17,6 +18,7 @@ pub(super) fn authorization<'a>(credential: &'a Credential, consumer: &str) -> R
 ///
 /// # Errors
 /// As [`authorization`].
+#[cold]
 pub(super) fn scheme<'a>(credential: &'a Credential, consumer: &str) -> Result<(&'a str, &'a str), Fault> {
     let value = authorization(credential, consumer)?;
     let parts = value.split_once(' ').filter(|(scheme, rest)| !scheme.is_empty() && !rest.trim().is_empty());
@@ -27,6 +29,7 @@ pub(super) fn scheme<'a>(credential: &'a Credential, consumer: &str) -> Result<(
 ///
 /// # Errors
 /// As [`authorization`].
+#[cold]
 pub(super) fn token<'a>(credential: &'a Credential, consumer: &str) -> Result<&'a str, Fault> {
     match &credential.token {
         Some(token) if credential.headers.len() <= 1 => clean(credential, token),
@@ -35,6 +38,7 @@ pub(super) fn token<'a>(credential: &'a Credential, consumer: &str) -> Result<&'
 }
 
 /// What goes into a line must be one. The agent takes no other tokens from a cloud; this is the last look.
+#[cold]
 fn clean<'a>(credential: &Credential, value: &'a Secret) -> Result<&'a str, Fault> {
     let value = value.expose();
     if value.is_empty() || !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {

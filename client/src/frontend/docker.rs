@@ -17,6 +17,7 @@ use crate::stdio;
 const NONE: &str = "credentials not found in native keychain";
 
 /// Answers docker.
+#[cold]
 pub(super) fn run(call: &Call) -> Result<(), Failure> {
     let answer = match call.verb() {
         "get" => get(call),
@@ -40,6 +41,7 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
     }
 }
 
+#[cold]
 fn get(call: &Call) -> Result<Zeroizing<String>, Failure> {
     let server = call.text()?;
     let server = server.trim();
@@ -57,6 +59,7 @@ fn get(call: &Call) -> Result<Zeroizing<String>, Failure> {
 ///
 /// # Errors
 /// [`FaultKind::Usage`].
+#[cold]
 fn read(server: &str) -> Result<[String; 2], Fault> {
     if server.is_empty() || server.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(Fault::new(FaultKind::Usage, "docker names no server"));
@@ -72,6 +75,7 @@ fn read(server: &str) -> Result<[String; 2], Fault> {
 ///
 /// # Errors
 /// As [`carry::token`].
+#[cold]
 fn write(server: &str, credential: &Credential) -> Result<Zeroizing<String>, Fault> {
     let token = carry::token(credential, "docker")?;
     let mut text = Zeroizing::new(String::with_capacity(2 * (token.len() + server.len()) + 256));
@@ -85,6 +89,7 @@ fn write(server: &str, credential: &Credential) -> Result<Zeroizing<String>, Fau
     Ok(text)
 }
 
+#[cold]
 fn list(call: &Call) -> Result<Zeroizing<String>, Failure> {
     match Client::new(call.timeout)?.ask(&Request::ListServed)? {
         Response::Served(served) => Ok(Zeroizing::new(listed(&served.places))),
@@ -92,6 +97,7 @@ fn list(call: &Call) -> Result<Zeroizing<String>, Failure> {
     }
 }
 
+#[cold]
 fn listed(places: &[Place]) -> String {
     let mut text = String::new();
     json::Writer::new(&mut text).object(|o| {

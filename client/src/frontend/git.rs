@@ -38,6 +38,7 @@ impl Attributes {
 }
 
 /// Answers git.
+#[cold]
 pub(super) fn run(call: &Call) -> Result<(), Failure> {
     match call.verb() {
         "get" => {}
@@ -69,6 +70,7 @@ fn stop(fault: &Fault) -> Result<(), Failure> {
     stdio::stdout(b"quit=1\n")
 }
 
+#[cold]
 fn erase(call: &Call) -> Result<(), Failure> {
     let had = read(&call.input()?)?;
     let url = had.url();
@@ -84,6 +86,7 @@ fn erase(call: &Call) -> Result<(), Failure> {
 ///
 /// # Errors
 /// [`FaultKind::Usage`] for what git would never send, and what would become another field for somebody else.
+#[cold]
 fn read(input: &[u8]) -> Result<Attributes, Fault> {
     let refuse = |why: &str| Err(Fault::new(FaultKind::Usage, "what git sent is refused").because(why));
     let (mut read, mut scheme, mut secret) = (Attributes::default(), None, None);
@@ -141,6 +144,7 @@ fn read(input: &[u8]) -> Result<Attributes, Fault> {
 ///
 /// # Errors
 /// As [`carry::scheme`].
+#[cold]
 fn write(wanted: &Attributes, credential: &Credential) -> Result<Zeroizing<String>, Fault> {
     let mut text = Zeroizing::new(String::with_capacity(MAX_LINE + 512));
     let mut line = |name: &str, value: &str| -> Result<(), Fault> {

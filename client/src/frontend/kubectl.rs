@@ -32,6 +32,7 @@ struct Wish {
 }
 
 /// Answers client-go.
+#[cold]
 pub(super) fn run(call: &Call) -> Result<(), Failure> {
     let info = match std::env::var(EXEC_INFO) {
         Ok(info) => Some(info),
@@ -62,6 +63,7 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
 }
 
 /// Whoever sits at the terminal of an interactive kubectl is asked at once.
+#[cold]
 fn log_in_and_ask(call: &Call, question: GetFor, failure: Failure) -> Result<Credential, Failure> {
     let (Some(account), Ok(tty)) = (&question.account, tty::Tty::open()) else { return Err(failure) };
     login::at_terminal(account, tty, call.timeout)?;
@@ -72,6 +74,7 @@ fn log_in_and_ask(call: &Call, question: GetFor, failure: Failure) -> Result<Cre
 ///
 /// # Errors
 /// [`FaultKind::Usage`].
+#[cold]
 fn read(info: Option<&str>) -> Result<Wish, Fault> {
     let wrong = |why: &str| Fault::new(FaultKind::Usage, format!("{EXEC_INFO} is refused")).because(why);
     let Some(info) = info else { return Ok(Wish { version: VERSIONS[0], ..Wish::default() }) };
@@ -101,6 +104,7 @@ fn read(info: Option<&str>) -> Result<Wish, Fault> {
 ///
 /// # Errors
 /// As [`carry::token`].
+#[cold]
 fn write(wish: &Wish, credential: &Credential) -> Result<Zeroizing<String>, Fault> {
     let token = carry::token(credential, "kubectl")?;
     let mut text = Zeroizing::new(String::with_capacity(2 * token.len() + 512));

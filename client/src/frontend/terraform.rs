@@ -10,6 +10,7 @@ use crate::report::Failure;
 use crate::stdio;
 
 /// Answers Terraform.
+#[cold]
 pub(super) fn run(call: &Call) -> Result<(), Failure> {
     let host = call.words.get(1).map_or("", String::as_str);
     match call.verb() {
@@ -35,6 +36,7 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
 ///
 /// # Errors
 /// [`FaultKind::Usage`].
+#[cold]
 fn read(host: &str) -> Result<String, Fault> {
     let is_host = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
     if is_host { Ok(format!("https://{host}")) } else { Err(Fault::new(FaultKind::Usage, "Terraform names no host")) }
@@ -44,6 +46,7 @@ fn read(host: &str) -> Result<String, Fault> {
 ///
 /// # Errors
 /// As [`carry::token`].
+#[cold]
 fn write(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
     let token = carry::token(credential, "Terraform")?;
     let mut text = Zeroizing::new(String::with_capacity(2 * token.len() + 64));

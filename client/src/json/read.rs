@@ -23,6 +23,7 @@ impl Value {
     ///
     /// # Errors
     /// What is wrong, in words. They repeat nothing of the text, which may hold a secret.
+    #[cold]
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let mut reader = Reader { rest: text.chars().peekable(), depth: 0 };
         let value = reader.value()?;
@@ -44,12 +45,61 @@ impl Value {
     }
 }
 
+impl Value {
+    /// The same over several lines, as people and docker write it.
+    #[cold]
+    pub(crate) fn pretty(&self, indent: &str) -> String {
+        let mut text = String::new();
+        self.put(&mut text, indent, 1);
+        text
+    }
+
+    #[cold]
+    fn put(&self, text: &mut String, indent: &str, depth: usize) {
+        let line = |text: &mut String, depth: usize| {
+            text.push('\n');
+            text.push_str(&indent.repeat(depth));
+        };
+        match self {
+            Self::Object(members) if !members.is_empty() => {
+                text.push('{');
+                for (at, (name, value)) in members.iter().enumerate() {
+                    text.push_str(if at == 0 { "" } else { "," });
+                    line(text, depth);
+                    super::Writer::new(text).string(name);
+                    text.push_str(": ");
+                    value.put(text, indent, depth + 1);
+                }
+                line(text, depth - 1);
+                text.push('}');
+            }
+            Self::Array(items) if !items.is_empty() => {
+                text.push('[');
+                for (at, item) in items.iter().enumerate() {
+                    text.push_str(if at == 0 { "" } else { "," });
+                    line(text, depth);
+                    item.put(text, indent, depth + 1);
+                }
+                line(text, depth - 1);
+                text.push(']');
+            }
+            Self::Object(_) => text.push_str("{}"),
+            Self::Array(_) => text.push_str("[]"),
+            Self::String(value) => super::Writer::new(text).string(value),
+            Self::Number(number) => text.push_str(number),
+            Self::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
+            Self::Null => text.push_str("null"),
+        }
+    }
+}
+
 struct Reader<'a> {
     rest: Peekable<Chars<'a>>,
     depth: usize,
 }
 
 impl Reader<'_> {
+    #[cold]
     fn value(&mut self) -> Result<Value, &'static str> {
         match self.skip().ok_or("the JSON ends too early")? {
             '{' => self.nested(Self::object),
@@ -69,6 +119,7 @@ impl Reader<'_> {
         self.rest.peek().copied()
     }
 
+    #[cold]
     fn nested(&mut self, read: impl FnOnce(&mut Self) -> Result<Value, &'static str>) -> Result<Value, &'static str> {
         self.rest.next();
         self.depth += 1;
@@ -80,6 +131,7 @@ impl Reader<'_> {
         value
     }
 
+    #[cold]
     fn object(&mut self) -> Result<Value, &'static str> {
         let mut members: Vec<(String, Value)> = Vec::new();
         if self.skip() == Some('}') {
@@ -107,6 +159,7 @@ impl Reader<'_> {
         }
     }
 
+    #[cold]
     fn array(&mut self) -> Result<Value, &'static str> {
         let mut items = Vec::new();
         if self.skip() == Some(']') {
@@ -136,10 +189,12 @@ impl Reader<'_> {
         }
     }
 
+    #[cold]
     fn word(&mut self, word: &str, value: Value) -> Result<Value, &'static str> {
         if word.chars().all(|c| self.rest.next() == Some(c)) { Ok(value) } else { Err("it is not JSON") }
     }
 
+    #[cold]
     fn number(&mut self) -> Result<Value, &'static str> {
         let mut text = String::new();
         while let Some(c) = self.rest.next_if(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E')) {
@@ -154,6 +209,7 @@ impl Reader<'_> {
         }
     }
 
+    #[cold]
     fn string(&mut self) -> Result<String, &'static str> {
         self.rest.next();
         let mut text = String::new();
@@ -167,6 +223,7 @@ impl Reader<'_> {
         }
     }
 
+    #[cold]
     fn escape(&mut self) -> Result<char, &'static str> {
         Ok(match self.rest.next().ok_or("the JSON ends too early")? {
             'n' => '\n',
@@ -195,6 +252,7 @@ impl Reader<'_> {
         })
     }
 
+    #[cold]
     fn hex(&mut self) -> Result<u32, &'static str> {
         (0..4).try_fold(0, |sum, _| {
             let digit = self.rest.next().and_then(|c| c.to_digit(16));

@@ -18,7 +18,7 @@ use crate::terminal::Terminal;
 const OLDEST: u32 = 26;
 
 /// A newer kubectl. Where the Cloud SDK has put a dispatcher in its place, those that it chooses from lie beside it.
-fn kubectl(what: &str) -> Option<PathBuf> {
+pub(super) fn kubectl(what: &str) -> Option<PathBuf> {
     let found = skip::find("kubectl").map(|path| path.canonicalize().unwrap_or(path));
     let beside = |path: &Path| {
         let names = fs::read_dir(path.parent()?).ok()?.flatten();

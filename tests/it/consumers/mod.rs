@@ -8,6 +8,7 @@ mod kubectl;
 mod own;
 mod processes;
 mod registries;
+mod setup;
 
 use std::os::unix::fs::symlink;
 use std::sync::Arc;

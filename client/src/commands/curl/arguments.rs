@@ -48,6 +48,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`FaultKind::Usage`] for `--next`: each part would need its own headers.
+    #[cold]
     pub(super) fn of(arguments: &[OsString]) -> Result<Self, Fault> {
         let words: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
         let mut seen = Seen::default();
@@ -81,6 +82,7 @@ impl Plan {
 
 impl Seen {
     /// A long option. curl takes every beginning of a name that fits one alone, and so what may be meant is.
+    #[cold]
     fn long(&mut self, name: &str, next: Option<&str>) -> Result<(), Fault> {
         let may_be = |full: &str| name.len() > 1 && full.starts_with(name);
         if name == "next" {
@@ -102,6 +104,7 @@ impl Seen {
     }
 
     /// A word of short options, of which the last may have a value, in the same word or as the next.
+    #[cold]
     fn short(&mut self, letters: &[u8], next: Option<&str>) -> Result<(), Fault> {
         for (at, letter) in letters.iter().enumerate() {
             let attached = std::str::from_utf8(&letters[at + 1..]).ok().filter(|value| !value.is_empty());
@@ -126,6 +129,7 @@ impl Seen {
         Ok(())
     }
 
+    #[cold]
     fn judge(&self, stdin: bool) -> Result<(), &'static str> {
         let by_default = match (self.body && !self.get, self.upload) {
             (true, _) => "POST",

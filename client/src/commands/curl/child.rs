@@ -22,6 +22,7 @@ const MAX_HELD: usize = 1024 * 1024;
 
 /// Runs curl with `headers`, a configuration of its own, before its `arguments`. With `hold`, the body of a refusal is kept
 /// back, for the caller to show or to drop.
+#[cold]
 pub(super) fn run(headers: &str, plan: &Plan, arguments: &[OsString], hold: bool) -> io::Result<Ran> {
     let hold = hold && !plan.dumps;
     let (config, mut to_curl) = from_us()?;
@@ -55,6 +56,7 @@ pub(super) fn run(headers: &str, plan: &Plan, arguments: &[OsString], hold: bool
 }
 
 /// Passes on what comes, until there is no more.
+#[cold]
 fn watch(child: &mut Child, heads: &OwnedFd, mut seen: Heads) -> io::Result<Ran> {
     let body = child.stdout.take().map(OwnedFd::from);
     let ended = ended_by_signal()?;
@@ -96,6 +98,7 @@ fn watch(child: &mut Child, heads: &OwnedFd, mut seen: Heads) -> io::Result<Ran>
     Ok(ran)
 }
 
+#[cold]
 fn keep_or_show(ran: &mut Ran, status: Option<u16>, bytes: &[u8]) -> io::Result<()> {
     if status == Some(REFUSED) && !ran.shown && ran.held.len() + bytes.len() <= MAX_HELD {
         ran.held.extend_from_slice(bytes);

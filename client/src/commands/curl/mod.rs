@@ -62,6 +62,7 @@ struct Ran {
 }
 
 /// A redirect takes the headers that curl was given along to wherever it leads, all but `Authorization`.
+#[cold]
 fn stay_here(credential: &Credential, plan: &Plan) -> Result<(), Failure> {
     let other = credential.headers.iter().find(|header| !header.name.eq_ignore_ascii_case("authorization"));
     match other {
@@ -79,6 +80,7 @@ fn stay_here(credential: &Credential, plan: &Plan) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Why the token is kept, in words.
+#[cold]
 fn tell(want: &get::Options, credential: &Credential, plan: &Plan) -> Result<(), String> {
     let kept = || "it is kept, because the account does not answer for that address".to_owned();
     let (Some(url), Some(token)) = (plan.url.clone(), sent(credential)) else { return Err(kept()) };
@@ -97,6 +99,7 @@ fn sent(credential: &Credential) -> Option<Secret> {
 }
 
 /// Another credential than the one that was refused.
+#[cold]
 fn renewed(want: &get::Options, refused: &Credential) -> Result<Credential, String> {
     let credential = get::credential(want).map_err(|failure| failure.fault.to_string())?;
     if credential.headers == refused.headers { Err("there is no other one".to_owned()) } else { Ok(credential) }
