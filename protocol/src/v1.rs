@@ -9,10 +9,12 @@
 //! [`FaultKind::Unsupported`]: crate::FaultKind::Unsupported
 
 mod act;
+mod vault;
 
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
+pub use vault::{Unlock, Vault, VaultStatus};
 
 use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
 
@@ -135,6 +137,10 @@ pub enum Request {
     Check(Check),
     /// See [`Do`].
     Do(Do),
+    /// See [`Vault`].
+    Vault(Vault),
+    /// See [`Unlock`].
+    Unlock(Unlock),
 }
 
 /// Something only the human can answer.
@@ -278,7 +284,7 @@ pub struct Clouds {
 pub enum Response {
     /// To [`Request::Get`].
     Credential(Credential),
-    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`], [`Request::Stop`], and to [`Request::Check`] if the
+    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`], [`Request::Stop`], [`Request::Unlock`], and to [`Request::Check`] if the
     /// token is alive; a dead one is a fault of kind [`Refused`](crate::FaultKind::Refused).
     Done(Done),
     /// To [`Request::Status`].
@@ -295,6 +301,8 @@ pub enum Response {
     Actions(Actions),
     /// To [`Request::Do`].
     Acted(Acted),
+    /// To [`Request::Vault`].
+    Vault(VaultStatus),
 }
 
 macro_rules! messages {
@@ -354,6 +362,8 @@ messages! { Request:
     8 Stop,
     9 Check(Check),
     10 Do(Do),
+    11 Vault(Vault),
+    12 Unlock(Unlock),
 }
 
 messages! { Response:
@@ -366,4 +376,5 @@ messages! { Response:
     0x8007 Show(Show),
     0x8008 Actions(Actions),
     0x8009 Acted(Acted),
+    0x800A Vault(VaultStatus),
 }

@@ -25,4 +25,5 @@ mod secrets;
 mod support;
 mod threats;
 mod tutorial;
+mod vault;
 mod webitel;

@@ -10,6 +10,8 @@ pub(crate) mod reject;
 pub(crate) mod source;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod unlock;
+pub(crate) mod vault;
 
 use cloud_agent_protocol::v1::{Done, Response};
 

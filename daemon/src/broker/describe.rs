@@ -31,6 +31,7 @@ impl Broker {
         for account in stored {
             accounts.push(self.describe(&account).await?);
         }
+        warnings.extend(self.vault.warnings());
         warnings.extend(self.unsaved());
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -39,7 +40,7 @@ impl Broker {
             socket: surroundings.socket.clone(),
             config: surroundings.config.clone(),
             vault: self.vault.kind().into(),
-            vault_reason: self.vault.reason().into(),
+            vault_reason: self.vault.reason(),
             warnings,
             accounts,
         })
@@ -54,13 +55,18 @@ impl Broker {
     }
 
     async fn describe(&self, stored: &Stored) -> Result<AccountStatus, Fault> {
-        let held = self.vault.load(&stored.name.key()).await?;
         let entry = self.entries().get(&stored.name.key()).cloned();
+        let vault = entry.as_ref().map_or(&*self.vault, |entry| self.vault_of(entry));
+        // A vault that cannot be read is no reason to say nothing of the rest.
+        let (held, unread) = match vault.load(&stored.name.key()).await {
+            Ok(record) => (record.map(|record| record.held), None),
+            Err(fault) => (None, Some(fault)),
+        };
         let (cached, failed) = entry.map_or((None, None), |entry| {
             let state = entry.state();
             (state.living(&*self.clock), state.memo.as_ref().map(|memo| memo.fault().clone()))
         });
-        let fault = self.resolve(stored).err().or(failed);
+        let fault = self.resolve(stored).err().or(failed).or(unread);
         let state = match (&cached, &fault, &held) {
             (Some(_), _, _) => "valid",
             (None, Some(fault), _) if fault.kind == FaultKind::NeedsHuman => "needs-login",

@@ -7,10 +7,10 @@ use std::time::Duration;
 use cloud_agent_protocol::{AccountName, Fault};
 use tokio::sync::watch;
 
+use super::hold::Unsaved;
 use super::memo::{Memo, jitter};
 use crate::cache::Cached;
 use crate::clock::Clock;
-use crate::provider::Held;
 
 /// How a renewal ended; every waiter gets the same.
 pub(super) type Outcome = Result<Arc<Cached>, Fault>;
@@ -28,6 +28,10 @@ pub(super) struct Entry {
     /// refreshes with one single-use token revoke each other.
     pub(super) turn: tokio::sync::Mutex<()>,
     retired: AtomicBool,
+    /// What is held of it is not to outlive the agent.
+    ephemeral: AtomicBool,
+    /// Somebody is trying to save what the vault would not take.
+    pub(super) is_saving: AtomicBool,
 }
 
 /// The part that changes.
@@ -42,7 +46,7 @@ pub(super) struct State {
     /// Counts credentials put here, so that a waiter can tell whether one came while it waited for its turn.
     pub(super) generation: u64,
     /// What a vault would not take; kept here until it does.
-    pub(super) unsaved: Option<Held>,
+    pub(super) unsaved: Option<Box<Unsaved>>,
     /// Logins that succeeded.
     pub(super) logins: u64,
     /// What the last of them asked for, as a fingerprint.
@@ -58,6 +62,8 @@ impl Entry {
             state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             retired: AtomicBool::new(false),
+            ephemeral: AtomicBool::new(false),
+            is_saving: AtomicBool::new(false),
         })
     }
 
@@ -76,6 +82,15 @@ impl Entry {
 
     pub(super) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
+    }
+
+    /// Keeps what is held of it in memory only, or not.
+    pub(super) fn set_ephemeral(&self, ephemeral: bool) {
+        self.ephemeral.store(ephemeral, Ordering::Release);
+    }
+
+    pub(super) fn is_ephemeral(&self) -> bool {
+        self.ephemeral.load(Ordering::Acquire)
     }
 
     /// Publishes a new credential and forgets past failures.

@@ -4,13 +4,17 @@
 //! name. Renewal ahead of time, on demand and after a rejection are all `Broker::join`: there is no second path.
 
 mod act;
+mod custody;
 mod describe;
 mod entry;
 mod given;
+mod hold;
+mod intent;
 mod login;
 mod logout;
 mod memo;
 mod place;
+mod recover;
 mod renew;
 
 use std::collections::HashMap;
@@ -25,7 +29,7 @@ use crate::clock::Clock;
 use crate::cloud::Clouds;
 use crate::provider::Provider;
 use crate::tracker::Tracker;
-use crate::vault::Vault;
+use crate::vault::{Memory, Vault};
 use entry::Entry;
 
 pub use describe::Surroundings;
@@ -49,6 +53,8 @@ pub struct Broker {
     clouds: Clouds,
     provider: Arc<dyn Provider>,
     vault: Arc<dyn Vault>,
+    /// For logins that are not to outlive the agent.
+    scratch: Memory,
     entries: Mutex<HashMap<String, Arc<Entry>>>,
     /// Renewals and logins under way, which a shutdown waits for: one of them may hold the only copy of a rotated secret.
     under_way: Tracker,
@@ -70,8 +76,8 @@ impl Broker {
         provider: Arc<dyn Provider>,
         vault: Arc<dyn Vault>,
     ) -> Arc<Self> {
-        let (entries, under_way) = (Mutex::default(), Tracker::default());
-        Arc::new(Self { clock, accounts, clouds, provider, vault, entries, under_way })
+        let (scratch, entries, under_way) = (Memory::default(), Mutex::default(), Tracker::default());
+        Arc::new(Self { clock, accounts, clouds, provider, vault, scratch, entries, under_way })
     }
 
     /// The cached credential, if it serves and nothing needs doing: the warm path. No await, no disk, no network.
@@ -161,9 +167,11 @@ impl Broker {
         Ok(format!("the token of `{name}` is forgotten; the next use renews it"))
     }
 
-    /// Waits until nothing is under way at any cloud, at most `patience`. Whether it came to that.
+    /// Waits until nothing is under way at any cloud, at most `patience`, and all that is held is saved. Whether it came
+    /// to that.
     pub async fn settle(&self, patience: Duration) -> bool {
-        tokio::time::timeout(patience, self.under_way.idle()).await.is_ok()
+        let idle = tokio::time::timeout(patience, self.under_way.idle()).await.is_ok();
+        self.save_all().await && idle
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Arc<Entry>>> {

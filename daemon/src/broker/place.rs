@@ -32,9 +32,9 @@ pub(super) fn unbind(mut held: Held, account: &Account) -> Result<Held, Fault> {
     }
 }
 
-/// The names of what is held.
+/// The names of what is held; not those that the agent itself puts beside it.
 pub(super) fn names(held: &Held) -> Vec<String> {
-    held.0.keys().filter(|name| *name != PLACE).cloned().collect()
+    held.0.keys().filter(|name| !name.starts_with('@')).cloned().collect()
 }
 
 fn place(account: &Account) -> Secret {

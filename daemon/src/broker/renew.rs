@@ -5,11 +5,13 @@ use std::sync::Arc;
 use cloud_agent_protocol::{Fault, FaultKind};
 use tokio::sync::watch;
 
+use super::Broker;
 use super::entry::{Entry, Flight, Outcome};
-use super::{Broker, place};
+use super::hold::Keeper;
+use super::recover::Trials;
 use crate::accounts::Stored;
 use crate::cache::Cached;
-use crate::provider::{Account, Boxed, Grant, Held, Keep};
+use crate::provider::{Account, Grant};
 
 impl Broker {
     /// Joins the account's renewal, starting it if there is none. It runs in a task of the agent's own, so that nobody
@@ -29,6 +31,7 @@ impl Broker {
             let landing = Landing(entry.clone());
             let outcome = broker.renew(&entry, generation).await;
             drop(landing);
+            broker.save_later(&entry);
             let _ = landed.send(Some(outcome));
             drop(tracked);
         });
@@ -36,7 +39,10 @@ impl Broker {
     }
 
     async fn renew(&self, entry: &Entry, generation: u64) -> Outcome {
-        let _turn = entry.turn.lock().await;
+        let _turn = match self.turn(entry).await {
+            Ok(turn) => turn,
+            Err(fault) => return Err(entry.fail(fault, &*self.clock)),
+        };
         {
             // A login may have finished while this waited for its turn.
             let state = entry.state();
@@ -59,24 +65,17 @@ impl Broker {
     async fn renew_now(&self, entry: &Entry) -> Outcome {
         let stored = self.accounts.find(&entry.name)?;
         let account = self.resolve(&stored)?;
-        let held = self.held_of(entry, &account).await?.ok_or_else(|| {
-            Fault::new(FaultKind::NeedsHuman, format!("`{}` is not logged in", entry.name))
-                .because("the agent holds nothing to get a token with")
-                .hint(format!("`cloud-token login {}`", entry.name))
-        })?;
-        let up = self.clock.uptime();
-        let grant = self.provider.renew(&account, &held, &Keeper { broker: self, entry, account: &account }).await?;
-        self.keep(entry, &account, grant, up).await
-    }
-
-    /// What is held of an account, be it only in memory; nothing of it if the account has moved since.
-    pub(super) async fn held_of(&self, entry: &Entry, account: &Account) -> Result<Option<Held>, Fault> {
-        let unsaved = entry.state().unsaved.clone();
-        let held = match unsaved {
-            Some(held) => Some(held),
-            None => self.vault.load(&entry.name.key()).await?,
-        };
-        held.map(|held| place::unbind(held, account)).transpose()
+        let mut trials = Trials::default();
+        loop {
+            let hold = self.undisturbed(entry, &account).await?.ok_or_else(|| not_logged_in(entry))?;
+            trials.begin(&hold);
+            let up = self.clock.uptime();
+            let keeper = Keeper::new(self, entry, &account, &hold);
+            match self.provider.renew(&account, &hold.held, &keeper).await {
+                Ok(grant) => return self.keep(entry, &account, grant, up, keeper.generation()).await,
+                Err(fault) => trials.judge(fault, &keeper, up).await?,
+            }
+        }
     }
 
     /// Makes a grant durable, then publishes it. In this order: an answer that is out while the rotated secret is not yet
@@ -87,26 +86,13 @@ impl Broker {
         account: &Account,
         grant: Grant,
         up: std::time::Duration,
+        follows: Option<u64>,
     ) -> Outcome {
         refuse_retired(entry)?;
         let cached = Arc::new(Cached::new(&grant, up)?);
-        self.save(entry, account, grant.held).await;
+        self.save(entry, account, grant.held, follows).await;
         entry.put(cached.clone());
         Ok(cached)
-    }
-
-    /// Saves what is held. A vault that fails does not cost the user the token that the cloud just gave: it is kept in
-    /// memory, said loudly, and saved with the next renewal.
-    pub(super) async fn save(&self, entry: &Entry, account: &Account, held: Held) {
-        let held = place::bind(held, account);
-        let unsaved = match self.vault.save(&entry.name.key(), &held).await {
-            Ok(()) => None,
-            Err(fault) => {
-                tracing::error!(account = %entry.name, "what must be kept could not be saved and is in memory only: {fault}");
-                Some(held)
-            }
-        };
-        entry.state().unsaved = unsaved;
     }
 
     /// The account with all that its cloud's description adds.
@@ -144,21 +130,10 @@ impl Broker {
     }
 }
 
-/// Keeps what is rotated in the middle of a renewal, whose turn it is.
-struct Keeper<'a> {
-    broker: &'a Broker,
-    entry: &'a Entry,
-    account: &'a Account,
-}
-
-impl Keep for Keeper<'_> {
-    fn keep(&self, held: Held) -> Boxed<'_, ()> {
-        Box::pin(async move {
-            refuse_retired(self.entry)?;
-            self.broker.save(self.entry, self.account, held).await;
-            Ok(())
-        })
-    }
+fn not_logged_in(entry: &Entry) -> Fault {
+    Fault::new(FaultKind::NeedsHuman, format!("`{}` is not logged in", entry.name))
+        .because("the agent holds nothing to get a token with")
+        .hint(format!("`cloud-token login {}`", entry.name))
 }
 
 /// Nothing is kept of an account that was logged out meanwhile.

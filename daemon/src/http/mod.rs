@@ -6,10 +6,11 @@ mod words;
 
 pub use client::{Deadlines, HttpClient};
 
-use cloud_agent_protocol::Secret;
-use zeroize::Zeroizing;
+use std::future::Future;
+use std::pin::Pin;
 
-use crate::provider::Boxed;
+use cloud_agent_protocol::{Fault, Secret};
+use zeroize::Zeroizing;
 
 /// The largest reply body that is read, in bytes.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -56,6 +57,32 @@ pub struct Reply {
     pub body: Zeroizing<Vec<u8>>,
 }
 
+/// Why there is no reply.
+#[derive(Debug)]
+pub struct NoReply {
+    /// What went wrong.
+    pub fault: Fault,
+    /// Whether the cloud may have acted on the request, and its reply was lost on the way. After a request that spends
+    /// something, nobody then knows whether it is spent.
+    pub lost: bool,
+}
+
+impl From<Fault> for NoReply {
+    /// Nothing was sent.
+    fn from(fault: Fault) -> Self {
+        Self { fault, lost: false }
+    }
+}
+
+impl From<NoReply> for Fault {
+    fn from(none: NoReply) -> Self {
+        none.fault
+    }
+}
+
+/// A reply that is awaited.
+pub type Replied<'a> = Pin<Box<dyn Future<Output = Result<Reply, NoReply>> + Send + 'a>>;
+
 /// Something that sends requests.
 pub trait Transport: Send + Sync + 'static {
     /// Sends once: never follows a redirect, never tries again.
@@ -63,5 +90,5 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// `Unreachable` if no whole reply came in time (DNS, refused, reset, silence), `MalformedReply` if it was no HTTP or
     /// longer than [`MAX_BODY`], `Config` if the address or its certificate cannot be used.
-    fn send(&self, request: Request) -> Boxed<'_, Reply>;
+    fn send(&self, request: Request) -> Replied<'_>;
 }

@@ -3,5 +3,6 @@
 mod acting;
 mod freshness;
 mod getting_in;
+mod rotation;
 mod scripted;
 mod single_flight;
