@@ -19,6 +19,7 @@ use super::Shared;
 use super::asker::{Asked, Asker};
 use super::message::{Inbox, Next};
 use crate::broker::Need;
+use crate::shutdown::Shutdown;
 
 /// Most requests come in one read of this many bytes.
 const READ: usize = 1024;
@@ -165,6 +166,7 @@ impl<'a> Session<'a> {
         // In a task of its own: a client that leaves must not leave two vaults behind, each with a half.
         let work = tokio::spawn(async move { broker.move_vault(&kind, vault.passphrase, &asker).await });
         let work = async { work.await.unwrap_or_else(|e| Err(broken_off(&e))).map(Response::Vault) };
+        let work = unless_it_ends(self.shared.shutdown.clone(), work);
         self.converse(work, questions, given, &command).await
     }
 
@@ -173,6 +175,7 @@ impl<'a> Session<'a> {
         let given = Duration::from_millis(unlock.deadline_ms.into());
         let broker = self.shared.broker.clone();
         let work = async move { broker.unlock(unlock.passphrase, &asker).await };
+        let work = unless_it_ends(self.shared.shutdown.clone(), work);
         self.converse(work, questions, given, "unlock").await
     }
 
@@ -296,6 +299,15 @@ impl<'a> Session<'a> {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
         timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
         Ok(())
+    }
+}
+
+/// What waits for a keyring may wait for a human who has gone home: the agent's end does not.
+async fn unless_it_ends<T>(shutdown: Shutdown, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = shutdown.requested() => Err(Fault::new(FaultKind::Unreachable, "the agent is told to end")),
     }
 }
 

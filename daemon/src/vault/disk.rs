@@ -70,7 +70,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Some(Ok(())) => spare,
         _ => anew(path, bytes)?,
     };
-    fs::rename(&temporary, path)?;
+    rename(&temporary, path)?;
     sync_directory(path)
 }
 
@@ -83,7 +83,7 @@ pub(super) fn make_spare(path: &Path, size: usize) -> io::Result<()> {
     getrandom::fill(&mut noise).map_err(|why| io::Error::other(why.to_string()))?;
     let spare = beside(path, "spare");
     let temporary = anew(path, &noise)?;
-    fs::rename(temporary, spare)
+    rename(&temporary, &spare)
 }
 
 /// How large the spare for `path` is, if there is one.
@@ -164,6 +164,7 @@ fn anew(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let temporary = beside(path, "new");
     // Left by a crash: whoever has the account's turn is the only one who writes here.
     let _ = fs::remove_file(&temporary);
+    step();
     let written = options().write(true).create_new(true).open(&temporary).and_then(|file| fill(file, bytes));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
@@ -172,15 +173,28 @@ fn anew(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
 }
 
 fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    step();
     fill(options().write(true).open(path)?, bytes)
 }
 
 fn fill(mut file: File, bytes: &[u8]) -> io::Result<()> {
-    file.write_all(bytes)?;
+    // In two pieces where a crash in the middle is played.
+    let (first, second) = bytes.split_at(if cfg!(test) { bytes.len() / 2 } else { 0 });
+    step();
+    file.write_all(first)?;
+    step();
+    file.write_all(second)?;
+    step();
     file.sync_all()
 }
 
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    step();
+    fs::rename(from, to)
+}
+
 fn sync_directory(path: &Path) -> io::Result<()> {
+    step();
     #[cfg(unix)]
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
     #[cfg(not(unix))]
@@ -199,4 +213,36 @@ fn options() -> OpenOptions {
         options.mode(0o600).custom_flags(i32::try_from(flags.bits()).expect("open flags fit an int"));
     }
     options
+}
+
+/// A place where the agent may die, for the tests that let it die there.
+fn step() {
+    #[cfg(test)]
+    deaths::step();
+}
+
+/// Deaths of the thread that writes: whatever is on the disk then is what a killed agent leaves.
+#[cfg(test)]
+pub(super) mod deaths {
+    use std::cell::Cell;
+
+    thread_local! {
+        static STEPS: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+
+    /// Does `work` on this thread and dies before its `number`th step (from 0); whether it had as many.
+    pub(in super::super) fn at(number: u32, work: impl FnOnce()) -> bool {
+        STEPS.set(Some(number));
+        let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err();
+        STEPS.set(None);
+        died
+    }
+
+    pub(super) fn step() {
+        match STEPS.get() {
+            Some(0) => std::panic::panic_any("the agent dies here"),
+            Some(left) => STEPS.set(Some(left - 1)),
+            None => {}
+        }
+    }
 }

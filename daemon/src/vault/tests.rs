@@ -369,3 +369,44 @@ async fn the_save_after_a_reservation_takes_a_file_that_is_there_already() {
         }
     }
 }
+
+/// The crash matrix of a rotation: an agent dies before each single step of writing down what it is about to spend, and of
+/// making durable what it got. Whoever comes after it finds the one or the other, whole, and can go on writing.
+#[test]
+fn whatever_step_of_a_rotation_is_the_last_the_old_or_the_new_is_there_whole() {
+    let key = seal::Key::random().unwrap();
+    let now = Timestamp::from_seconds(1_700_000_000);
+    let (old, intent, new) = (held("r1"), held("r1 pending"), held("r2"));
+    let mut deaths = [0, 0];
+    for (phase, count) in deaths.iter_mut().enumerate() {
+        for step in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let files = || super::files::Files::new(dir.path().join("vault"));
+            let Saved::As(first) = files().save(&key, "work", &old, None, now).unwrap() else { panic!() };
+            let reserve = || files().reserve(&key, "work", &intent, Some(first), now).unwrap();
+            let commit = || files().save(&key, "work", &new, Some(first + 1), now).unwrap();
+            let died = if phase == 0 {
+                disk::deaths::at(step, || drop(reserve()))
+            } else {
+                reserve();
+                disk::deaths::at(step, || drop(commit()))
+            };
+            let found = files().load(&key, "work").unwrap().expect("nothing is lost").held;
+            let possible = if phase == 0 { [&old, &intent] } else { [&intent, &new] };
+            assert!(possible.contains(&&found), "phase {phase}, step {step}: {found:?}");
+            assert!(files().warnings().is_empty(), "nothing had to be moved aside");
+            // The next rotation goes through, from whatever is there.
+            let Some(Record { generation, .. }) = files().load(&key, "work").unwrap() else { panic!() };
+            let Saved::As(next) = files().reserve(&key, "work", &intent, Some(generation), now).unwrap() else {
+                panic!()
+            };
+            assert!(matches!(files().save(&key, "work", &new, Some(next), now).unwrap(), Saved::As(_)));
+            assert_eq!(files().load(&key, "work").unwrap().unwrap().held, new);
+            if !died {
+                break;
+            }
+            *count += 1;
+        }
+    }
+    assert_eq!(deaths, [11, 6], "every step was once the last");
+}

@@ -2,6 +2,8 @@
 
 mod command;
 mod files;
+#[cfg(target_os = "linux")]
+mod keyring;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

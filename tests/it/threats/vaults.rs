@@ -1,0 +1,1 @@
+//! Whoever gets at the sealed files, and disks that fail.
