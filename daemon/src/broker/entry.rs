@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) generation: u64,
     /// What a vault would not take; kept here until it does.
     pub(super) unsaved: Option<Box<Unsaved>>,
+    /// The last renewal was held back because nothing could be saved and the token lived.
+    pub(super) held_back: bool,
     /// Logins that succeeded.
     pub(super) logins: u64,
     /// What the last of them asked for, as a fingerprint.
@@ -99,6 +101,7 @@ impl Entry {
         state.cached = Some(cached);
         state.memo = None;
         state.streak = 0;
+        state.held_back = false;
         state.generation += 1;
     }
 
@@ -119,8 +122,11 @@ impl State {
         self.cached.clone().filter(|cached| !cached.is_expired(clock))
     }
 
-    /// The remembered failure, while it stands.
+    /// The remembered failure, while it stands. A renewal that was only held back is due once the token has run out.
     pub(super) fn standing(&self, clock: &dyn Clock) -> Option<&Fault> {
+        if self.held_back && self.living(clock).is_none() {
+            return None;
+        }
         self.memo.as_ref()?.standing(clock)
     }
 }

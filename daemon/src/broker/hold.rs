@@ -224,6 +224,7 @@ impl<'a> Keeper<'a> {
 
     async fn reserve(&self) -> Result<(), Fault> {
         refuse_retired(self.entry)?;
+        self.entry.state().held_back = false;
         let vault = self.broker.vault_of(self.entry);
         let intent = Intent { writer: vault.writer(), at: self.broker.clock.now() };
         let held = intent.beside(place::bind(self.held(), self.account));
@@ -235,7 +236,7 @@ impl<'a> Keeper<'a> {
             }
             // What is about to be spent could not be replaced safely. While there is a token, that can wait.
             Err(fault) if self.entry.state().living(&*self.broker.clock).is_some() => {
-                tracing::warn!(account = %self.entry.name, "not renewed while the old token lives: {fault}");
+                self.entry.state().held_back = true;
                 return Err(fault);
             }
             Err(fault) => {

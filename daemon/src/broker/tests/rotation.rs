@@ -9,6 +9,7 @@ use cloud_agent_protocol::v1::Login;
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use super::scripted::{Act, Human, MINUTE, Scene, unreachable};
+use crate::broker::Need;
 use crate::clock::Clock as _;
 
 fn refused() -> Act {
@@ -212,9 +213,20 @@ async fn with_no_room_to_keep_the_next_one_nothing_is_spent_while_the_token_live
     }
     assert!(scene.spent().is_empty());
     scene.vault.broken.store(false, Ordering::SeqCst);
-    scene.clock.advance(2 * MINUTE);
+    scene.clock.advance(MINUTE);
     assert_eq!(scene.get("work").await.unwrap(), "token-1", "renewed behind the answer");
     assert!(scene.broker.settle(MINUTE).await);
+    assert_eq!(scene.get("work").await.unwrap(), "token-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_was_held_back_is_not_put_off_once_the_token_has_run_out() {
+    let scene = Scene::logged_in().await;
+    scene.clock.advance(60 * MINUTE - Duration::from_millis(10));
+    scene.vault.broken.store(true, Ordering::SeqCst);
+    assert!(scene.need("work", Need { fresh: true, ..Need::default() }).await.is_err());
+    assert!(scene.spent().is_empty());
+    scene.clock.advance(Duration::from_millis(20));
     assert_eq!(scene.get("work").await.unwrap(), "token-2");
 }
 
