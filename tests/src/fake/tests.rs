@@ -231,7 +231,7 @@ fn what_is_no_request_is_a_violation() {
     stream.write_all(b"\x16\x03\x01 hello\r\n\r\n").unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
     // It is written down behind the caller's back, who may see the end before.
-    crate::wait::until("the violation is written down", || server.violations().len() == 1);
+    assert!(until(PATIENCE, || server.violations().len() == 1));
 }
 
 #[test]
