@@ -101,9 +101,9 @@ impl Broker {
         state.due_up(&*self.clock, self.awake_for().is_some_and(|awake| awake < CATCHING_UP))
     }
 
-    /// Whether the machine has just woken up.
-    pub(super) fn is_just_awake(&self) -> bool {
-        self.awake_for().is_some_and(|awake| awake < JUST_AWAKE)
+    /// If the machine has just woken up, for how long that still counts.
+    pub(super) fn just_awake(&self) -> Option<Duration> {
+        JUST_AWAKE.checked_sub(self.awake_for()?).filter(|left| !left.is_zero())
     }
 
     /// How long ago the machine woke up.
