@@ -18,8 +18,10 @@ const MIN_VALID: Duration = Duration::from_mins(1);
 const MIN_VALID_PART: u32 = 20;
 /// Renewal ahead of time starts when this much is left …
 const AHEAD: Duration = Duration::from_mins(5);
-/// … or this part of the life, whichever is less.
+/// … or this part of the life, whichever is less …
 const AHEAD_PART: u32 = 5;
+/// … and as much as this part of that earlier or later, so that what began together does not go on together.
+const AHEAD_JITTER: f64 = 0.1;
 /// A caller may ask for more life than the cloud gives. Then a token that has this much of it left is the best there is,
 /// and renewing again would get nothing longer.
 const BEST_PART: f64 = 0.8;
@@ -37,6 +39,8 @@ pub struct Cached {
     expires_at: Option<Timestamp>,
     obtained_up: Duration,
     life: Option<Duration>,
+    /// How much is left when it is time to renew, in milliseconds.
+    ahead: u32,
 }
 
 impl std::fmt::Debug for Cached {
@@ -46,27 +50,51 @@ impl std::fmt::Debug for Cached {
 }
 
 impl Cached {
-    /// Takes what the cloud granted. `obtained_up` is the uptime at which it was asked for.
+    /// Takes what the cloud granted. `obtained_up` is the uptime at which it was asked for, `jitter` in `0.0..1.0`.
     ///
     /// # Errors
     /// `MalformedReply` if it is too long to be sent to anybody.
-    pub fn new(grant: &Grant, obtained_up: Duration) -> Result<Self, Fault> {
+    pub fn new(grant: &Grant, obtained_up: Duration, jitter: f64) -> Result<Self, Fault> {
         let mut credential = grant.credential.clone();
         let variables = std::mem::take(&mut credential.environment);
         let token = credential.token.as_ref();
         let environment = Packed::new(variables.iter().map(|Header { name, value }| {
             (name.as_str(), if Some(value) == token { THE_TOKEN } else { value.expose() })
         }));
-        let frame = Response::Credential(credential).encode().map_err(|e| {
-            Fault::new(FaultKind::MalformedReply, "the cloud's credential is too long to be handed out")
-                .because(e.to_string())
-        })?;
+        let life = grant.expires_at.map(|end| end.since(grant.obtained_at));
+        let ahead = life.map_or(Duration::ZERO, |life| {
+            AHEAD.min(life / AHEAD_PART).mul_f64(1.0 - AHEAD_JITTER + 2.0 * AHEAD_JITTER * jitter)
+        });
         Ok(Self {
-            frame: Zeroizing::new(frame.encode().as_slice().into()),
+            frame: framed(credential)?,
             environment,
             expires_at: grant.expires_at,
-            life: grant.expires_at.map(|end| end.since(grant.obtained_at)),
+            life,
             obtained_up,
+            ahead: u32::try_from(ahead.as_millis()).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// The same after somebody has set the wall clock: a later end by it than by the time that has passed would be a lie
+    /// to whoever is told that end. An earlier one stands, because the clock may have been wrong before.
+    ///
+    /// `None` if there is nothing to change.
+    #[must_use]
+    pub fn rejudged(&self, clock: &dyn Clock) -> Option<Self> {
+        let (end, life) = (self.expires_at?, self.life?);
+        let left = life.saturating_sub(clock.uptime().saturating_sub(self.obtained_up));
+        let by_uptime = clock.now().after(left);
+        if end.since(by_uptime) < Duration::from_secs(1) {
+            return None;
+        }
+        let mut credential = self.credential();
+        credential.environment.clear();
+        credential.expires_at = Some(by_uptime.seconds());
+        Some(Self {
+            frame: framed(credential).ok()?,
+            environment: self.environment.clone(),
+            expires_at: Some(by_uptime),
+            ..*self
         })
     }
 
@@ -135,9 +163,32 @@ impl Cached {
     /// Whether it is time to renew although it still serves.
     #[must_use]
     pub fn is_due(&self, clock: &dyn Clock) -> bool {
-        let (Some(left), Some(life)) = (self.remaining(clock), self.life) else { return false };
-        left <= AHEAD.min(life / AHEAD_PART)
+        self.remaining(clock).is_some_and(|left| left <= self.ahead())
     }
+
+    /// The uptime at which it is time to renew; `None` if nobody knows when it ends.
+    #[must_use]
+    pub fn due_up(&self, clock: &dyn Clock) -> Option<Duration> {
+        Some(clock.uptime() + self.remaining(clock)?.saturating_sub(self.ahead()))
+    }
+
+    /// How long ago it was asked for.
+    #[must_use]
+    pub fn age(&self, clock: &dyn Clock) -> Duration {
+        clock.uptime().saturating_sub(self.obtained_up)
+    }
+
+    fn ahead(&self) -> Duration {
+        Duration::from_millis(self.ahead.into())
+    }
+}
+
+fn framed(credential: Credential) -> Result<Zeroizing<Box<[u8]>>, Fault> {
+    let frame = Response::Credential(credential).encode().map_err(|e| {
+        Fault::new(FaultKind::MalformedReply, "the cloud's credential is too long to be handed out")
+            .because(e.to_string())
+    })?;
+    Ok(Zeroizing::new(frame.encode().as_slice().into()))
 }
 
 /// The first 12 hexadecimal characters of a token's SHA-256: enough to tell tokens apart, of no use to anybody else.
@@ -163,6 +214,10 @@ mod tests {
     const START: Timestamp = Timestamp::from_seconds(1_000_000);
 
     fn cached(clock: &ManualClock, life: Option<u64>) -> Cached {
+        Cached::new(&granted(life), clock.uptime(), 0.5).unwrap()
+    }
+
+    fn granted(life: Option<u64>) -> Grant {
         let expires_at = life.map(|s| START.after(Duration::from_secs(s)));
         let credential = Credential {
             account: "a".into(),
@@ -173,8 +228,7 @@ mod tests {
             expires_at: expires_at.map(Timestamp::seconds),
             expiry_source: ExpirySource::Jwt,
         };
-        let grant = Grant { credential, obtained_at: START, expires_at, held: Held::default() };
-        Cached::new(&grant, clock.uptime()).unwrap()
+        Grant { credential, obtained_at: START, expires_at, held: Held::default(), idle_life: None }
     }
 
     #[test]
@@ -220,6 +274,39 @@ mod tests {
     }
 
     #[test]
+    fn after_a_wall_clock_was_set_back_nobody_is_told_an_end_that_is_too_late() {
+        let clock = ManualClock::new(START);
+        let token = cached(&clock, Some(600));
+        clock.advance(Duration::from_secs(100));
+        assert!(token.rejudged(&clock).is_none());
+        clock.set(Timestamp::from_seconds(1));
+        let told = token.rejudged(&clock).unwrap();
+        assert_eq!((told.credential().expires_at, told.expires_at()), (Some(501), Some(Timestamp::from_seconds(501))));
+        assert_eq!(told.credential().token, token.credential().token);
+        clock.advance(Duration::from_secs(501));
+        assert!(told.is_expired(&clock));
+    }
+
+    #[test]
+    fn after_a_wall_clock_was_set_forward_the_earlier_end_stands() {
+        let clock = ManualClock::new(START);
+        let token = cached(&clock, Some(600));
+        clock.set(START.after(Duration::from_hours(1)));
+        assert!(token.rejudged(&clock).is_none() && token.is_expired(&clock));
+    }
+
+    #[test]
+    fn jitter_moves_a_renewal_by_a_tenth_of_what_is_left() {
+        let clock = ManualClock::new(START);
+        let grant = granted(Some(3600));
+        let due = |jitter| {
+            Cached::new(&grant, clock.uptime(), jitter).unwrap().due_up(&clock).unwrap().saturating_sub(clock.uptime())
+        };
+        assert_eq!((due(0.0), due(0.5)), (Duration::from_secs(3600 - 270), Duration::from_mins(55)));
+        assert!(due(0.999_999) > Duration::from_secs(3600 - 331) && due(0.999_999) < Duration::from_secs(3600 - 329));
+    }
+
+    #[test]
     fn without_an_expiry_it_serves_until_it_is_rejected() {
         let clock = ManualClock::new(START);
         let token = cached(&clock, None);
@@ -239,8 +326,8 @@ mod tests {
             expires_at: Some(7),
             expiry_source: ExpirySource::Relative,
         };
-        let grant = Grant { credential, obtained_at: START, expires_at: None, held: Held::default() };
-        assert_eq!(Cached::new(&grant, Duration::ZERO).unwrap().credential(), grant.credential);
+        let grant = Grant { credential, obtained_at: START, expires_at: None, held: Held::default(), idle_life: None };
+        assert_eq!(Cached::new(&grant, Duration::ZERO, 0.5).unwrap().credential(), grant.credential);
     }
 
     #[test]

@@ -15,13 +15,10 @@ use std::task::{Context, Poll, Waker};
 use cloud_agent_protocol::{AccountName, Credential, ExpirySource, Fault, FaultKind, Header, Secret};
 
 use crate::clock::{ManualClock, Timestamp};
-use crate::cloud::{Action, Cloud, Example, Method, Phase};
+use crate::cloud::{Action, Cloud, Example, MAX_FILE, Method, Phase, ours};
 use crate::provider::{Account, Act, Acted, Boxed, Grant, Held, Provider, Recipe, Revocation};
 use answers::{Answers, Lost};
 use script::Script;
-
-/// The largest cloud file that is read, in bytes.
-const MAX_FILE: u64 = 256 * 1024;
 
 /// What a good cloud file was found to be.
 #[derive(Debug)]
@@ -30,7 +27,7 @@ pub struct Report {
     pub cloud: Arc<Cloud>,
     /// The titles of the examples that were played.
     pub examples: Vec<String>,
-    /// What is no error but worth knowing: a method or an action that no example plays.
+    /// What is no error but worth knowing: a method or an action that no example plays, a file that others can write.
     pub notes: Vec<String>,
 }
 
@@ -48,9 +45,19 @@ pub fn check_file(path: &Path) -> Result<Report, Vec<Fault>> {
     };
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(MAX_FILE).read_to_string(&mut text).map_err(unreadable)?;
+    let trusted = file.metadata().map_err(unreadable).map(|metadata| ours(path, &metadata))?;
+    file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_FILE {
+        let message = format!("`{shown}` is longer than {} KiB", MAX_FILE / 1024);
+        return Err(vec![Fault::new(FaultKind::Config, message)]);
+    }
     let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    check_text(name, &shown, &text)
+    let mut report = check_text(name, &shown, &text)?;
+    if let Err(why) = trusted {
+        let mends = why.hint.map(|hint| format!("; `{hint}`")).unwrap_or_default();
+        report.notes.push(format!("the agent does not read it as it is: {}{mends}", why.message));
+    }
+    Ok(report)
 }
 
 /// Reads `text` as the cloud `name` and plays its examples. `file` is what errors call it.
@@ -121,6 +128,7 @@ fn play(cloud: &Arc<Cloud>, example: &Example) -> Result<(), String> {
                     Revocation::Revoked => "revoked",
                     Revocation::AlreadyDead => "already-dead",
                     Revocation::NotOffered => "not-offered",
+                    Revocation::NothingLeft => "nothing-left",
                 })
             })
         }
@@ -228,7 +236,8 @@ mod tests {
     fn every_built_in_cloud_keeps_what_its_examples_promise() {
         for (name, _) in crate::cloud::BUILT_IN {
             let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("clouds").join(name).with_extension("toml");
-            let report = check_file(&file).unwrap_or_else(|faults| {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let report = check_text(name, &file.display().to_string(), &text).unwrap_or_else(|faults| {
                 panic!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
             });
             assert!(report.notes.is_empty(), "{:?}", report.notes);

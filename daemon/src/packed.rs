@@ -4,6 +4,7 @@
 use zeroize::Zeroizing;
 
 /// Names and values, one behind the other, each preceded by its length.
+#[derive(Clone)]
 pub(crate) struct Packed(Zeroizing<Box<[u8]>>);
 
 impl Packed {

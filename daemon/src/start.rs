@@ -116,7 +116,8 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     };
     let clouds = Clouds::load(Some(&paths.clouds()));
     let unusable: Vec<Fault> = clouds.broken().cloned().collect();
-    let provider = Arc::new(Recipe::new(Arc::new(http::HttpClient::default()), clock.clone()));
+    let transport = http::Circuit::new(http::HttpClient::default(), clock.clone());
+    let provider = Arc::new(Recipe::new(Arc::new(transport), clock.clone()));
     // A keyring may take its time, and the agent may be told to end meanwhile.
     let vault = tokio::select! {
         vault = Choice::at_start(kind(cli.vault), paths, clock.clone()) => Arc::new(vault?),
@@ -134,8 +135,12 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     }
     // Most of what a start runs through is never run again.
     hardening::let_go_of_code();
+    tokio::spawn(broker.clone().keep_fresh());
+    // A task like the sessions, which takes its turn among them. What the runtime itself blocks on goes first whenever it can
+    // run: under load it would accept faster than ended sessions can leave.
+    let server = tokio::spawn(server::run(listener, broker, Limits::for_files(files), surroundings, shutdown));
     let result = tokio::select! {
-        result = server::run(listener, broker, Limits::for_files(files), surroundings, shutdown) => result,
+        result = server => result.unwrap_or_else(|e| Err(defect(&e))),
         () = &mut again => {
             tracing::warn!("told twice to end: ending at once");
             Ok(())
@@ -154,6 +159,10 @@ fn kind(flag: VaultKind) -> Option<Kind> {
         VaultKind::Command => Some(Kind::Command),
         VaultKind::Memory => Some(Kind::Memory),
     }
+}
+
+fn defect(e: &tokio::task::JoinError) -> Fault {
+    Fault::new(FaultKind::Internal, "the agent ended by a defect").because(e.to_string())
 }
 
 /// Ends the agent at the first signal in good order. The returned future ends at the second.

@@ -9,11 +9,13 @@
 //! [`FaultKind::Unsupported`]: crate::FaultKind::Unsupported
 
 mod act;
+mod serve;
 mod vault;
 
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
+pub use serve::{GetFor, Place, RejectFor, Served};
 pub use vault::{Unlock, Vault, VaultStatus};
 
 use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
@@ -141,6 +143,12 @@ pub enum Request {
     Vault(Vault),
     /// See [`Unlock`].
     Unlock(Unlock),
+    /// See [`GetFor`].
+    GetFor(GetFor),
+    /// See [`RejectFor`].
+    RejectFor(RejectFor),
+    /// Which addresses do the accounts answer for?
+    ListServed,
 }
 
 /// Something only the human can answer.
@@ -282,9 +290,10 @@ pub struct Clouds {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Response {
-    /// To [`Request::Get`].
+    /// To [`Request::Get`] and [`Request::GetFor`].
     Credential(Credential),
-    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`], [`Request::Stop`], [`Request::Unlock`], and to [`Request::Check`] if the
+    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`], [`Request::RejectFor`], [`Request::Stop`],
+    /// [`Request::Unlock`], and to [`Request::Check`] if the
     /// token is alive; a dead one is a fault of kind [`Refused`](crate::FaultKind::Refused).
     Done(Done),
     /// To [`Request::Status`].
@@ -303,6 +312,8 @@ pub enum Response {
     Acted(Acted),
     /// To [`Request::Vault`].
     Vault(VaultStatus),
+    /// To [`Request::ListServed`].
+    Served(Served),
 }
 
 macro_rules! messages {
@@ -364,6 +375,9 @@ messages! { Request:
     10 Do(Do),
     11 Vault(Vault),
     12 Unlock(Unlock),
+    15 GetFor(GetFor),
+    16 RejectFor(RejectFor),
+    17 ListServed,
 }
 
 messages! { Response:
@@ -377,4 +391,5 @@ messages! { Response:
     0x8008 Actions(Actions),
     0x8009 Acted(Acted),
     0x800A Vault(VaultStatus),
+    0x800C Served(Served),
 }

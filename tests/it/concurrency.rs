@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cloud_agent_tests::fake::Fault;
 use cloud_agent_tests::fake::echome::{EcHome, Options, REFRESH};
+use cloud_agent_tests::lab;
 use cloud_agent_tests::sandbox::{Running, TOKEN};
 use cloud_agent_tests::wait::{PATIENCE, until};
 use rustix::process::Signal;
@@ -36,6 +37,29 @@ fn two_hundred_callers_of_an_expired_token_cause_one_refresh() {
     assert!(tokens[0] != first && cloud.accepts(&tokens[0]));
     assert_eq!((cloud.logins(), cloud.refreshes()), (1, 1));
     assert!(agent.runs());
+}
+
+/// Two refreshes with one token are a race at the real stack, too: some get a token each, and the others are refused.
+#[test]
+fn a_hundred_callers_at_once_break_no_session_at_the_real_stack() {
+    let what = "a_hundred_callers_at_once_break_no_session_at_the_real_stack";
+    let options = lab::echome::Options { blacklist: true, ..lab::echome::Options::default() };
+    let Some(cloud) = lab::EcHome::start(what, &options) else { return };
+    let secret = "s3cr3t-of-the-lab-0123456789";
+    cloud.add_key(KEY, secret);
+    let sandbox = sandbox();
+    let _agent = sandbox.agent();
+    login(&sandbox, "ecHome", cloud.url(), secret).finish().ok();
+    let first = token(&sandbox, "ecHome");
+    sandbox.command(TOKEN).args(["reject", "ecHome"]).stdin(first.as_str()).finish().ok();
+    let callers: Vec<Running> = (0..100).map(|_| sandbox.command(TOKEN).arg("ecHome").spawn()).collect();
+    let mut tokens: Vec<String> = callers.into_iter().map(|caller| caller.finish().ok().to_owned()).collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    assert!(tokens.len() == 1 && tokens[0] != first && cloud.accepts(&tokens[0]), "{} answers", tokens.len());
+    for _ in 0..3 {
+        assert!(cloud.accepts(sandbox.token(["ecHome", "--fresh"]).ok()), "what was rotated is what is held");
+    }
 }
 
 #[test]

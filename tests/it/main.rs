@@ -5,12 +5,16 @@
 use cloud_agent_tests::terminal;
 
 mod autostart;
+mod cases;
 mod check;
 mod cleura;
 mod concurrency;
 mod conformance;
 mod conformance_keystone;
+mod consumers;
 mod errors;
+#[cfg(target_os = "linux")]
+mod faults;
 mod formats;
 #[cfg(target_os = "linux")]
 mod gates;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use cloud_agent_tests::fake::echome::{EcHome, Options, REFRESH};
 use cloud_agent_tests::lab;
 use cloud_agent_tests::sandbox::{Sandbox, TOKEN};
-use cloud_agent_tests::wait::{PATIENCE, until};
 use serde_json::Value;
 
 use crate::support::{Cloud, KEY, SHORT, login, sandbox, token, wait_until_refused, working_token};
@@ -61,19 +60,34 @@ fn the_real_stack_is_served_as_well_as_the_fake() {
     the_main_job(&cloud, &secret);
 }
 
-#[test]
-fn a_session_outlives_its_first_refresh_token() {
-    let life = Duration::from_secs(4);
-    let (cloud, secret) = fake(Options { access: Duration::from_secs(1), refresh: life, ..Options::default() });
+/// The life of a refresh token in the lab, where nobody waits for the 24 hours that it really has.
+const CLIFF: Duration = Duration::from_secs(4);
+
+/// Tokens for longer than one refresh token lives.
+fn beyond_the_cliff(cloud: &impl Cloud, secret: &str) {
     let sandbox = sandbox();
     let _agent = sandbox.agent();
-    login(&sandbox, "ecHome", &cloud.url(), &secret).finish().ok();
+    login(&sandbox, "ecHome", &cloud.origin(), secret).finish().ok();
     let started = std::time::Instant::now();
-    while started.elapsed() < 3 * life {
+    while started.elapsed() < 3 * CLIFF {
         let now = token(&sandbox, "ecHome");
-        assert!(until(PATIENCE, || !cloud.accepts(&now)));
+        wait_until_refused(cloud, &now);
     }
+}
+
+#[test]
+fn a_session_outlives_its_first_refresh_token() {
+    let (cloud, secret) = fake(Options { access: Duration::from_secs(1), refresh: CLIFF, ..Options::default() });
+    beyond_the_cliff(&cloud, &secret);
     assert_eq!(cloud.logins(), 1);
+}
+
+#[test]
+fn a_session_at_the_real_stack_outlives_its_first_refresh_token() {
+    let what = "a_session_at_the_real_stack_outlives_its_first_refresh_token";
+    let options = lab::echome::Options { access: SHORT, refresh: CLIFF, ..lab::echome::Options::default() };
+    let Some((cloud, secret)) = real(what, &options) else { return };
+    beyond_the_cliff(&cloud, &secret);
 }
 
 #[test]

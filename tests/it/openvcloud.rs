@@ -71,7 +71,7 @@ fn saw(server: &Server, secret: &str) -> bool {
     })
 }
 
-/// PROVIDERS §8, case 10: the portal's own clients spell the scheme like this.
+/// Case 10: the portal's own clients spell the scheme like this.
 #[test]
 fn an_api_key_gives_a_token_that_the_portal_takes() {
     let it = given();
@@ -88,7 +88,7 @@ fn an_api_key_gives_a_token_that_the_portal_takes() {
     it.is_well();
 }
 
-/// PROVIDERS §8, case 11.
+/// Case 11.
 #[test]
 fn a_jwt_is_read_bare_with_a_line_end_and_in_json() {
     for form in [Form::ByAccept, Form::Bare, Form::Line, Form::Json] {
@@ -101,7 +101,7 @@ fn a_jwt_is_read_bare_with_a_line_end_and_in_json() {
     }
 }
 
-/// PROVIDERS §8, case 11.
+/// Case 11.
 #[test]
 fn a_plain_400_is_a_refusal_and_trouble_is_for_later() {
     let it = given();
@@ -119,6 +119,10 @@ fn a_plain_400_is_a_refusal_and_trouble_is_for_later() {
         (Fault::status(200, &json!({"info": {}})), 1, "`access`"),
         (Fault::status(200, &json!({"access_token": null})), 1, "`access`"),
         (Fault::status(200, &json!({"access_token": ""})), 1, "`access`"),
+        (Fault::Duplicate("access_token".into(), json!("first-of-two")), 1, "`access`"),
+        (text(200, r#"{"access_token":"first","access_token":"second"}"#), 1, "is there twice"),
+        (text(200, r#"{"access_token":"#), 1, "`access`"),
+        (text(200, r#"["a.b.c"]"#), 1, "`access`"),
         (text(200, "two words"), 1, "`access`"),
         (text(200, ""), 1, "`access`"),
     ];
@@ -132,7 +136,7 @@ fn a_plain_400_is_a_refusal_and_trouble_is_for_later() {
     it.is_well();
 }
 
-/// PROVIDERS §8, case 12: whoever does not say `validity` again gets a token for a day.
+/// Case 12: whoever does not say `validity` again gets a token for a day.
 #[test]
 fn a_token_is_minted_anew_for_an_hour_each_time() {
     let it = given();
@@ -198,7 +202,7 @@ fn a_portal_by_another_name_is_nowhere_that_a_held_secret_is_sent() {
     assert_eq!(other.iam.requests().len(), 0);
 }
 
-/// PROVIDERS §8, case 19.
+/// Case 19.
 #[test]
 fn a_redirect_of_itsyou_online_is_not_followed() {
     let it = given();

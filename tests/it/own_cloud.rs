@@ -204,6 +204,17 @@ fn check_judges_a_file_wherever_it_lies_and_without_an_agent() {
         }
     }
     assert_eq!(sandbox.agents(), Vec::<u32>::new());
+    // What is usual elsewhere is refused by the agent, so it is said here.
+    let open = check(SHOP);
+    assert!(!open.stdout.contains("note: "), "{open:?}");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+    let open = sandbox.command(AGENT).arg("check").arg(&path).finish();
+    for words in ["note: the agent does not read it as it is", "can be written by others; `chmod go-w"] {
+        assert!(open.ok().contains(words), "{open:?}");
+    }
+    // The agent would not read it, so it is not in order, however well it begins.
+    let long = check(&format!("{SHOP}#{}\n", "x".repeat(256 * 1024)));
+    assert!(long.fails(1).contains("shop.toml` is longer than 256 KiB"), "{long:?}");
     let nothing = sandbox.command(AGENT).args(["check", "/nonexistent/acme.toml"]).finish();
     assert!(nothing.fails(1).contains("/nonexistent/acme.toml` cannot be read"), "{nothing:?}");
 }

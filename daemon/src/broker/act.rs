@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_agent_protocol::v1::{self, ActionInfo, Actions, Do, Login};
-use cloud_agent_protocol::{AccountName, Fault, FaultKind};
+use cloud_agent_protocol::{AccountName, Credential, Fault, FaultKind};
 
 use super::describe::ask_info;
 use super::given::{Askable, Given};
@@ -33,7 +33,7 @@ impl Broker {
     }
 
     /// Does what the account's cloud names. Runs to its end, whether or not the caller is still there: what the cloud has
-    /// changed must be known here.
+    /// changed must be known here. If it is refused, and the cloud calls the token dead, that is forgotten.
     ///
     /// # Errors
     /// `Usage` for what makes no sense, `UnknownAccount` if the action needs a login and there is no account, `NeedsHuman` if
@@ -95,7 +95,16 @@ impl Broker {
         };
         let credential = cached.as_ref().map(|cached| cached.credential());
         let act = Act { action, settings: &settings, secrets: &secrets, held: &held, credential: credential.as_ref() };
-        let acted = self.provider.act(&account, act, ask).await?;
+        let acted = match self.provider.act(&account, act, ask).await {
+            Err(fault) if fault.kind == FaultKind::Refused => {
+                if let Some(credential) = &credential {
+                    // A wrong code is refused as well: only the cloud itself can say that it was the token.
+                    let _ = self.ask_whether_alive(&account, &held, credential).await;
+                }
+                return Err(fault);
+            }
+            other => other?,
+        };
         tracing::info!(account = %name, action = action.name, "done");
         self.adopt(&account, &acted).await?;
         Ok(v1::Acted { notes: acted.notes, rows: acted.rows })
@@ -131,17 +140,19 @@ impl Broker {
         let resolved = self.resolve(&stored)?;
         let held = self.held_of(&*self.entry(&name)?, &resolved).await?.map(|hold| hold.held).unwrap_or_default();
         let credential = cached.credential();
-        let checked = tokio::time::timeout_at(end, self.provider.check(&resolved, &held, &credential)).await;
-        match checked.unwrap_or_else(|_| Err(Fault::new(FaultKind::Unreachable, "the cloud has not answered in time")))
-        {
-            Ok(()) => Ok(format!("the token of `{}` is alive", stored.name)),
-            Err(fault) if fault.kind == FaultKind::Refused => {
-                let token = credential.token.as_ref().or(credential.headers.first().map(|header| &header.value));
-                self.reject(account, token)?;
-                Err(fault)
-            }
-            Err(fault) => Err(fault),
+        let checked = tokio::time::timeout_at(end, self.ask_whether_alive(&resolved, &held, &credential)).await;
+        checked.unwrap_or_else(|_| Err(Fault::new(FaultKind::Unreachable, "the cloud has not answered in time")))?;
+        Ok(format!("the token of `{}` is alive", stored.name))
+    }
+
+    /// Asks the cloud; what it calls dead is forgotten.
+    async fn ask_whether_alive(&self, account: &Account, held: &Held, credential: &Credential) -> Result<(), Fault> {
+        let checked = self.provider.check(account, held, credential).await;
+        if checked.as_ref().is_err_and(|fault| fault.kind == FaultKind::Refused) {
+            let token = credential.token.as_ref().or(credential.headers.first().map(|header| &header.value));
+            self.reject(account.name.as_str(), token)?;
         }
+        checked
     }
 
     /// Whom a request is about, and at which cloud.

@@ -1,5 +1,7 @@
 //! What `status` and `clouds` tell. Nothing here is a secret, and nothing asks the network.
 
+use std::time::Duration;
+
 use cloud_agent_protocol::v1::{AccountStatus, AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo, Status};
 use cloud_agent_protocol::{Fault, FaultKind};
 
@@ -7,6 +9,10 @@ use super::{Broker, place};
 use crate::accounts::Stored;
 use crate::clock::Timestamp;
 use crate::cloud::{AskSpec, Cloud};
+use crate::provider::Held;
+
+/// How long `status` waits for a vault that says nothing, for all accounts together: it is asked when something is wrong.
+const VAULT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the broker does not know and `status` tells all the same.
 #[derive(Debug, Clone)]
@@ -20,20 +26,31 @@ pub struct Surroundings {
 }
 
 impl Broker {
-    /// How agent and accounts are.
-    ///
-    /// # Errors
-    /// Whatever the vault returns if it cannot be read.
-    pub async fn status(&self, surroundings: &Surroundings) -> Result<Status, Fault> {
+    /// How agent and accounts are. A vault that fails or says nothing is a warning: whoever asks wants to know that.
+    pub async fn status(&self, surroundings: &Surroundings) -> Status {
         let (stored, broken) = self.accounts.list();
         let mut warnings: Vec<String> = broken.iter().chain(self.clouds.broken()).map(with_hint).collect();
         let mut accounts = Vec::new();
+        let patience = tokio::time::Instant::now() + VAULT_PATIENCE;
         for account in stored {
-            accounts.push(self.describe(&account).await?);
+            let key = account.name.key();
+            let entry = self.entries().get(&key).cloned();
+            let vault = entry.as_ref().map_or(&*self.vault, |entry| self.vault_of(entry));
+            let held = tokio::time::timeout_at(patience, vault.load(&key)).await;
+            let held = held.unwrap_or_else(|_| Err(self.silent())).map(|record| record.map(|record| record.held));
+            let trouble = held.as_ref().err().map(with_hint);
+            accounts.push(self.describe(&account, held));
+            let remarks = self.resolve(&account).map(|account| self.provider.remarks(&account)).unwrap_or_default();
+            for warning in trouble.into_iter().chain(remarks) {
+                // Said once, of however many accounts it is true.
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
         }
         warnings.extend(self.vault.warnings());
         warnings.extend(self.unsaved());
-        Ok(Status {
+        Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             started_at: surroundings.started_at.seconds(),
@@ -43,7 +60,12 @@ impl Broker {
             vault_reason: self.vault.reason(),
             warnings,
             accounts,
-        })
+        }
+    }
+
+    fn silent(&self) -> Fault {
+        Fault::new(FaultKind::Busy, format!("the vault `{}` does not answer", self.vault.kind()))
+            .because("what is held is not known; tokens in the cache are handed out all the same")
     }
 
     fn unsaved(&self) -> Vec<String> {
@@ -54,19 +76,16 @@ impl Broker {
             .collect()
     }
 
-    async fn describe(&self, stored: &Stored) -> Result<AccountStatus, Fault> {
+    fn describe(&self, stored: &Stored, held: Result<Option<Held>, Fault>) -> AccountStatus {
+        let (held, unknown) = held.map_or_else(|fault| (None, Some(fault)), |held| (held, None));
         let entry = self.entries().get(&stored.name.key()).cloned();
-        let vault = entry.as_ref().map_or(&*self.vault, |entry| self.vault_of(entry));
-        // A vault that cannot be read is no reason to say nothing of the rest.
-        let (held, unread) = match vault.load(&stored.name.key()).await {
-            Ok(record) => (record.map(|record| record.held), None),
-            Err(fault) => (None, Some(fault)),
-        };
-        let (cached, failed) = entry.map_or((None, None), |entry| {
+        let (cached, failed, due_up) = entry.map_or((None, None, None), |entry| {
             let state = entry.state();
-            (state.living(&*self.clock), state.memo.as_ref().map(|memo| memo.fault().clone()))
+            let failed = state.memo.as_ref().map(|memo| memo.fault().clone());
+            (state.living(&*self.clock), failed, self.due_up(&state))
         });
-        let fault = self.resolve(stored).err().or(failed).or(unread);
+        let renews_at = due_up.map(|up| self.clock.now().after(up.saturating_sub(self.clock.uptime())));
+        let fault = self.resolve(stored).err().or(failed).or(unknown.filter(|_| cached.is_none()));
         let state = match (&cached, &fault, &held) {
             (Some(_), _, _) => "valid",
             (None, Some(fault), _) if fault.kind == FaultKind::NeedsHuman => "needs-login",
@@ -79,7 +98,7 @@ impl Broker {
             let cloud = self.clouds.get(&stored.cloud).ok()?;
             cloud.origins.first()?.default.clone()
         });
-        Ok(AccountStatus {
+        AccountStatus {
             name: stored.name.as_str().into(),
             cloud: stored.cloud.clone(),
             method: stored.method.clone(),
@@ -87,11 +106,11 @@ impl Broker {
             state: state.into(),
             expires_at: cached.as_ref().and_then(|c| c.expires_at()).map(Timestamp::seconds),
             expiry_source: cached.as_ref().map(|c| c.credential().expiry_source.word().into()).unwrap_or_default(),
-            renews_at: None,
+            renews_at: renews_at.map(Timestamp::seconds),
             holds: held.as_ref().map(place::names).unwrap_or_default(),
             fingerprint: cached.as_ref().and_then(|c| c.fingerprint()),
             fault,
-        })
+        }
     }
 
     /// The clouds that are known, or the one of that name.

@@ -1,5 +1,6 @@
 //! What the broker knows of one account.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -53,8 +54,16 @@ pub(super) struct State {
     pub(super) logins: u64,
     /// What the last of them asked for, as a fingerprint.
     pub(super) login: Option<[u8; 32]>,
-    /// The uptime of the last rejection that made us renew.
-    pub(super) rejected_up: Option<Duration>,
+    /// The cached credential was handed out since it was obtained: there is somebody to renew it ahead of time for.
+    pub(super) used: bool,
+    /// The API refused the last token, and no other was obtained since.
+    pub(super) rejected: bool,
+    /// The cached credential was obtained because the API had refused the one before.
+    pub(super) forced: bool,
+    /// The age in seconds at which the API was seen to refuse a token whose end nobody tells.
+    pub(super) learned: Option<NonZeroU32>,
+    /// The uptime from which what is held has to be renewed so that it does not die of idleness.
+    pub(super) keep_alive_up: Option<Duration>,
 }
 
 impl Entry {
@@ -103,6 +112,8 @@ impl Entry {
         state.streak = 0;
         state.held_back = false;
         state.generation += 1;
+        state.used = false;
+        state.forced = std::mem::take(&mut state.rejected);
     }
 
     /// Remembers a failure; returns it with the time of the next try.
@@ -128,5 +139,13 @@ impl State {
             return None;
         }
         self.memo.as_ref()?.standing(clock)
+    }
+
+    /// Forgets a failure that may pass by itself: the network may be another one now.
+    pub(super) fn forgive(&mut self) {
+        if self.memo.as_ref().is_some_and(|memo| memo.until().is_some()) {
+            self.memo = None;
+            self.streak = 0;
+        }
     }
 }

@@ -12,7 +12,7 @@ use cloud_agent_protocol::{Fault, FaultKind};
 use super::entry::Entry;
 use super::intent::Intent;
 use super::renew::refuse_retired;
-use super::{Broker, place};
+use super::{Broker, lifetime, place};
 use crate::provider::{Account, Boxed, Held, Keep};
 use crate::vault::{Record, Saved, Turn, Vault};
 
@@ -66,10 +66,18 @@ impl Broker {
         let unsaved = entry.state().unsaved.as_ref().map(|unsaved| (unsaved.held.clone(), unsaved.follows));
         if let Some((held, follows)) = unsaved {
             let hold = Hold { held, generation: follows, intent: None };
-            return hold.unbound(account).map(Some);
+            return self.learnt_from(entry, hold).unbound(account).map(Some);
         }
         let record = self.vault_of(entry).load(&entry.name.key()).await?;
-        record.map(|record| Hold::from(record).unbound(account)).transpose()
+        record.map(|record| self.learnt_from(entry, record.into()).unbound(account)).transpose()
+    }
+
+    /// Takes out what an earlier agent has learnt about the account's tokens.
+    fn learnt_from(&self, entry: &Entry, mut hold: Hold) -> Hold {
+        if let Some(learned) = lifetime::read(&mut hold.held) {
+            entry.state().learned.get_or_insert(learned);
+        }
+        hold
     }
 
     /// Saves what is held, to follow the generation `follows`. Which one it is then; `None` if it is in memory only.
@@ -77,7 +85,7 @@ impl Broker {
     /// A vault that fails does not cost the user the token that the cloud just gave. One that has something newer is
     /// believed: whoever wrote that has spent what this came from, or has logged in since.
     pub(super) async fn save(&self, entry: &Entry, account: &Account, held: Held, follows: Option<u64>) -> Option<u64> {
-        self.put(entry, Unsaved { held: place::bind(held, account), follows }).await
+        self.put(entry, Unsaved { held: all(entry, held, account), follows }).await
     }
 
     async fn put(&self, entry: &Entry, unsaved: Unsaved) -> Option<u64> {
@@ -227,7 +235,7 @@ impl<'a> Keeper<'a> {
         self.entry.state().held_back = false;
         let vault = self.broker.vault_of(self.entry);
         let intent = Intent { writer: vault.writer(), at: self.broker.clock.now() };
-        let held = intent.beside(place::bind(self.held(), self.account));
+        let held = intent.beside(all(self.entry, self.held(), self.account));
         match vault.reserve(&self.entry.name.key(), &held, self.generation()).await {
             Ok(Saved::As(generation)) => *of(&self.generation) = Some(generation),
             Ok(Saved::Newer(_)) => {
@@ -268,6 +276,13 @@ impl Keep for Keeper<'_> {
     fn lost(&self) {
         self.lost.store(true, Ordering::Release);
     }
+}
+
+/// What is held, with all that lies beside it for ourselves.
+fn all(entry: &Entry, held: Held, account: &Account) -> Held {
+    let mut held = place::bind(held, account);
+    lifetime::write(entry.state().learned, &mut held);
+    held
 }
 
 fn of<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {

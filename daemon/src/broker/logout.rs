@@ -82,6 +82,9 @@ impl Broker {
             Some(Ok(Revocation::AlreadyDead)) => {
                 format!("`{name}` is logged out: the cloud had ended it already; forgotten here")
             }
+            Some(Ok(Revocation::NothingLeft)) => {
+                format!("`{name}` is logged out: forgotten here; there was no token left to be revoked")
+            }
             Some(Ok(Revocation::NotOffered)) => {
                 format!(
                     "`{name}` is logged out: forgotten here; the cloud offers no way to revoke, so what it issued ends by itself"

@@ -51,6 +51,11 @@ impl Memo {
         }
     }
 
+    /// The uptime from which the cloud may be asked again; `None` if only the human can change anything.
+    pub(super) fn until(&self) -> Option<Duration> {
+        self.until
+    }
+
     /// The fault, whether or not it still stands.
     pub(super) fn fault(&self) -> &Fault {
         &self.fault

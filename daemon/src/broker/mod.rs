@@ -4,24 +4,29 @@
 //! name. Renewal ahead of time, on demand and after a rejection are all `Broker::join`: there is no second path.
 
 mod act;
+mod ahead;
 mod custody;
 mod describe;
 mod entry;
 mod given;
 mod hold;
 mod intent;
+mod lifetime;
 mod login;
 mod logout;
 mod memo;
 mod place;
 mod recover;
+mod reject;
 mod renew;
+mod repeat;
+mod serve;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cloud_agent_protocol::{AccountName, Fault, FaultKind, Secret};
+use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 use crate::accounts::Accounts;
 use crate::cache::Cached;
@@ -30,12 +35,12 @@ use crate::cloud::Clouds;
 use crate::provider::Provider;
 use crate::tracker::Tracker;
 use crate::vault::{Memory, Vault};
+use ahead::Schedule;
 use entry::Entry;
+use repeat::Repeats;
 
 pub use describe::Surroundings;
-
-/// A token refused this soon after a rejection had it renewed is refused for good: renewing again would go on for ever.
-const REJECTED_AGAIN: Duration = Duration::from_secs(10);
+pub use repeat::Caller;
 
 /// What a caller wants of a credential.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,8 +61,11 @@ pub struct Broker {
     /// For logins that are not to outlive the agent.
     scratch: Memory,
     entries: Mutex<HashMap<String, Arc<Entry>>>,
+    /// Who asked by address lately.
+    repeats: Mutex<Repeats>,
     /// Renewals and logins under way, which a shutdown waits for: one of them may hold the only copy of a rotated secret.
     under_way: Tracker,
+    schedule: Schedule,
 }
 
 impl std::fmt::Debug for Broker {
@@ -76,8 +84,18 @@ impl Broker {
         provider: Arc<dyn Provider>,
         vault: Arc<dyn Vault>,
     ) -> Arc<Self> {
-        let (scratch, entries, under_way) = (Memory::default(), Mutex::default(), Tracker::default());
-        Arc::new(Self { clock, accounts, clouds, provider, vault, scratch, entries, under_way })
+        Arc::new(Self {
+            clock,
+            accounts,
+            clouds,
+            provider,
+            vault,
+            scratch: Memory::default(),
+            entries: Mutex::default(),
+            repeats: Mutex::default(),
+            under_way: Tracker::default(),
+            schedule: Schedule::default(),
+        })
     }
 
     /// The cached credential, if it serves and nothing needs doing: the warm path. No await, no disk, no network.
@@ -87,8 +105,13 @@ impl Broker {
             return None;
         }
         let entry = self.entries().get(account.to_ascii_lowercase().as_str()).cloned()?;
-        let cached = entry.state().cached.clone()?;
-        (cached.serves(need.min_valid, &*self.clock) && !cached.is_due(&*self.clock)).then_some(cached)
+        let mut state = entry.state();
+        let cached = state.cached.clone()?;
+        if !cached.serves(need.min_valid, &*self.clock) || cached.is_due(&*self.clock) {
+            return None;
+        }
+        self.use_up(&mut state);
+        Some(cached)
     }
 
     /// The account's credential, renewed if need be, within `deadline`.
@@ -102,9 +125,10 @@ impl Broker {
     pub async fn get(self: &Arc<Self>, account: &str, need: Need, deadline: Duration) -> Result<Arc<Cached>, Fault> {
         let entry = self.entry(&AccountName::parse(account)?)?;
         let mut flight = {
-            let state = entry.state();
+            let mut state = entry.state();
             let serving = state.cached.clone().filter(|c| !need.fresh && c.serves(need.min_valid, &*self.clock));
             if let Some(cached) = serving {
+                self.use_up(&mut state);
                 let renew_ahead = cached.is_due(&*self.clock) && state.standing(&*self.clock).is_none();
                 drop(state);
                 if renew_ahead {
@@ -126,45 +150,10 @@ impl Broker {
                 .because(format!("the cloud has not answered within {} s; the renewal goes on", deadline.as_secs_f32()))
                 .hint("try again in a moment, or with a longer `--timeout`")),
         };
-        outcome.or_else(|fault| entry.state().living(&*self.clock).filter(|_| !need.fresh).ok_or(fault))
-    }
-
-    /// The API refused this account's token: forget it, so that the next caller gets a new one.
-    ///
-    /// A `token` that is not the cached one is an old one, and changes nothing. A token that is refused right after a
-    /// rejection had it renewed is refused for good, until the human acts.
-    ///
-    /// # Errors
-    /// `UnknownAccount`, `Config`.
-    pub fn reject(&self, account: &str, token: Option<&Secret>) -> Result<String, Fault> {
-        let name = AccountName::parse(account)?;
-        let entry = self.entry(&name)?;
         let mut state = entry.state();
-        let Some(cached) = state.cached.clone() else {
-            return Ok(format!("`{name}` has no cached token; the next use renews it"));
-        };
-        let credential = cached.credential();
-        let is_it = token.is_none_or(|token| {
-            credential.token.as_ref() == Some(token) || credential.headers.iter().any(|header| header.value == *token)
-        });
-        if !is_it {
-            return Ok(format!("that is not the current token of `{name}`; nothing was changed"));
-        }
-        state.cached = None;
-        let now = self.clock.uptime();
-        let again = state.rejected_up.is_some_and(|at| now.saturating_sub(at) < REJECTED_AGAIN);
-        state.rejected_up = Some(now);
-        drop(state);
-        if again {
-            entry.fail(
-                Fault::new(FaultKind::NeedsHuman, format!("the cloud refuses the tokens that it issues to `{name}`"))
-                    .because("a token was refused, renewed, and refused again")
-                    .hint(format!("check that the login is still allowed there, then `cloud-token login {name}`")),
-                &*self.clock,
-            );
-            return Ok(format!("the new token of `{name}` is refused too; it is not renewed again until you log in"));
-        }
-        Ok(format!("the token of `{name}` is forgotten; the next use renews it"))
+        let cached = outcome.or_else(|fault| state.living(&*self.clock).filter(|_| !need.fresh).ok_or(fault))?;
+        self.use_up(&mut state);
+        Ok(cached)
     }
 
     /// Waits until nothing is under way at any cloud, at most `patience`, and all that is held is saved. Whether it came
@@ -176,6 +165,10 @@ impl Broker {
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Arc<Entry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The account's entry, made if the account exists.

@@ -32,7 +32,7 @@ pub(super) fn unbind(mut held: Held, account: &Account) -> Result<Held, Fault> {
     }
 }
 
-/// The names of what is held; not those that the agent itself puts beside it.
+/// The names of what is held for the cloud, without what lies beside it for ourselves.
 pub(super) fn names(held: &Held) -> Vec<String> {
     held.0.keys().filter(|name| !name.starts_with('@')).cloned().collect()
 }

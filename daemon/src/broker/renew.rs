@@ -5,10 +5,11 @@ use std::sync::Arc;
 use cloud_agent_protocol::{Fault, FaultKind};
 use tokio::sync::watch;
 
-use super::Broker;
 use super::entry::{Entry, Flight, Outcome};
 use super::hold::Keeper;
+use super::memo::jitter;
 use super::recover::Trials;
+use super::{Broker, lifetime};
 use crate::accounts::Stored;
 use crate::cache::Cached;
 use crate::provider::{Account, Grant};
@@ -33,6 +34,7 @@ impl Broker {
             drop(landing);
             broker.save_later(&entry);
             let _ = landed.send(Some(outcome));
+            broker.reschedule(&entry);
             drop(tracked);
         });
         flight
@@ -57,9 +59,24 @@ impl Broker {
             }
             Err(fault) => {
                 tracing::warn!(account = %entry.name, "not renewed: {fault}");
-                Err(entry.fail(fault, &*self.clock))
+                entry.state().keep_alive_later(self.clock.uptime());
+                Err(entry.fail(self.soften(entry, fault), &*self.clock))
             }
         }
+    }
+
+    /// A refusal right after the machine woke up is no refusal yet: what answered may have been a captive portal, or a cloud
+    /// that thinks little of our clock.
+    fn soften(&self, entry: &Entry, fault: Fault) -> Fault {
+        if !matches!(fault.kind, FaultKind::Refused | FaultKind::NeedsHuman) || !self.is_just_awake() {
+            return fault;
+        }
+        let mut soft = Fault::new(
+            FaultKind::Unreachable,
+            format!("`{}` could not be renewed right after the machine woke up", entry.name),
+        );
+        soft.causes = std::iter::once(fault.message).chain(fault.causes).collect();
+        soft.hint("it is tried again in a moment")
     }
 
     async fn renew_now(&self, entry: &Entry) -> Outcome {
@@ -71,14 +88,24 @@ impl Broker {
             trials.begin(&hold);
             let up = self.clock.uptime();
             let keeper = Keeper::new(self, entry, &account, &hold);
-            match self.provider.renew(&account, &hold.held, &keeper).await {
-                Ok(grant) => return self.keep(entry, &account, grant, up, keeper.generation()).await,
-                Err(fault) => trials.judge(fault, &keeper, up).await?,
+            let grant = match self.provider.renew(&account, &hold.held, &keeper).await {
+                Ok(grant) => grant,
+                Err(fault) => {
+                    trials.judge(fault, &keeper, up).await?;
+                    continue;
+                }
+            };
+            let cached = self.keep(entry, &account, grant, up, keeper.generation()).await?;
+            // Only now: what came with it may be the one refresh token that the cloud still takes.
+            if cached.is_expired(&*self.clock) {
+                return Err(over(&account));
             }
+            entry.put(cached.clone());
+            return Ok(cached);
         }
     }
 
-    /// Makes a grant durable, then publishes it. In this order: an answer that is out while the rotated secret is not yet
+    /// Makes a grant durable. Whoever calls this publishes it after: an answer that is out while the rotated secret is not yet
     /// safe is a session lost at the next crash.
     pub(super) async fn keep(
         &self,
@@ -89,9 +116,11 @@ impl Broker {
         follows: Option<u64>,
     ) -> Outcome {
         refuse_retired(entry)?;
-        let cached = Arc::new(Cached::new(&grant, up)?);
+        let mut grant = grant;
+        lifetime::apply(entry.state().learned, &mut grant);
+        let cached = Arc::new(Cached::new(&grant, up, jitter())?);
         self.save(entry, account, grant.held, follows).await;
-        entry.put(cached.clone());
+        entry.state().lives_idle(grant.idle_life, up);
         Ok(cached)
     }
 
@@ -134,6 +163,12 @@ fn not_logged_in(entry: &Entry) -> Fault {
     Fault::new(FaultKind::NeedsHuman, format!("`{}` is not logged in", entry.name))
         .because("the agent holds nothing to get a token with")
         .hint(format!("`cloud-token login {}`", entry.name))
+}
+
+/// To hand such a token out would be a lie, and to renew it at every call a flood.
+fn over(account: &Account) -> Fault {
+    let message = format!("`{}` issued a token for `{}` that had ended already", account.cloud.title, account.name);
+    Fault::new(FaultKind::MalformedReply, message).hint("is the clock of this machine right? `date` shows it")
 }
 
 /// Nothing is kept of an account that was logged out meanwhile.

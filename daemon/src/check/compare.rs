@@ -66,6 +66,9 @@ fn compare_grant(grant: &Grant, expected: &ExpectedGrant, now: i64) -> Result<()
     if let Some(expires_in) = expected.expires_in {
         same("`expires-in`", &grant.expires_at.map(|end| end.seconds() - now), &expires_in)?;
     }
+    if let Some(idle) = expected.idle {
+        same("`idle`", &grant.idle_life.map(|life| life.as_secs()), &Some(idle))?;
+    }
     match &expected.expiry {
         Some(word) => same("`expiry`", &credential.expiry_source.word(), &word.as_str()),
         None => Ok(()),

@@ -85,7 +85,7 @@ pub enum Expected {
     Grant(ExpectedGrant),
     /// A fault of this kind whose words contain this text.
     Fault(FaultKind, Option<String>),
-    /// `revoked`, `already-dead`, `not-offered`, or `alive`.
+    /// `revoked`, `already-dead`, `not-offered`, `nothing-left`, or `alive`.
     Word(String),
     /// An action that was done.
     Done(ExpectedDone),
@@ -119,4 +119,6 @@ pub struct ExpectedGrant {
     pub expires_in: Option<Option<i64>>,
     /// How its end is known, as [`cloud_agent_protocol::ExpirySource::word`] says it.
     pub expiry: Option<String>,
+    /// How many seconds what is held lives on without a refresh.
+    pub idle: Option<u64>,
 }

@@ -17,6 +17,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) message: Vec<Text>,
     #[serde(default)]
+    pub(super) serves: Vec<Text>,
+    #[serde(default)]
     pub(super) origin: Vec<Spanned<RawOrigin>>,
     #[serde(default)]
     pub(super) fault: Vec<Spanned<RawFault>>,
@@ -50,6 +52,8 @@ pub(super) struct RawMethod {
     pub(super) environment: Vec<Text>,
     #[serde(default)]
     pub(super) expiry: Vec<Spanned<RawExpiry>>,
+    #[serde(default)]
+    pub(super) idle: Vec<Spanned<RawExpiry>>,
     #[serde(default)]
     pub(super) ask: Vec<Spanned<RawAsk>>,
     #[serde(default)]
@@ -251,6 +255,7 @@ pub(super) struct RawGrant {
     pub(super) held: Option<Fields>,
     pub(super) expires_in: Option<Spanned<Value>>,
     pub(super) expiry: Option<Text>,
+    pub(super) idle: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -12,6 +12,7 @@
 //! | `step` | what a step sends, takes, and makes of the reply |
 //! | `registry` | the clouds built in, and the user's own |
 //! | [`origin`] | which addresses are allowed |
+//! | `target` | which addresses an account answers for |
 
 mod example;
 mod file;
@@ -19,16 +20,19 @@ pub mod origin;
 mod parse;
 mod registry;
 mod step;
+mod target;
 mod template;
 
 pub use example::{Example, Exchange, Expected, ExpectedDone, ExpectedGrant, Phase, SentBody};
 #[cfg(test)]
 pub(crate) use registry::BUILT_IN;
 pub use registry::Clouds;
+pub(crate) use registry::{MAX_FILE, ours};
 pub use step::{
     Condition, Enrol, Expiry, FaultRule, HeaderTemplate, JsonTemplate, List, Outcome, Reply, Source, Step, StepBody,
     Subject, Take, Verdict,
 };
+pub use target::Target;
 pub use template::Template;
 pub(crate) use template::{integer, percent_encode};
 
@@ -45,6 +49,8 @@ pub struct Cloud {
     pub built_in: bool,
     /// Where its API lives; the main origin first, with an empty name.
     pub origins: Vec<Origin>,
+    /// Where else its tokens are taken: addresses that its accounts answer for, besides their origins.
+    pub serves: Vec<String>,
     /// Ways in; the default first.
     pub methods: Vec<Method>,
     /// Where in a bad reply the server says why; the first that is there.
@@ -127,6 +133,8 @@ pub struct Method {
     pub environment: Vec<HeaderTemplate>,
     /// Where the expiry is learnt from; the earliest wins.
     pub expiry: Vec<Expiry>,
+    /// Where it is learnt from when what is held dies if nobody refreshes with it; the earliest wins. Empty if it does not.
+    pub idle: Vec<Expiry>,
     /// Logging in; empty if what was asked is the credential already.
     pub login: Vec<Step>,
     /// Refreshing; empty if only a login renews.

@@ -12,7 +12,7 @@ use crate::suggest::nearest;
 include!(concat!(env!("OUT_DIR"), "/clouds.rs"));
 
 /// The largest cloud file that is read, in bytes.
-const MAX_FILE: u64 = 256 * 1024;
+pub(crate) const MAX_FILE: u64 = 256 * 1024;
 
 /// The known clouds, by name.
 #[derive(Debug, Clone)]
@@ -130,8 +130,12 @@ pub(crate) fn read(path: &Path) -> Result<String, Fault> {
     Ok(text)
 }
 
+/// Whether nobody but the user, and root, decides what is in a file or directory.
+///
+/// # Errors
+/// `Config` with what mends it.
 #[cfg(unix)]
-fn ours(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Fault> {
+pub(crate) fn ours(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Fault> {
     use std::os::unix::fs::MetadataExt as _;
 
     let shown = path.display();
@@ -147,8 +151,9 @@ fn ours(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The same elsewhere.
 #[cfg(not(unix))]
-fn ours(_: &Path, _: &std::fs::Metadata) -> Result<(), Fault> {
+pub(crate) fn ours(_: &Path, _: &std::fs::Metadata) -> Result<(), Fault> {
     // The profile directory's access list is what guards it there.
     Ok(())
 }

@@ -55,7 +55,7 @@ pub struct Enrol {
 pub struct List {
     /// The pointer to the array; `None` if the whole body is it.
     pub at: Option<String>,
-    /// Pointers into each element, one per column.
+    /// Pointers into each element, one per column; `-` in one stands for every element of an array.
     pub show: Vec<String>,
 }
 

@@ -1,9 +1,11 @@
 //! The network as an argument: one request, one reply.
 
+mod circuit;
 mod client;
 mod resolve;
 mod words;
 
+pub use circuit::Circuit;
 pub use client::{Deadlines, HttpClient};
 
 use std::future::Future;
@@ -30,6 +32,8 @@ pub struct Request {
     pub ca_file: Option<std::path::PathBuf>,
     /// `http://` beyond loopback is allowed.
     pub allow_plaintext: bool,
+    /// A human is waiting for it.
+    pub urgent: bool,
 }
 
 /// A body that is wiped once sent.
@@ -89,6 +93,7 @@ pub trait Transport: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unreachable` if no whole reply came in time (DNS, refused, reset, silence), `MalformedReply` if it was no HTTP or
-    /// longer than [`MAX_BODY`], `Config` if the address or its certificate cannot be used.
+    /// longer than [`MAX_BODY`], `Config` if the address or its certificate cannot be used, `Busy` if this process has no
+    /// file descriptor or memory left for it.
     fn send(&self, request: Request) -> Replied<'_>;
 }

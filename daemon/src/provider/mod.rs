@@ -56,6 +56,8 @@ pub struct Grant {
     pub expires_at: Option<Timestamp>,
     /// All that is held from now on; replaces what was held before.
     pub held: Held,
+    /// How long what is held lives on if nobody uses it; `None` if nobody knows, or it does not matter.
+    pub idle_life: Option<std::time::Duration>,
 }
 
 /// What became of a token at the cloud when it was logged out.
@@ -67,6 +69,8 @@ pub enum Revocation {
     AlreadyDead,
     /// The cloud offers no way to.
     NotOffered,
+    /// Nothing is there any more that could be named to the cloud.
+    NothingLeft,
 }
 
 /// An action, and what there is for it.
@@ -185,5 +189,11 @@ pub trait Provider: Send + Sync + 'static {
         let _ = (act, ask);
         let message = format!("`{}` offers nothing but logins", account.cloud.title);
         Box::pin(std::future::ready(Err(Fault::new(FaultKind::Unsupported, message))))
+    }
+
+    /// What was noticed about the account's cloud that the human should know, in words.
+    fn remarks(&self, account: &Account) -> Vec<String> {
+        let _ = account;
+        Vec::new()
     }
 }

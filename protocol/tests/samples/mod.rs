@@ -1,9 +1,9 @@
 //! One message of each kind, with every field filled; the values never change, because golden files hold their bytes.
 
 use cloud_agent_protocol::v1::{
-    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, ListClouds,
-    Login, Logout, MethodInfo, NamedSecret, OriginInfo, Question, Reject, Request, Response, Setting, Show, Status,
-    Unlock, Vault, VaultStatus,
+    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, GetFor,
+    ListClouds, Login, Logout, MethodInfo, NamedSecret, OriginInfo, Place, Question, Reject, RejectFor, Request,
+    Response, Served, Setting, Show, Status, Unlock, Vault, VaultStatus,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -39,6 +39,15 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         interactive: true,
         deadline_ms: 30_000,
     };
+    let get_for = GetFor {
+        url: "https://git.example:8443/team".into(),
+        account: None,
+        consumer: "kubectl".into(),
+        min_valid: None,
+        repeat_rejects: true,
+        environment: false,
+        deadline_ms: 10_000,
+    };
     vec![
         ("request-get", Request::Get(get.clone())),
         ("request-get-fresh", Request::Get(Get { min_valid: Some(900), fresh: true, environment: true, ..get })),
@@ -73,7 +82,40 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
             Request::Unlock(Unlock { passphrase: Some("open sesame".into()), interactive: true, deadline_ms: 30_000 }),
         ),
         ("request-do-list", Request::Do(Do { action: None, settings: vec![], secrets: vec![], ..act })),
+        ("request-get-for", Request::GetFor(get_for.clone())),
+        (
+            "request-get-for-account",
+            Request::GetFor(GetFor {
+                url: String::new(),
+                account: Some("ecHome".into()),
+                consumer: "aws".into(),
+                min_valid: Some(900),
+                repeat_rejects: false,
+                environment: true,
+                ..get_for
+            }),
+        ),
+        (
+            "request-reject-for",
+            Request::RejectFor(RejectFor {
+                url: "https://git.example:8443/team".into(),
+                account: Some("ecHome".into()),
+                token: "Bearer dead".into(),
+            }),
+        ),
+        ("request-list-served", Request::ListServed),
     ]
+}
+
+fn vault_status() -> VaultStatus {
+    VaultStatus {
+        kind: "passphrase".into(),
+        reason: "chosen".into(),
+        place: "/home/u/.local/state/cloud-agent/vault/passphrase".into(),
+        open: false,
+        accounts: vec!["echome".into()],
+        warnings: vec!["a warning".into()],
+    }
 }
 
 pub(crate) fn responses() -> Vec<(&'static str, Response)> {
@@ -158,22 +200,18 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
         ("response-actions", Response::Actions(Actions { cloud: "echome".into(), actions: vec![action] })),
-        (
-            "response-vault",
-            Response::Vault(VaultStatus {
-                kind: "passphrase".into(),
-                reason: "chosen".into(),
-                place: "/home/u/.local/state/cloud-agent/vault/passphrase".into(),
-                open: false,
-                accounts: vec!["echome".into()],
-                warnings: vec!["a warning".into()],
-            }),
-        ),
+        ("response-vault", Response::Vault(vault_status())),
         (
             "response-acted",
             Response::Acted(Acted {
                 notes: vec!["done".into()],
                 rows: vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()]],
+            }),
+        ),
+        (
+            "response-served",
+            Response::Served(Served {
+                places: vec![Place { account: "ecHome".into(), url: "https://git.example:8443/team".into() }],
             }),
         ),
     ]

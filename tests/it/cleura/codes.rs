@@ -60,7 +60,7 @@ fn is_done(response: &Response) {
     assert!(matches!(response, Response::Done(_)), "{response:?}");
 }
 
-/// PROVIDERS §8, cases 15 and 16.
+/// Cases 15 and 16.
 #[test]
 fn a_code_that_begins_with_a_zero_is_typed_as_it_stands_and_sent_as_an_integer() {
     for typed in ["012345", "012 345", " 012-345 "] {
@@ -105,7 +105,7 @@ fn a_code_may_be_given_up_front_as_a_setting_or_as_a_secret() {
     }
 }
 
-/// PROVIDERS §8, case 14.
+/// Case 14.
 #[test]
 fn the_newer_login_asks_for_a_text_message_where_that_is_one_of_the_options() {
     for second in [Second::Sms, Second::Both] {
@@ -119,7 +119,7 @@ fn the_newer_login_asks_for_a_text_message_where_that_is_one_of_the_options() {
     }
 }
 
-/// PROVIDERS §8, case 15.
+/// Case 15.
 #[test]
 fn letters_and_foreign_digits_are_refused_before_anything_is_sent() {
     let it = given(Second::Sms);
@@ -133,7 +133,7 @@ fn letters_and_foreign_digits_are_refused_before_anything_is_sent() {
     it.is_well();
 }
 
-/// PROVIDERS §8, case 16.
+/// Case 16.
 #[test]
 fn a_wrong_code_is_asked_for_again_three_times_in_all_and_costs_no_text_message() {
     let it = given(Second::Sms);
@@ -167,7 +167,7 @@ fn a_verification_that_has_ended_is_a_refusal_and_not_a_new_text_message() {
     assert_eq!(it.cloud.messages(WHO).len(), 1);
 }
 
-/// PROVIDERS §8, case 16: exec plugins and credential helpers must not hang, and nobody's telephone must ring for them.
+/// Case 16: exec plugins and credential helpers must not hang, and nobody's telephone must ring for them.
 #[test]
 fn without_a_terminal_a_login_that_needs_a_code_ends_at_once_and_sends_no_text_message() {
     for method in ["password", "password-v2"] {
@@ -195,7 +195,7 @@ fn callers_of_an_ended_token_that_needs_a_code_are_told_so_without_a_text_messag
     assert_eq!(it.cloud.logins(), 4, "one more of two steps, however many callers");
 }
 
-/// PROVIDERS §8, case 16.
+/// Case 16.
 #[test]
 fn a_client_that_dies_over_the_question_frees_the_account() {
     let it = given(Second::Sms);
@@ -216,7 +216,7 @@ fn who_gives_up_over_the_question_changes_nothing() {
     assert_eq!(it.cloud.count(VERIFY), 0);
 }
 
-/// PROVIDERS §8, case 5.
+/// Case 5.
 #[test]
 fn however_many_log_in_at_once_one_text_message_is_sent() {
     let it = given(Second::Sms);

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{EMAIL, given};
 use crate::support::assert_fault;
 
-/// Case 15 of the provider tests.
+/// Case 15.
 #[test]
 fn a_code_is_sent_as_a_text_with_its_zero_and_without_its_blanks() {
     let it = given(Options::default());
@@ -48,7 +48,7 @@ fn a_missing_code_is_said_in_the_clouds_own_words_where_nobody_can_be_asked() {
     assert_eq!(it.cloud.count(LOGIN), 1);
 }
 
-/// Case 15 of the provider tests.
+/// Case 15.
 #[test]
 fn a_code_of_letters_or_of_other_scripts_digits_is_refused_here() {
     let it = given(Options::default());
@@ -69,7 +69,7 @@ fn somebody_who_gives_up_is_not_logged_in() {
     assert!([4, 6].contains(&it.sandbox.token(["green"]).code()));
 }
 
-/// Case 16 of the provider tests, as far as it is Green Cloud's.
+/// Case 16, as far as it is Green Cloud's.
 #[test]
 fn a_wrong_code_is_asked_for_again() {
     let it = given(Options::default());

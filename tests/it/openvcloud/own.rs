@@ -27,7 +27,7 @@ fn refresh_token(token: &str) -> String {
     jwt::payload(token).unwrap()["refresh_token"].as_str().unwrap().to_owned()
 }
 
-/// PROVIDERS §8, case 12.
+/// Case 12.
 #[test]
 fn a_jwt_that_ended_yesterday_is_refreshed_and_a_child_of_it_handed_out() {
     for form in [Form::ByAccept, Form::Bare, Form::Line, Form::Json] {
@@ -43,7 +43,7 @@ fn a_jwt_that_ended_yesterday_is_refreshed_and_a_child_of_it_handed_out() {
     }
 }
 
-/// PROVIDERS §8, case 12.
+/// Case 12.
 #[test]
 fn no_output_no_log_and_no_portal_ever_has_the_refresh_token() {
     let it = given();
@@ -76,7 +76,7 @@ fn no_output_no_log_and_no_portal_ever_has_the_refresh_token() {
     it.is_well();
 }
 
-/// PROVIDERS §8, case 12.
+/// Case 12.
 #[test]
 fn validity_is_said_again_at_each_refresh() {
     let it = given();
@@ -92,7 +92,7 @@ fn validity_is_said_again_at_each_refresh() {
     it.is_well();
 }
 
-/// PROVIDERS §8, case 12.
+/// Case 12.
 #[test]
 fn a_jwt_that_lay_unused_for_a_month_needs_the_human() {
     let it = given();

@@ -23,7 +23,7 @@ impl Given {
     }
 }
 
-/// PROVIDERS §8, case 13.
+/// Case 13.
 #[test]
 fn a_session_is_read_in_quotes_and_bare() {
     for quoted in [true, false] {
@@ -49,7 +49,7 @@ fn a_session_has_no_headers_and_nobody_is_given_none_for_some() {
     assert!(env.contains(&format!("OVC_AUTHKEY='{}'", it.token())), "{env}");
 }
 
-/// PROVIDERS §8, case 13.
+/// Case 13.
 #[test]
 fn a_session_that_timed_out_leads_to_exactly_one_login_of_a_remembered_password() {
     let it = given();
@@ -79,7 +79,7 @@ fn without_the_password_a_session_that_timed_out_needs_the_human() {
     assert_eq!(it.cloud.portal.count(AUTHENTICATE), 1);
 }
 
-/// PROVIDERS §8, case 13: that the password is in no address and no `authkey` is empty, is what the fake looks at.
+/// Case 13: that the password is in no address and no `authkey` is empty, is what the fake looks at.
 #[test]
 fn a_login_is_a_form_with_a_name_and_a_password_and_nothing_else() {
     let it = given();
@@ -92,7 +92,7 @@ fn a_login_is_a_form_with_a_name_and_a_password_and_nothing_else() {
     it.is_well();
 }
 
-/// PROVIDERS §8, case 13.
+/// Case 13.
 #[test]
 fn a_wrong_password_is_refused_and_an_upgrade_is_for_later() {
     let it = given();
@@ -110,7 +110,14 @@ fn what_is_no_session_is_a_fault_that_names_it() {
     let it = given();
     let password = it.cloud.add_user("bob");
     let json = |body: &str| Fault::Answer(Reply::typed(200, "application/json", body));
-    for fault in [Fault::captive_portal(), json(r#"{"error":"x"}"#), json("[]"), json("\"\""), json("\"a\\nb\"")] {
+    for fault in [
+        Fault::captive_portal(),
+        json(r#"{"error":"x"}"#),
+        json("[]"),
+        json("\"\""),
+        json("\"a\\nb\""),
+        json(r#"{"a":1,"a":2}"#),
+    ] {
         it.cloud.portal.clear();
         it.cloud.portal.break_always(AUTHENTICATE, fault.clone());
         let outcome = it.with_password(&password).finish();

@@ -33,7 +33,12 @@ fn every_odd_reply_ends_a_login_in_bounded_time_and_memory_with_its_own_words() 
             1,
             "not strict JSON",
         ),
-        ("a member twice", Fault::Duplicate("access".into(), json!("first")), 1, "not strict JSON"),
+        (
+            "a member twice",
+            Fault::Duplicate("access".into(), json!("first")),
+            1,
+            "`access` (`/access`) of the step `login` is there twice",
+        ),
         ("a page with 200", Fault::captive_portal(), 1, "web page"),
         ("no JSON", Fault::Answer(Reply::typed(200, "application/json", "ok")), 1, "not strict JSON"),
         ("nothing with 200", Fault::Answer(Reply::typed(200, "application/json", "")), 1, "it is empty"),

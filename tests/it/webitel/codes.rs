@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Given, given};
 use crate::support::{assert_fault, sandbox};
 
-/// Case 19 of the provider tests: the half of it that is Webitel's own.
+/// Case 19: the half of it that is Webitel's own.
 #[test]
 fn a_redirect_that_leads_nowhere_asks_root_for_a_code_which_keeps_its_zeros() {
     let it = given(Options::default());
@@ -56,7 +56,7 @@ fn a_code_is_not_asked_for_where_nobody_can_answer() {
     assert_eq!(it.queries(), ["", ""], "and nothing is sent in its place");
 }
 
-/// Case 19 of the provider tests: the code stands in the address, and addresses are what logs like best.
+/// Case 19: the code stands in the address, and addresses are what logs like best.
 #[test]
 fn a_code_is_in_no_log_although_it_sits_in_the_address() {
     let cloud = Webitel::start();
@@ -90,7 +90,7 @@ fn a_code_is_in_no_log_although_it_sits_in_the_address() {
     }
 }
 
-/// Case 15 of the provider tests.
+/// Case 15.
 #[test]
 fn a_code_of_letters_or_of_other_scripts_digits_is_refused_here() {
     let it = given(Options::default());
@@ -103,7 +103,7 @@ fn a_code_of_letters_or_of_other_scripts_digits_is_refused_here() {
     assert!(it.queries().iter().all(String::is_empty), "none of it was sent: {:?}", it.queries());
 }
 
-/// Case 16 of the provider tests, as far as it is Webitel's.
+/// Case 16, as far as it is Webitel's.
 #[test]
 fn a_wrong_code_is_asked_for_again_and_three_are_enough() {
     let it = given(Options::default());
@@ -123,7 +123,7 @@ fn a_wrong_code_is_asked_for_again_and_three_are_enough() {
     assert_eq!(given_up.fault().kind, FaultKind::Refused, "why it was asked again says more than that nobody answered");
 }
 
-/// Case 16 of the provider tests.
+/// Case 16.
 #[test]
 fn a_client_that_dies_over_the_question_frees_the_account() {
     let it = given(Options::default());

@@ -36,8 +36,12 @@ pub enum Fault {
     Truncated,
     /// After: promises the whole body, sends half, resets.
     ResetMidBody,
+    /// After: half of the body, which is said to be all of it.
+    Cut,
     /// After: one byte of the reply, head included, in every interval.
     Drip(Duration),
+    /// After: the head at once, and one byte of the body in every interval.
+    DripBody(Duration),
     /// After: a member of the JSON reply is replaced.
     Replace(String, Value),
     /// After: a member of the JSON reply is left out.
@@ -139,6 +143,7 @@ impl Fault {
                 let twice = format!("{{{}:{value},", Value::String(field.clone()));
                 reply.body.splice(..1, twice.into_bytes());
             }
+            Self::Cut => reply.body.truncate(reply.body.len() / 2),
             Self::ClaimsGzip => return reply.header("Content-Encoding", "gzip"),
             Self::Header(name, value) => return reply.header(name, value),
             _ => {}
@@ -164,6 +169,13 @@ mod tests {
     fn a_duplicate_comes_before_the_true_one() {
         let text = spoilt(&Fault::Duplicate("access".into(), json!("first")));
         assert_eq!(text, r#"{"access":"first","access":"good"}"#);
+    }
+
+    #[test]
+    fn a_cut_reply_promises_no_more_than_it_holds() {
+        let reply = Fault::Cut.spoil(Reply::json(200, &json!({"access": "good"})));
+        let text = String::from_utf8(reply.bytes()).unwrap();
+        assert!(text.contains("Content-Length: 8\r\n") && text.ends_with("\r\n\r\n{\"access"), "{text}");
     }
 
     #[test]

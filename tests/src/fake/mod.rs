@@ -15,7 +15,8 @@
 //! | [`greencloud`] | the authentication API of Green Cloud |
 //! | [`webitel`] | login, logout and whoami of Webitel |
 //! | [`totp`] | codes of authenticator apps, and a server that checks them |
-//! | [`Certificate`] | certificates that are wrong on purpose |
+//! | [`Certificate`], [`Authority`] | certificates that are wrong on purpose, and who signs those that are not |
+//! | [`Saboteur`] | sits before a server, at an address that stays: the network's own faults |
 
 pub mod cleura;
 pub mod echome;
@@ -25,6 +26,8 @@ mod journal;
 pub mod jwt;
 pub mod keystone;
 pub mod openvcloud;
+#[cfg(target_os = "linux")]
+mod saboteur;
 mod server;
 mod tls;
 pub mod totp;
@@ -36,8 +39,10 @@ mod tests;
 
 pub use fault::Fault;
 pub use journal::Journal;
+#[cfg(target_os = "linux")]
+pub use saboteur::{Sabotage, Saboteur};
 pub use server::{Builder, Server};
-pub use tls::Certificate;
+pub use tls::{Authority, Certificate};
 pub use wire::{Reply, Request};
 
 /// What a cloud answers.

@@ -94,7 +94,7 @@ impl Server {
     /// If it speaks no TLS.
     #[must_use]
     pub fn ca(&self) -> &Path {
-        &self.identity.as_ref().expect("only a server with TLS has a certificate").ca
+        self.identity.as_ref().expect("only a server with TLS has a certificate").authority.ca()
     }
 
     /// Every request so far.
@@ -229,6 +229,8 @@ fn converse(stream: TcpStream, shared: &Shared, number: u64) -> io::Result<()> {
             Err(error) => {
                 if error.kind() == io::ErrorKind::InvalidData && shared.tls.is_none() {
                     shared.journal.violation(error.to_string());
+                    // As real servers do; a client that tried TLS first knows by that.
+                    let _ = wire::write(&mut stream, &Reply::empty(400).bytes());
                 }
                 return Err(error);
             }
@@ -279,14 +281,25 @@ fn answer(stream: &mut Stream, shared: &Shared, request: &Request) -> io::Result
                 stream.reset_on_close();
             }
         }
-        Fault::Drip(interval) => {
-            for byte in good().bytes() {
+        Fault::Drip(interval) | Fault::DripBody(interval) => {
+            let reply = good();
+            let mut bytes = reply.bytes();
+            if matches!(fault, Fault::DripBody(_)) {
+                let body = bytes.split_off(bytes.len() - reply.body.len());
+                wire::write(stream, &std::mem::replace(&mut bytes, body))?;
+            }
+            for byte in bytes {
                 wire::write(stream, &[byte])?;
                 journal.pause(epoch, *interval);
             }
             return Ok(keep);
         }
-        Fault::Replace(..) | Fault::Remove(_) | Fault::Duplicate(..) | Fault::ClaimsGzip | Fault::Header(..) => {
+        Fault::Cut
+        | Fault::Replace(..)
+        | Fault::Remove(_)
+        | Fault::Duplicate(..)
+        | Fault::ClaimsGzip
+        | Fault::Header(..) => {
             wire::write(stream, &fault.spoil(good()).bytes())?;
             return Ok(keep);
         }

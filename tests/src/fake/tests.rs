@@ -155,6 +155,23 @@ fn a_drip_is_whole_in_the_end() {
 }
 
 #[test]
+fn a_body_that_drips_has_a_head_that_does_not() {
+    let server = Server::start(Good);
+    server.break_always("*", Fault::DripBody(Duration::from_hours(1)));
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET / HTTP/1.1\r\nHost: fake\r\nConnection: close\r\n\r\n").unwrap();
+    let (mut bytes, mut byte) = (Vec::new(), [0]);
+    while !bytes.ends_with(b"\r\n\r\n{") {
+        stream.read_exact(&mut byte).unwrap();
+        bytes.extend(byte);
+    }
+    server.clear();
+    stream.read_to_end(&mut bytes).unwrap();
+    assert!(bytes.ends_with(GOOD.as_bytes()), "{}", bytes.escape_ascii());
+}
+
+#[test]
 fn endless_bodies_go_on_until_the_client_has_had_enough() {
     let server = Server::start(Good);
     server.break_always("/endless", Fault::Endless);

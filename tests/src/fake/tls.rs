@@ -1,6 +1,6 @@
 //! Certificates that are right, or wrong in exactly one way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
@@ -28,20 +28,39 @@ impl Certificate {
     pub const WRONG: [Self; 4] = [Self::Expired, Self::WrongHost, Self::SelfSigned, Self::UnknownAuthority];
 }
 
-/// A certificate in use.
-pub(super) struct Identity {
-    pub(super) config: Arc<rustls::ServerConfig>,
-    pub(super) ca: PathBuf,
+/// Whoever trusts its [`Self::ca`] trusts what it signs.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    ca: PathBuf,
     _dir: tempfile::TempDir,
 }
 
-impl Identity {
-    pub(super) fn new(certificate: Certificate) -> Self {
-        let named = authority("Authority of the tests");
+impl Authority {
+    /// One that nobody knows yet.
+    ///
+    /// # Panics
+    /// If its file cannot be written.
+    #[must_use]
+    pub fn new() -> Self {
+        let issuer = authority("Authority of the tests");
+        let dir = tempfile::tempdir().expect("a temporary directory can be made");
+        let ca = dir.path().join("ca.pem");
+        std::fs::write(&ca, issuer.as_ref().pem()).expect("a temporary file can be written");
+        Self { issuer, ca, _dir: dir }
+    }
+
+    /// Its own certificate, as a PEM file.
+    #[must_use]
+    pub fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    /// What a server at `host`, which is also at `127.0.0.1` and `localhost`, shows and proves.
+    pub(super) fn config(&self, certificate: Certificate, host: &str) -> Arc<rustls::ServerConfig> {
         let key = KeyPair::generate().expect("a key can be made");
         let hosts = match certificate {
             Certificate::WrongHost => vec!["elsewhere.example".to_owned()],
-            _ => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
+            _ => vec!["127.0.0.1".to_owned(), "localhost".to_owned(), host.to_owned()],
         };
         let mut params = CertificateParams::new(hosts).expect("these names are names");
         params.distinguished_name.push(DnType::CommonName, "A fake cloud");
@@ -51,12 +70,9 @@ impl Identity {
         let leaf = match certificate {
             Certificate::SelfSigned => params.self_signed(&key),
             Certificate::UnknownAuthority => params.signed_by(&key, &*authority("Authority of somebody else")),
-            _ => params.signed_by(&key, &*named),
+            _ => params.signed_by(&key, &*self.issuer),
         };
         let leaf = CertificateDer::from(leaf.expect("a certificate can be signed"));
-        let dir = tempfile::tempdir().expect("a temporary directory can be made");
-        let ca = dir.path().join("ca.pem");
-        std::fs::write(&ca, named.as_ref().pem()).expect("a temporary file can be written");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -64,7 +80,26 @@ impl Identity {
             .with_no_client_auth()
             .with_single_cert(vec![leaf], PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())))
             .expect("the key fits the certificate");
-        Self { config: Arc::new(config), ca, _dir: dir }
+        Arc::new(config)
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A certificate in use.
+pub(super) struct Identity {
+    pub(super) config: Arc<rustls::ServerConfig>,
+    pub(super) authority: Authority,
+}
+
+impl Identity {
+    pub(super) fn new(certificate: Certificate) -> Self {
+        let authority = Authority::new();
+        Self { config: authority.config(certificate, "localhost"), authority }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cloud_agent_protocol::v1::{Acted, Do, Login, NamedSecret, Setting};
 use cloud_agent_protocol::{Fault, FaultKind};
 
-use super::scripted::{Human, PATIENCE, Scene, unreachable};
+use super::scripted::{Act, Human, PATIENCE, Scene, unreachable};
 
 fn request(account: &str, action: &str) -> Do {
     Do {
@@ -135,6 +135,27 @@ async fn a_vault_that_fails_does_not_lose_an_enrolled_seed() {
     scene.vault.broken.store(false, std::sync::atomic::Ordering::SeqCst);
     act(&scene, request("work", "drop")).await.unwrap();
     assert!(acted(&scene)[1].contains("seed=held"), "it was kept in memory");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_action_costs_the_token_only_if_the_cloud_itself_calls_it_dead() {
+    let scene = Scene::logged_in().await;
+    let refused = || Fault::new(FaultKind::Refused, "no");
+    // The code was wrong, say.
+    scene.cloud.then(Act::Fail(refused()));
+    assert_eq!(act(&scene, request("work", "enrol")).await.unwrap_err().message, "no");
+    assert_eq!(scene.get("work").await.unwrap(), "token-1");
+    for (fault, check, token) in [
+        (refused(), Err(unreachable()), "token-1"),
+        (unreachable(), Err(refused()), "token-1"),
+        (refused(), Err(Fault::new(FaultKind::Refused, "ended")), "token-2"),
+    ] {
+        scene.cloud.then(Act::Fail(fault.clone()));
+        scene.cloud.checks.lock().unwrap().push_back(check);
+        assert_eq!(act(&scene, request("work", "enrol")).await.unwrap_err().message, fault.message);
+        assert_eq!(scene.get("work").await.unwrap(), token);
+        scene.cloud.checks.lock().unwrap().clear();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use cloud_agent_protocol::{Fault, FaultKind, Secret};
+use cloud_agent_protocol::{ExpirySource, Fault, FaultKind, Secret};
 
 use super::scripted::{Act, MINUTE, PATIENCE, Scene, unreachable};
 use crate::broker::Need;
+use crate::clock::Clock as _;
 
 const FRESH: Need = Need { min_valid: None, fresh: true };
 
@@ -116,6 +117,23 @@ async fn a_refusal_is_published_when_the_token_has_run_out_and_never_tried_again
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_had_ended_when_it_came_is_a_fault_and_costs_nobody_the_refresh_token_that_came_with_it() {
+    let scene = Scene::logged_in().await;
+    scene.clock.advance(61 * MINUTE);
+    *scene.cloud.life.lock().unwrap() = Some(Duration::ZERO);
+    for _ in 0..100 {
+        assert_eq!(scene.get("work").await.unwrap_err().kind, FaultKind::MalformedReply);
+    }
+    assert_eq!(scene.cloud.called(), 2, "and is not renewed at every call");
+    for _ in 0..600 {
+        scene.clock.advance(Duration::from_millis(100));
+        let _ = scene.get("work").await;
+    }
+    assert!(scene.cloud.called() < 20, "but with pauses that grow: {}", scene.cloud.called());
+    assert_eq!(scene.held("work").await.unwrap().0["refresh"].expose(), format!("refresh-{}", scene.cloud.called()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rejected_token_is_not_handed_out_again() {
     let scene = Scene::logged_in().await;
     scene.broker.reject("Work", Some(&Secret::from("token-1"))).unwrap();
@@ -161,4 +179,64 @@ async fn what_was_rotated_is_kept_though_the_renewal_failed_after_it() {
     scene.cloud.then(Act::Rotate);
     assert_eq!(scene.get("work").await.unwrap_err().kind, FaultKind::Unreachable);
     assert_eq!(scene.held("work").await.unwrap().0["refresh"].expose(), "rotated-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_refused_long_after_its_renewal_is_renewed_again_however_often_that_happens() {
+    let scene = Scene::logged_in().await;
+    for number in 2..20 {
+        scene.broker.reject("work", None).unwrap();
+        assert_eq!(scene.get("work").await.unwrap(), format!("token-{number}"));
+        scene.clock.advance(Duration::from_secs(11));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_refused_right_after_a_renewal_that_no_rejection_caused_is_renewed_once() {
+    let scene = Scene::logged_in().await;
+    assert_eq!(scene.need("work", FRESH).await.unwrap(), "token-2");
+    scene.broker.reject("work", Some(&Secret::from("token-2"))).unwrap();
+    assert_eq!(scene.get("work").await.unwrap(), "token-3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_age_at_which_a_token_was_refused_teaches_when_to_renew_the_next() {
+    let scene = Scene::new();
+    *scene.cloud.life.lock().unwrap() = None;
+    *scene.cloud.source.lock().unwrap() = ExpirySource::Unknown;
+    scene.login("work").await.unwrap();
+    scene.clock.advance(100 * MINUTE);
+    scene.broker.reject("work", Some(&Secret::from("token-1"))).unwrap();
+    scene.get("work").await.unwrap();
+    let credential = scene.broker.warm("work", Need::default()).unwrap().credential();
+    assert_eq!(credential.expiry_source, ExpirySource::Learned);
+    assert_eq!(credential.expires_at, Some(scene.clock.now().seconds() + 80 * 60), "a safe part of what was seen");
+    scene.keeps_fresh();
+    scene.pass(76 * MINUTE).await;
+    assert_eq!(scene.get("work").await.unwrap(), "token-3", "renewed ahead of time, before anybody is refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_learnt_is_kept_with_what_is_held() {
+    let scene = Scene::new();
+    *scene.cloud.source.lock().unwrap() = ExpirySource::Assumed;
+    scene.login("work").await.unwrap();
+    scene.clock.advance(30 * MINUTE);
+    scene.broker.reject("work", None).unwrap();
+    scene.get("work").await.unwrap();
+    let successor = scene.restarted();
+    successor.get("work").await.unwrap();
+    let credential = successor.broker.warm("work", Need::default()).unwrap().credential();
+    assert_eq!(credential.expiry_source, ExpirySource::Learned);
+    assert_eq!(credential.expires_at, Some(successor.clock.now().seconds() + 24 * 60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_whose_end_the_cloud_told_teaches_nothing() {
+    let scene = Scene::logged_in().await;
+    scene.clock.advance(30 * MINUTE);
+    scene.broker.reject("work", None).unwrap();
+    scene.get("work").await.unwrap();
+    let credential = scene.broker.warm("work", Need::default()).unwrap().credential();
+    assert_eq!(credential.expires_at, Some(scene.clock.now().seconds() + 3600));
 }

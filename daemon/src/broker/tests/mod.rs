@@ -1,8 +1,12 @@
 //! The broker on a clock that stands still, against a cloud that does what the test says.
 
 mod acting;
+mod ahead;
+mod clocks;
 mod freshness;
 mod getting_in;
+mod isolation;
 mod rotation;
 mod scripted;
+mod serving;
 mod single_flight;

@@ -1,7 +1,6 @@
 //! A provider and a vault that follow a script, and a broker around them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -85,6 +84,8 @@ pub(super) enum Act {
 pub(super) struct Cloud {
     clock: Arc<ManualClock>,
     pub(super) life: Mutex<Option<Duration>>,
+    pub(super) idle_life: Mutex<Option<Duration>>,
+    pub(super) source: Mutex<ExpirySource>,
     script: Mutex<VecDeque<Act>>,
     pub(super) calls: AtomicUsize,
     pub(super) revoked: AtomicUsize,
@@ -149,11 +150,12 @@ impl Cloud {
                 token: Some(token),
                 environment: Vec::new(),
                 expires_at: expires_at.map(Timestamp::seconds),
-                expiry_source: ExpirySource::Jwt,
+                expiry_source: *self.source.lock().unwrap(),
             },
             obtained_at,
             expires_at,
             held,
+            idle_life: *self.idle_life.lock().unwrap(),
         })
     }
 }
@@ -186,7 +188,7 @@ impl Provider for Cloud {
                 self.vault.put(&key, refresh).await;
             }
             keep.spend().await?;
-            let there = self.vault.load(&key).await?.is_some_and(|record| record.held.0.contains_key("@pending"));
+            let there = self.vault.is_intended(&key).await;
             let sent = held.0.get("refresh").map_or("", Secret::expose);
             self.spent.lock().unwrap().push(format!("{sent}{}", if there { " intended" } else { "" }));
             if let Some(Act::Lose) = next {
@@ -215,7 +217,11 @@ impl Provider for Cloud {
         self.acted.lock().unwrap().push(line);
         let holds = act.action.holds.iter().map(|hold| (hold.name.clone(), Secret::from("held"))).collect();
         let forgets = act.action.forgets.clone();
+        let fault = self.script.lock().unwrap().pop_front();
         Box::pin(async move {
+            if let Some(Act::Fail(fault)) = fault {
+                return Err(fault);
+            }
             if act.action.name == "enrol" {
                 ask.show(Show { title: "a seed".into(), text: "otpauth".into() }).await?;
             }
@@ -238,15 +244,32 @@ fn listed(held: &Held) -> String {
 pub(super) struct Shelf {
     inner: Memory,
     pub(super) broken: AtomicBool,
+    /// A permit lets one save through; `None` lets all through.
     pub(super) gate: Mutex<Option<Arc<Semaphore>>>,
+    /// The same for loads.
+    pub(super) door: Mutex<Option<Arc<Semaphore>>>,
+    pub(super) unreadable: AtomicBool,
     /// Which of the machines that share it this is.
     pub(super) writer: Mutex<String>,
 }
 
 impl Shelf {
     fn new() -> Arc<Self> {
-        let (broken, gate, writer) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
-        Arc::new(Self { inner: Memory::new("test"), broken, gate, writer })
+        Arc::new(Self {
+            inner: Memory::new("test"),
+            broken: AtomicBool::new(false),
+            gate: Mutex::default(),
+            door: Mutex::default(),
+            unreadable: AtomicBool::new(false),
+            writer: Mutex::default(),
+        })
+    }
+
+    /// From now on nothing is loaded until somebody is let in.
+    pub(super) fn shut(&self) -> Arc<Semaphore> {
+        let door = Arc::new(Semaphore::new(0));
+        *self.door.lock().unwrap() = Some(door.clone());
+        door
     }
 
     /// Somebody else saves another refresh token, with nothing else changed.
@@ -263,6 +286,12 @@ impl Shelf {
         held.0.insert("@pending".into(), Secret::new(format!("{at} {writer}")));
         Vault::save(&self.inner, account, &held, None).await.unwrap();
     }
+
+    /// Whether somebody has written that down.
+    pub(super) async fn is_intended(&self, account: &str) -> bool {
+        let there = Vault::load(&self.inner, account).await.unwrap();
+        there.is_some_and(|record| record.held.0.contains_key("@pending"))
+    }
 }
 
 impl Vault for Shelf {
@@ -275,7 +304,16 @@ impl Vault for Shelf {
     }
 
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Record>> {
-        Vault::load(&self.inner, account)
+        Box::pin(async move {
+            let door = self.door.lock().unwrap().clone();
+            if let Some(door) = door {
+                door.acquire().await.unwrap().forget();
+            }
+            if self.unreadable.load(Ordering::SeqCst) {
+                return Err(Fault::new(FaultKind::Config, "the shelf cannot be read"));
+            }
+            Vault::load(&self.inner, account).await
+        })
     }
 
     fn save<'a>(&'a self, account: &'a str, held: &'a Held, follows: Option<u64>) -> Boxed<'a, Saved> {
@@ -344,13 +382,13 @@ pub(super) struct Scene {
     pub(super) cloud: Arc<Cloud>,
     pub(super) vault: Arc<Shelf>,
     pub(super) broker: Arc<Broker>,
-    pub(super) dir: tempfile::TempDir,
+    pub(super) dir: Arc<tempfile::TempDir>,
 }
 
 impl Scene {
     /// No account yet; tokens live an hour.
     pub(super) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         std::fs::create_dir(dir.path().join("clouds")).unwrap();
         std::fs::write(dir.path().join("clouds/acme.toml"), ACME).unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000)));
@@ -360,6 +398,8 @@ impl Scene {
             vault: vault.clone(),
             clock: clock.clone(),
             life: Mutex::new(Some(60 * MINUTE)),
+            idle_life: Mutex::default(),
+            source: Mutex::new(ExpirySource::Jwt),
             script: Mutex::default(),
             calls: AtomicUsize::new(0),
             revoked: AtomicUsize::new(0),
@@ -368,18 +408,23 @@ impl Scene {
             checks: Mutex::default(),
             acted: Mutex::default(),
         });
-        let broker = Self::broker(dir.path(), &clock, &cloud, &vault);
+        Self::around(clock, cloud, vault, dir)
+    }
+
+    fn around(clock: Arc<ManualClock>, cloud: Arc<Cloud>, vault: Arc<Shelf>, dir: Arc<tempfile::TempDir>) -> Self {
+        let broker = Broker::new(
+            clock.clone(),
+            Accounts::open(dir.path().join("accounts.toml")),
+            Clouds::load(Some(&dir.path().join("clouds"))),
+            cloud.clone(),
+            vault.clone(),
+        );
         Self { clock, cloud, vault, broker, dir }
     }
 
-    fn broker(dir: &Path, clock: &Arc<ManualClock>, cloud: &Arc<Cloud>, vault: &Arc<Shelf>) -> Arc<Broker> {
-        let clouds = Clouds::load(Some(&dir.join("clouds")));
-        Broker::new(clock.clone(), Accounts::open(dir.join("accounts.toml")), clouds, cloud.clone(), vault.clone())
-    }
-
-    /// The agent dies, and another one starts with what the vault has.
-    pub(super) fn restart(&mut self) {
-        self.broker = Self::broker(self.dir.path(), &self.clock, &self.cloud, &self.vault);
+    /// Another agent over the same vault and settings, as after a restart.
+    pub(super) fn restarted(&self) -> Self {
+        Self::around(self.clock.clone(), self.cloud.clone(), self.vault.clone(), self.dir.clone())
     }
 
     /// The refresh tokens that were sent so far.
@@ -426,9 +471,32 @@ impl Scene {
         Ok(cached.credential().token.as_ref().unwrap().expose().to_owned())
     }
 
+    /// Starts what an agent has running all the time, as the agent does.
+    pub(super) fn keeps_fresh(&self) {
+        tokio::spawn(self.broker.clone().keep_fresh());
+    }
+
+    /// Lets everything run that can without time passing.
+    pub(super) async fn settled(&self) {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Time passes, in steps that are short beside a token's life, and everything runs meanwhile.
+    pub(super) async fn pass(&self, time: Duration) {
+        let end = self.clock.uptime() + time;
+        self.settled().await;
+        while self.clock.uptime() < end {
+            self.clock.advance(Duration::from_secs(30));
+            self.settled().await;
+        }
+    }
+
     pub(super) async fn held(&self, account: &str) -> Option<Held> {
         let mut held = self.vault.load(account).await.unwrap()?.held;
         assert!(held.0.remove("@place").is_some(), "whatever is held says for which address");
+        held.0.retain(|name, _| !name.starts_with('@'));
         Some(held)
     }
 }

@@ -6,6 +6,7 @@ use super::Context;
 use super::method;
 use super::problem::{Judged, Problem};
 use super::scope::Scope;
+use super::secrecy;
 use super::step::{self, Place};
 use super::words;
 use crate::cloud::file::{RawAction, RawEnrol, RawList, RawMethod, Text};
@@ -38,6 +39,10 @@ pub(super) fn action(raw: Spanned<RawAction>, methods: &[Method], context: &Cont
         secret.extend(method.holds.iter().map(|hold| hold.name.as_str()));
         secret.extend(method.token.as_deref());
     }
+    let taken = steps.iter().flat_map(|step| &step.takes);
+    secret.extend(
+        taken.filter(|take| secrecy::is_secret_take(take, &context.secret_places)).map(|take| take.name.as_str()),
+    );
     let say = raw.say.iter().map(|text| said(text, &end, &secret)).collect::<Judged<Vec<_>>>()?;
     let holds = method::holds(&raw.hold, &end)?;
     for text in &raw.forget {
@@ -67,6 +72,7 @@ pub(super) fn shown(
     list: Option<Spanned<RawList>>,
     takes: &[Take],
     after: &Scope,
+    context: &Context<'_>,
     place: Place,
 ) -> Judged<(Option<Enrol>, Option<List>)> {
     let spans = enrol.as_ref().map(Spanned::span).or(list.as_ref().map(Spanned::span));
@@ -94,7 +100,11 @@ pub(super) fn shown(
         if raw.show.is_empty() {
             return Err(Problem::new(span, "`show` is empty"));
         }
-        let show = raw.show.iter().map(pointer).collect::<Judged<_>>()?;
+        let show = raw.show.iter().map(pointer).collect::<Judged<Vec<_>>>()?;
+        if let Some(text) = raw.show.iter().find(|text| secrecy::is_secret(text.get_ref(), &context.secret_places)) {
+            let message = format!("`show` names `{}`, which is a secret; what is listed is printed", text.get_ref());
+            return Err(Problem::new(text.span(), message));
+        }
         Ok(List { at: raw.at.as_ref().map(pointer).transpose()?, show })
     });
     Ok((enrol.transpose()?, list.transpose()?))

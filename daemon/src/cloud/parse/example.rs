@@ -83,7 +83,7 @@ fn expected(raw: &mut RawExample, phase: Phase, span: std::ops::Range<usize>) ->
             Ok(Expected::Fault(kind, fault.says.map(Spanned::into_inner)))
         }
         (None, None, Some(word), None) if phase != Phase::Act => {
-            let known = ["revoked", "already-dead", "not-offered", "alive"];
+            let known = ["revoked", "already-dead", "not-offered", "nothing-left", "alive"];
             if known.contains(&word.get_ref().as_str()) {
                 return Ok(Expected::Word(word.into_inner()));
             }
@@ -154,6 +154,7 @@ fn expected_grant(raw: RawGrant) -> Judged<ExpectedGrant> {
         held: raw.held.map(plain),
         expires_in,
         expiry: raw.expiry.map(Spanned::into_inner),
+        idle: raw.idle,
     })
 }
 

@@ -49,7 +49,13 @@ pub(super) fn method(raw: Spanned<RawMethod>, context: &Context<'_>) -> Judged<M
         each(&ends, |end| end.require(token.get_ref(), token.span(), "token"))?;
     }
     let environment = each(&ends, |end| raw.environment.iter().map(|text| variable(text, end)).collect())?;
-    let expiry = raw.expiry.into_iter().map(|raw| expiry(raw, &ends)).collect::<Judged<Vec<_>>>()?;
+    let expiry = raw.expiry.into_iter().map(|raw| expiry_source(raw, &ends)).collect::<Judged<Vec<_>>>()?;
+    if let Some(idle) = raw.idle.first().filter(|_| refresh.is_empty()) {
+        let message =
+            format!("`idle` is about what a refresh needs, and the method `{name}` has no `[[method.refresh]]`");
+        return Err(Problem::new(idle.span(), message));
+    }
+    let idle = raw.idle.into_iter().map(|raw| expiry_source(raw, &ends)).collect::<Judged<Vec<_>>>()?;
     let mut at_hand = held.clone();
     if let Some(token) = &raw.token {
         at_hand.add(token.get_ref(), false);
@@ -67,6 +73,7 @@ pub(super) fn method(raw: Spanned<RawMethod>, context: &Context<'_>) -> Judged<M
         token: raw.token.map(Spanned::into_inner),
         environment,
         expiry,
+        idle,
         login,
         refresh,
         revoke,
@@ -152,7 +159,7 @@ fn variable(text: &Text, scope: &Scope) -> Judged<HeaderTemplate> {
     Ok(HeaderTemplate { name: name.to_owned(), value })
 }
 
-fn expiry(raw: Spanned<RawExpiry>, ends: &[&Scope]) -> Judged<Expiry> {
+fn expiry_source(raw: Spanned<RawExpiry>, ends: &[&Scope]) -> Judged<Expiry> {
     let span = raw.span();
     let raw = raw.into_inner();
     let named = |text: &Text| {

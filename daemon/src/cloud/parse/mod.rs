@@ -5,6 +5,7 @@ mod example;
 mod method;
 mod problem;
 mod scope;
+mod secrecy;
 mod step;
 mod words;
 
@@ -14,12 +15,12 @@ mod tests;
 use cloud_agent_protocol::Fault;
 
 use super::file::{File, RawOrigin};
-use super::{Cloud, Origin, origin, template};
+use super::{Cloud, Origin, Target, origin, template};
 use problem::{Judged, Problem, unique};
 use toml::Spanned;
 
 pub(super) fn cloud(name: &str, file: &str, text: &str, built_in: bool) -> Result<Cloud, Fault> {
-    let raw: File = toml::from_str(text).map_err(|why| Problem::of_toml(&why).into_fault(file, text))?;
+    let raw: File = toml::from_str(text).map_err(|why| Problem::of_toml(&why, text).into_fault(file, text))?;
     build(name, raw, text, built_in).map_err(|problem| problem.into_fault(file, text))
 }
 
@@ -29,6 +30,8 @@ pub(super) struct Context<'a> {
     pub(super) origins: Vec<String>,
     /// Values that are held though no login gives them: what actions hold, and the seeds of `totp`.
     pub(super) enrolled: Vec<String>,
+    /// Where in replies what is held, and the token, comes from.
+    pub(super) secret_places: Vec<String>,
 }
 
 fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
@@ -44,7 +47,9 @@ fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
         text,
         origins: origins.iter().map(|origin| origin.name.clone()).collect(),
         enrolled: action::enrolled(&raw.method, &raw.action)?,
+        secret_places: secrecy::places(&raw.method, &raw.action),
     };
+    let serves = raw.serves.iter().map(serves).collect::<Judged<Vec<_>>>()?;
     if raw.method.is_empty() {
         return Err(Problem::new(0..0, "there is no `[[method]]`"));
     }
@@ -61,6 +66,7 @@ fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
         docs: raw.docs.into_inner(),
         built_in,
         origins,
+        serves,
         methods,
         messages,
         faults,
@@ -110,6 +116,14 @@ fn origins(raw: Vec<Spanned<RawOrigin>>) -> Judged<Vec<Origin>> {
         return Err(Problem::new(0..0, "there is no `[[origin]]`"));
     }
     Ok(origins)
+}
+
+fn serves(text: &Spanned<String>) -> Judged<String> {
+    match Target::normalise(text.get_ref()) {
+        Ok(normal) if normal.starts_with("https://") => Ok(normal),
+        Ok(_) => Err(Problem::new(text.span(), "what a cloud `serves` has to begin with `https://`")),
+        Err(fault) => Err(Problem::new(text.span(), format!("`serves`: {fault}"))),
+    }
 }
 
 /// An ending of addresses: one or more parts of a path, so that what is left is an address.

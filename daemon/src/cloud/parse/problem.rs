@@ -46,10 +46,13 @@ impl Problem {
         Self::new(at, message).hint(hint)
     }
 
-    /// What the TOML parser, or serde through it, did not like.
-    pub(super) fn of_toml(why: &toml::de::Error) -> Self {
+    /// What the TOML parser, or serde through it, did not like about `text`.
+    pub(super) fn of_toml(why: &toml::de::Error, text: &str) -> Self {
         let at = why.span().unwrap_or(0..0);
         let message = why.message().trim().replace('\n', ", ");
+        if let Some(problem) = Self::of_brackets(&at, &message, text) {
+            return problem;
+        }
         // serde lists the known keys in its message; it is the only place where they are.
         if message.starts_with("unknown field `") {
             let mut names = message.split('`').skip(1).step_by(2);
@@ -61,6 +64,35 @@ impl Problem {
             return Self::new(at, format!("`{missing}` is missing"));
         }
         Self::new(at, message)
+    }
+
+    /// How many brackets a table has is what people get wrong first, and what the parser has the fewest words for.
+    fn of_brackets(at: &Range<usize>, message: &str, text: &str) -> Option<Self> {
+        let line = text.get(..at.start)?.rsplit('\n').next()?.len();
+        let line = text[at.start - line..].lines().next()?.trim();
+        let name = line.trim_start_matches('[').split(']').next().unwrap_or_default().trim();
+        match message {
+            "duplicate key" if line.starts_with('[') => {
+                let problem = Self::new(at.clone(), format!("`[{name}]` is there twice"));
+                Some(problem.hint(Some(format!("what may be there several times has two brackets: `[[{name}]]`"))))
+            }
+            "duplicate key" => {
+                Some(Self::new(at.clone(), format!("`{}` is there twice", text.get(at.clone())?.trim())))
+            }
+            "invalid type: map, expected a sequence" if line.starts_with('[') => {
+                let problem = Self::new(at.clone(), format!("there may be several of `[{name}]`"));
+                Some(problem.hint(Some(format!("so it has two brackets: `[[{name}]]`"))))
+            }
+            "invalid type: map, expected a sequence" => {
+                let problem = Self::new(at.clone(), "there may be several of these");
+                Some(problem.hint(Some("so it is an array, even of one: `[{ … }]`".to_owned())))
+            }
+            _ if message.starts_with("invalid type: ") && line.starts_with("[[") => {
+                let problem = Self::new(at.clone(), format!("there is only one `[{name}]`"));
+                Some(problem.hint(Some(format!("so it has one bracket: `[{name}]`"))))
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn into_fault(self, file: &str, text: &str) -> Fault {

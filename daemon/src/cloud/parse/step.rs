@@ -156,7 +156,7 @@ fn step(
         after.add(&take.name, !take.optional);
     }
     let replies = replies(raw.reply, index, names, &after)?;
-    let (enrol, list) = super::action::shown(raw.enrol, raw.list, &takes, &after, place)?;
+    let (enrol, list) = super::action::shown(raw.enrol, raw.list, &takes, &after, context, place)?;
     Ok(Step {
         name: names[index].clone(),
         needs: None,
@@ -212,7 +212,8 @@ fn body(json: Option<Spanned<Value>>, form: Option<Spanned<Fields>>, scope: &Sco
             let span = json.span();
             Ok(StepBody::Json(json_template(json.into_inner(), &span, "json", scope)?))
         }
-        (Some(json), None) => Err(Problem::new(json.span(), "`json` has to be a table or an array")),
+        (Some(json), None) => Err(Problem::new(json.span(), "`json` has to be a table or an array")
+            .hint(Some("values are put in by name: `json = { name = \"{value}\" }`".to_owned()))),
         (None, Some(form)) => Ok(StepBody::Form(fields(form.get_ref(), scope, "form")?)),
         (Some(_), Some(form)) => Err(Problem::new(form.span(), "a step has `json` or `form`, not both")),
     }

@@ -152,6 +152,12 @@ fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
         ("refresh = \"{refresh}\"", "refresh = \"{password}\"", 48, "`form` names `password`", ""),
         ("[method.check]\nrequest = \"GET /me\"", "[method.check]\npresent = \"x\"\nrequest = \"GET /me\"", 51, "boolean", ""),
         ("request = \"POST /refresh\"", "request = \"POST /refresh\"\npresent = true", 48, "no credential yet", ""),
+        ("[method.check]\n", "[[method.check]]\n", 50, "there is only one `[method.check]`", "one bracket"),
+        ("[[method]]\n", "[method]\n", 13, "there may be several of `[method]`", "`[[method]]`"),
+        ("[[method.login]]\nname", "[method.login]\nname", 42, "`[method.login]` is there twice", "`[[method.login]]`"),
+        ("[{ jwt = \"access\" }, { assume = \"20h\" }]", "{ jwt = \"access\" }", 20, "several", "an array"),
+        ("token = \"access\"\n", "token = \"access\"\ntoken = \"access\"\n", 19, "`token` is there twice", ""),
+        ("{ password = \"{password}\", tenant = \"{tenant}\" }", "'{\"password\":\"{password}\"}'", 35, "`json` has to be", "{value}"),
         ("mailbox, {mail}", "mailbox, {male}", 56, "`male`", "`mail`"),
     ];
     for (from, to, line, message, hint) in cases {
@@ -283,6 +289,9 @@ fn what_is_wrong_with_an_enrolment_is_met_with_its_line() {
         ("take = { seed = \"/seed\" }", "take = { seed = \"/seed?\" }", 37, "does not take"),
         ("show = [\"/b\"]", "show = []", 38, "`show` is empty"),
         ("show = [\"/b\"]", "show = [\"b\"]", 38, "no JSON pointer"),
+        // By its name, as what the method presents, and as what the action holds.
+        ("show = [\"/b\"]", "show = [\"/b\", \"/user/apiKey\"]", 38, "`show` names `/user/apiKey`, which is a secret"),
+        ("show = [\"/b\"]", "show = [\"/seed\"]", 38, "`show` names `/seed`, which is a secret"),
         ("action = \"2fa-enrol\"", "action = \"enroll\"", 41, "no action `enroll`"),
         ("action = \"2fa-enrol\"", "action = \"2fa-enrol\"\nrun = \"login\"", 42, "not both"),
         (
@@ -298,5 +307,18 @@ fn what_is_wrong_with_an_enrolment_is_met_with_its_line() {
         let fault = parse(&ENROLS.replacen(from, to, 1)).expect_err(to);
         assert!(fault.message.starts_with(&format!("`acme.toml`, line {line}: ")), "{to}\n{fault}");
         assert!(fault.message.contains(message), "{to}\n{fault}");
+    }
+}
+
+#[test]
+fn what_is_taken_from_a_place_that_names_a_secret_is_not_said() {
+    let said = |source: &str| {
+        let text = ENROLS.replacen("seed = \"/seed\" }", &format!("seed = \"/seed\", found = \"{source}\" }}"), 1);
+        parse(&text.replacen("enrolled {scheme}", "it is {found}", 1))
+    };
+    assert!(said("/name").is_ok());
+    for source in ["/apiKey", "/user/password?", "/seed", "header X-Api-Key"] {
+        let fault = said(source).expect_err(source);
+        assert!(fault.message.contains("line 33: `say` names `found`, which is a secret"), "{source}: {fault}");
     }
 }

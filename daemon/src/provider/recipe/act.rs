@@ -34,7 +34,7 @@ impl Recipe {
         conversation.run(&action.steps, Some(ask).filter(|ask| ask.is_anyone_there())).await?;
         if action.steps.iter().any(|step| step.enrol.is_some()) {
             // The human has just used this step's code to confirm the seed.
-            self.codes.mark(&account.name, &*self.clock);
+            self.codes.mark(&account.name, &conversation.time());
         }
         conversation.end(action)
     }
@@ -49,7 +49,7 @@ impl Conversation<'_> {
             match given {
                 Some(value) => {
                     if spec.totp.is_some() {
-                        self.codes.mark(&self.account.name, self.clock);
+                        self.codes.mark(&self.account.name, &self.time());
                     }
                     self.values.insert(&spec.name, normalise(spec, value)?, spec.secret || spec.at_login);
                 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use cloud_agent_protocol::ExpirySource;
 
 use super::json::Json;
+use super::skew::{NO_SKEW, Skew};
 use super::take::decode_base64url;
 use super::values::Values;
 use crate::clock::Timestamp;
@@ -27,13 +28,10 @@ pub(super) fn of_grant(
     values: &Values,
     obtained_at: Timestamp,
 ) -> (Option<Timestamp>, ExpirySource) {
-    let told = method.expiry.iter().filter_map(|source| told(source, values, obtained_at)).min_by_key(|(end, _)| *end);
+    let told = earliest(&method.expiry, values, obtained_at);
     let assumed = || {
-        let assumed = method.expiry.iter().find_map(|source| match source {
-            Expiry::Assume(seconds) => Some(Duration::from_secs(*seconds)),
-            _ => None,
-        });
-        lifetime.or(assumed).map(|lifetime| (obtained_at.after(lifetime), ExpirySource::Assumed))
+        let lifetime = lifetime.or_else(|| assumed(&method.expiry))?;
+        Some((obtained_at.after(lifetime), ExpirySource::Assumed))
     };
     match told.or_else(assumed) {
         Some((end, source)) => (Some(end), source),
@@ -41,13 +39,32 @@ pub(super) fn of_grant(
     }
 }
 
+/// How long what is held lives on from `obtained_at` if nobody uses it.
+pub(super) fn idle_life(method: &Method, values: &Values, obtained_at: Timestamp) -> Option<Duration> {
+    let told = earliest(&method.idle, values, obtained_at).map(|(end, _)| end.since(obtained_at));
+    told.or_else(|| assumed(&method.idle)).filter(|life| !life.is_zero())
+}
+
+fn earliest(sources: &[Expiry], values: &Values, obtained_at: Timestamp) -> Option<(Timestamp, ExpirySource)> {
+    sources.iter().filter_map(|source| told(source, values, obtained_at)).min_by_key(|(end, _)| *end)
+}
+
+fn assumed(sources: &[Expiry]) -> Option<Duration> {
+    sources.iter().find_map(|source| match source {
+        Expiry::Assume(seconds) => Some(Duration::from_secs(*seconds)),
+        _ => None,
+    })
+}
+
 fn told(source: &Expiry, values: &Values, obtained_at: Timestamp) -> Option<(Timestamp, ExpirySource)> {
+    // What the cloud's clock says, in the time of ours.
+    let local = |name: &str, end: Timestamp| values.skew(name).unwrap_or_default().local(end);
     match source {
-        Expiry::Jwt(name) => Some((jwt(values.get(name)?.expose())?, ExpirySource::Jwt)),
-        Expiry::Epoch(name) => Some((epoch(values.get(name)?.expose())?, ExpirySource::Epoch)),
+        Expiry::Jwt(name) => Some((jwt(name, values)?, ExpirySource::Jwt)),
+        Expiry::Epoch(name) => Some((local(name, epoch(values.get(name)?.expose())?), ExpirySource::Epoch)),
         Expiry::Date(name) => {
             let date: jiff::Timestamp = values.get(name)?.expose().parse().ok()?;
-            Some((Timestamp::from_millis(date.as_millisecond()), ExpirySource::Epoch))
+            Some((local(name, Timestamp::from_millis(date.as_millisecond())), ExpirySource::Epoch))
         }
         Expiry::Seconds(name) => {
             let seconds = number(values.get(name)?.expose())?;
@@ -60,16 +77,38 @@ fn told(source: &Expiry, values: &Values, obtained_at: Timestamp) -> Option<(Tim
     }
 }
 
-/// The `exp` of a JWT's claims; `None` if it is no JWT or has none that makes sense.
-pub(super) fn jwt(token: &str) -> Option<Timestamp> {
+/// The end of the JWT `name`, in the time of our clock.
+///
+/// Where the reply did not tell the cloud's time, the token may: one that was issued in our future, or has ended before it
+/// was asked for, was issued by another clock, and its `iat` says by which.
+fn jwt(name: &str, values: &Values) -> Option<Timestamp> {
+    let Claims { end, issued } = claims(values.get(name)?.expose())?;
+    let (skew, asked_at, issued) = match (values.skew(name), values.taken_at(name), issued) {
+        (Some(skew), ..) => return Some(skew.local(end)),
+        (None, Some(asked_at), Some(issued)) if issued < end => (Skew::between(asked_at, issued), asked_at, issued),
+        _ => return Some(end),
+    };
+    let impossible = issued.since(asked_at) > NO_SKEW || end <= asked_at;
+    Some(if impossible { skew.local(end) } else { end })
+}
+
+/// What a JWT claims about its life.
+struct Claims {
+    end: Timestamp,
+    issued: Option<Timestamp>,
+}
+
+/// The `exp` and `iat` of a JWT's claims; `None` if it is no JWT or has no `exp` that makes sense.
+fn claims(token: &str) -> Option<Claims> {
     let mut parts = token.split('.');
     let (_, claims, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
     let claims = Json::read(&decode_base64url(claims)?).ok()?;
-    match claims.pointer("/exp")? {
-        Json::Number(exp) => epoch(exp),
-        Json::Text(exp) => epoch(exp.expose()),
+    let moment = |claim: &str| match claims.pointer(claim)? {
+        Json::Number(number) => epoch(number),
+        Json::Text(text) => epoch(text.expose()),
         _ => None,
-    }
+    };
+    Some(Claims { end: moment("/exp")?, issued: moment("/iat") })
 }
 
 /// A moment in seconds or milliseconds since the Unix epoch.
@@ -87,11 +126,18 @@ fn number(text: &str) -> Option<f64> {
 }
 
 #[cfg(test)]
+pub(super) fn end_of(token: &str) -> Option<Timestamp> {
+    claims(token).map(|claims| claims.end)
+}
+
+#[cfg(test)]
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
+
+    use super::end_of as jwt;
 
     fn token(claims: &str) -> String {
         format!("eyJhbGciOiJub25lIn0.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))

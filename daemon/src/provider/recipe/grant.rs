@@ -4,6 +4,7 @@ use cloud_agent_protocol::{Credential, Fault, FaultKind, Header, Secret};
 
 use super::expiry;
 use super::run::Conversation;
+use super::take::bad_field;
 use crate::clock::Timestamp;
 use crate::cloud::HeaderTemplate;
 use crate::provider::{Grant, Held};
@@ -24,13 +25,19 @@ impl Conversation<'_> {
             expiry_source,
         };
         self.refuse_claims(&credential)?;
-        Ok(Grant { credential, obtained_at, expires_at, held: self.held(remembered)? })
+        let idle_life = expiry::idle_life(self.method, &self.values, obtained_at);
+        Ok(Grant { credential, obtained_at, expires_at, held: self.held(remembered)?, idle_life })
     }
 
     /// When the request was sent that returned the youngest part of what callers get.
     pub(super) fn obtained_at(&self) -> Option<Timestamp> {
+        self.presented().filter_map(|name| self.values.taken_at(name)).max()
+    }
+
+    /// The names of the values that callers get.
+    fn presented(&self) -> impl Iterator<Item = &str> {
         let headers = self.method.headers.iter().flat_map(|header| header.value.names());
-        headers.chain(self.method.token.as_deref()).filter_map(|name| self.values.taken_at(name)).max()
+        headers.chain(self.method.token.as_deref())
     }
 
     fn token(&self, name: &str) -> Result<Secret, Fault> {
@@ -84,7 +91,13 @@ impl Conversation<'_> {
         Ok(held)
     }
 
+    /// What came at the end lacks `name`, which an earlier reply could have given, too.
     fn missing(&self, name: &str) -> Fault {
+        if let Some(step) = self.ended_by
+            && let Some(take) = step.takes.iter().find(|take| take.name == name)
+        {
+            return bad_field(step, take, "is missing");
+        }
         let message = format!("the replies of `{}` did not give what a credential needs", self.account.cloud.title);
         Fault::new(FaultKind::MalformedReply, message).because(format!("`{name}` is missing"))
     }

@@ -1,7 +1,7 @@
 //! A reply's JSON, read strictly and wiped after use.
 //!
 //! `serde_json::Value` leaves every text behind in freed memory and takes the last of two members of one name, where another
-//! reader takes the first. This keeps texts in [`Secret`]s and refuses the second member.
+//! reader takes the first. This keeps texts in [`Secret`]s and refuses both members.
 //! A text with an escape in it also passes through a buffer of the parser that is not wiped; the agent's allocator wipes it.
 
 use std::fmt;
@@ -21,16 +21,65 @@ pub(super) enum Json {
     Object(Vec<(Secret, Json)>),
 }
 
+/// Why a body is no JSON to take anything from.
+pub(super) enum Unreadable {
+    /// It is none at all.
+    NoJson,
+    /// An object in it has two members of one name. Only [`Json::is_twice`] may be asked of it.
+    Twins(Json),
+}
+
+impl fmt::Debug for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no strict JSON")
+    }
+}
+
 impl Json {
     /// Reads a whole document; nothing may follow it.
-    pub(super) fn read(body: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(body)
+    pub(super) fn read(body: &[u8]) -> Result<Self, Unreadable> {
+        let json: Self = serde_json::from_slice(body).map_err(|_| Unreadable::NoJson)?;
+        if json.has_twins() { Err(Unreadable::Twins(json)) } else { Ok(json) }
+    }
+
+    fn has_twins(&self) -> bool {
+        match self {
+            Self::Array(elements) => elements.iter().any(Self::has_twins),
+            Self::Object(members) => {
+                let mut names: Vec<&str> = members.iter().map(|(name, _)| name.expose()).collect();
+                names.sort_unstable();
+                names.windows(2).any(|pair| pair[0] == pair[1]) || members.iter().any(|(_, member)| member.has_twins())
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether on the way that `pointer` goes a member has a twin.
+    pub(super) fn is_twice(&self, pointer: &str) -> bool {
+        let mut here = self;
+        for token in pointer.split('/').skip(1).map(unescaped) {
+            let next = match here {
+                Self::Object(members) => {
+                    let mut named = members.iter().filter(|(name, _)| name.expose() == token);
+                    let first = named.next().map(|(_, member)| member);
+                    if named.next().is_some() {
+                        return true;
+                    }
+                    first
+                }
+                Self::Array(elements) => index(&token).and_then(|index| elements.get(index)),
+                _ => None,
+            };
+            let Some(next) = next else { return false };
+            here = next;
+        }
+        false
     }
 
     /// What an RFC 6901 pointer points at.
     pub(super) fn pointer(&self, pointer: &str) -> Option<&Self> {
         pointer.split('/').skip(1).try_fold(self, |value, token| {
-            let token = token.replace("~1", "/").replace("~0", "~");
+            let token = unescaped(token);
             match value {
                 Self::Object(members) => {
                     members.iter().find(|(name, _)| name.expose() == token).map(|(_, member)| member)
@@ -60,6 +109,10 @@ impl Json {
             Self::Object(_) => "an object",
         }
     }
+}
+
+fn unescaped(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
 }
 
 fn index(token: &str) -> Option<usize> {
@@ -123,12 +176,6 @@ impl<'de> Visitor<'de> for JsonVisitor {
         while let Some(member) = map.next_entry()? {
             members.push(member);
         }
-        let mut names: Vec<&str> = members.iter().map(|(name, _)| name.expose()).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) {
-            // Which, is not said: in a reply that is not what it should be, a name may be as secret as a value.
-            return Err(A::Error::custom("two members have the same name"));
-        }
         Ok(Json::Object(members))
     }
 }
@@ -178,5 +225,21 @@ mod tests {
             assert!(Json::read(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(Json::read(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn twins_are_found_on_the_way_to_a_place_and_nowhere_else() {
+        let document = r#"{"a":[{"x":1},{"b/c":{"t":1,"t":2},"u":3}],"v":4}"#;
+        let Err(Unreadable::Twins(json)) = Json::read(document.as_bytes()) else { panic!("it has twins") };
+        for (pointer, twice) in [
+            ("/a/1/b~1c/t", true),
+            ("/a/1/b~1c/t/x", true),
+            ("/a/1/u", false),
+            ("/a/0/x", false),
+            ("/v", false),
+            ("/w", false),
+        ] {
+            assert_eq!(json.is_twice(pointer), twice, "{pointer}");
+        }
     }
 }

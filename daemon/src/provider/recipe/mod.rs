@@ -9,9 +9,11 @@ mod enrol;
 mod expiry;
 mod grant;
 mod json;
+mod list;
 mod question;
 mod request;
 mod run;
+mod skew;
 mod take;
 mod totp;
 mod values;
@@ -29,6 +31,7 @@ use crate::clock::Clock;
 use crate::cloud::Method;
 use crate::http::Transport;
 use run::{Conversation, uses};
+use skew::Skews;
 use totp::Codes;
 use values::Values;
 
@@ -37,13 +40,14 @@ pub struct Recipe {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     codes: Codes,
+    skews: Skews,
 }
 
 impl Recipe {
     /// Talks through `transport`, and tells the time by `clock`.
     #[must_use]
     pub fn new(transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
-        Self { transport, clock, codes: Codes::default() }
+        Self { transport, clock, codes: Codes::default(), skews: Skews::default() }
     }
 
     fn conversation<'a>(&'a self, account: &'a Account) -> Result<Conversation<'a>, Fault> {
@@ -60,11 +64,14 @@ impl Recipe {
             values: Values::of_account(account, method),
             credential: None,
             codes: &self.codes,
+            skews: &self.skews,
             answered: std::collections::BTreeMap::new(),
             keep: None,
+            urgent: true,
             command: format!("login {}", account.name),
             said: &[],
             rows: Vec::new(),
+            ended_by: None,
         })
     }
 
@@ -74,8 +81,10 @@ impl Recipe {
         secrets: &Held,
         remember: bool,
         ask: Option<&dyn Ask>,
+        urgent: bool,
     ) -> Result<Grant, Fault> {
         let mut conversation = self.conversation(account)?;
+        conversation.urgent = urgent;
         let method = conversation.method;
         for spec in method.asks.iter().filter(|ask| ask.secret || ask.at_login) {
             if let Some(secret) = secrets.0.get(&spec.name) {
@@ -83,7 +92,7 @@ impl Recipe {
                 if !secret.is_empty() {
                     if spec.totp.is_some() {
                         // The next login within this step must not send it again.
-                        self.codes.mark(&account.name, &*self.clock);
+                        self.codes.mark(&account.name, &conversation.time());
                     }
                     conversation.values.insert(&spec.name, secret, true);
                 }
@@ -116,6 +125,7 @@ impl Recipe {
         let method = conversation.method;
         conversation.values.add_held(held);
         conversation.keep = Some((keep, held.clone()));
+        conversation.urgent = false;
         let started_at = self.clock.now();
         conversation.run(&method.refresh, None).await?;
         conversation.grant(started_at, |name| held.0.contains_key(name))
@@ -143,7 +153,7 @@ impl Recipe {
         let remembered = method.asks.iter().any(|ask| {
             ask.secret && secrets.0.contains_key(&ask.name) && !method.holds.iter().any(|hold| hold.name == ask.name)
         });
-        self.login(account, &secrets, remembered, None).await
+        self.login(account, &secrets, remembered, None, false).await
     }
 
     async fn revoke(
@@ -159,7 +169,7 @@ impl Recipe {
         let names_something = held.0.keys().any(|name| uses(first, name))
             || (credential.is_some() && (first.present || method.token.as_deref().is_some_and(|t| uses(first, t))));
         if !names_something || (first.present && credential.is_none()) {
-            return Ok(Revocation::NotOffered);
+            return Ok(Revocation::NothingLeft);
         }
         match conversation.run(&method.revoke, None).await {
             Ok(()) => Ok(Revocation::Revoked),
@@ -170,7 +180,8 @@ impl Recipe {
 
     async fn check(&self, account: &Account, held: &Held, credential: &Credential) -> Result<(), Fault> {
         let mut conversation = self.with_credential(account, held, Some(credential))?;
-        let Some(step) = &conversation.method.check else {
+        let method = conversation.method;
+        let Some(step) = &method.check else {
             let message = format!("`{}` offers no way to ask whether a token is alive", account.cloud.title);
             return Err(Fault::new(FaultKind::Unsupported, message));
         };
@@ -221,7 +232,7 @@ impl Provider for Recipe {
         remember: bool,
         ask: &'a dyn Ask,
     ) -> Boxed<'a, Grant> {
-        Box::pin(self.login(account, secrets, remember, Some(ask).filter(|ask| ask.is_anyone_there())))
+        Box::pin(self.login(account, secrets, remember, Some(ask).filter(|ask| ask.is_anyone_there()), true))
     }
 
     fn renew<'a>(&'a self, account: &'a Account, held: &'a Held, keep: &'a dyn Keep) -> Boxed<'a, Grant> {
@@ -243,5 +254,9 @@ impl Provider for Recipe {
 
     fn act<'a>(&'a self, account: &'a Account, act: Act<'a>, ask: &'a dyn Ask) -> Boxed<'a, Acted> {
         Box::pin(self.act(account, act, ask))
+    }
+
+    fn remarks(&self, account: &Account) -> Vec<String> {
+        account.origins.values().filter_map(|origin| self.skews.remark(origin)).collect()
     }
 }

@@ -78,7 +78,7 @@ impl Conversation<'_> {
     /// Answers with the code of a held seed; whether there is one.
     async fn answer_by_seed(&mut self, spec: &AskSpec) -> Result<bool, Fault> {
         let Some(seed) = self.seed_of(spec) else { return Ok(false) };
-        let Some(code) = self.codes.next(&self.account.name, seed, self.clock).await else {
+        let Some(code) = self.codes.next(&self.account.name, seed, &self.time()).await else {
             let name = &self.account.name;
             return Err(Fault::new(FaultKind::Config, format!("the seed that is held of `{name}` is no base32")).hint(
                 format!("`cloud-token login {name} --secret {}=SOURCE`", spec.totp.as_deref().unwrap_or("seed")),
@@ -118,7 +118,7 @@ impl Conversation<'_> {
             match normalise(spec, said) {
                 Ok(said) if !said.is_empty() => {
                     if spec.totp.is_some() {
-                        self.codes.mark(&self.account.name, self.clock);
+                        self.codes.mark(&self.account.name, &self.time());
                     }
                     self.values.insert(&spec.name, said, spec.secret || spec.at_login);
                     return Ok(());

@@ -15,6 +15,7 @@ pub(super) fn build(
     values: &Values,
     account: &Account,
     credential: Option<&Credential>,
+    urgent: bool,
 ) -> Result<Request, Fault> {
     let Some(origin) = account.origins.get(&step.origin) else {
         let name = if step.origin.is_empty() { "main" } else { step.origin.as_str() };
@@ -47,6 +48,7 @@ pub(super) fn build(
         body: body(&step.body, values)?,
         ca_file: account.ca_file.clone(),
         allow_plaintext: account.allow_plaintext,
+        urgent,
     })
 }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use cloud_agent_protocol::{Credential, Fault, FaultKind};
 
+use super::list::rows;
 use super::question::Answered;
 use super::request;
-use super::take::{Document, rows, take};
-use super::totp::Codes;
-use super::values::Values;
-use super::verdict::Case;
+use super::skew::{Skew, Skews};
+use super::take::{Document, take};
+use super::totp::{Codes, Time};
+use super::values::{Taken, Values};
+use super::verdict::{Case, http_date};
 use crate::clock::{Clock, Timestamp};
 use crate::cloud::{AskSpec, Method, Outcome, Step, StepBody, Subject, Template};
 use crate::http::{Reply, Transport};
@@ -26,16 +28,21 @@ pub(super) struct Conversation<'a> {
     pub(super) values: Values,
     pub(super) credential: Option<&'a Credential>,
     pub(super) codes: &'a Codes,
+    pub(super) skews: &'a Skews,
     /// The questions that were put, by name.
     pub(super) answered: BTreeMap<String, Answered>,
     /// Who keeps what is rotated on the way, and what they have.
     pub(super) keep: Option<(&'a dyn Keep, Held)>,
+    /// A human is waiting, who would rather see it fail than be told to wait.
+    pub(super) urgent: bool,
     /// What the human would type to do this by hand.
     pub(super) command: String,
     /// What is said at the end; the values that it names may be seen.
     pub(super) said: &'a [Template],
     /// What was listed.
     pub(super) rows: Vec<Vec<String>>,
+    /// The step whose reply ended it well.
+    pub(super) ended_by: Option<&'a Step>,
 }
 
 enum Then {
@@ -46,7 +53,7 @@ enum Then {
 
 impl<'a> Conversation<'a> {
     /// Runs `steps` to their end. Without `ask` nobody is there to answer a question.
-    pub(super) async fn run(&mut self, steps: &[Step], ask: Option<&dyn Ask>) -> Result<(), Fault> {
+    pub(super) async fn run(&mut self, steps: &'a [Step], ask: Option<&dyn Ask>) -> Result<(), Fault> {
         let mut index = 0;
         while let Some(step) = steps.get(index) {
             if self.is_left_out(step) {
@@ -68,6 +75,7 @@ impl<'a> Conversation<'a> {
             if let Some(enrol) = &step.enrol {
                 self.enrol(enrol, ask).await?;
             }
+            self.ended_by = Some(step);
             match then {
                 Then::Done => return Ok(()),
                 Then::Next => index += 1,
@@ -81,7 +89,7 @@ impl<'a> Conversation<'a> {
     }
 
     async fn send(&mut self, step: &Step) -> Result<Then, Fault> {
-        let request = request::build(step, &self.values, self.account, self.credential)?;
+        let request = request::build(step, &self.values, self.account, self.credential, self.urgent)?;
         let spends = self.keep.as_ref().map(|(keep, _)| *keep).filter(|_| replaces(step, self.method));
         if let Some(keep) = spends {
             keep.spend().await?;
@@ -96,12 +104,19 @@ impl<'a> Conversation<'a> {
                 return Err(none.fault);
             }
         };
-        let then = self.judge(step, &reply, sent_at);
+        let skew = self.learn_skew(step, &reply, sent_at);
+        let then = self.judge(step, &reply, Taken { sent_at, skew });
         // A proxy says so, and does not know what became of the request behind it.
         if let Some(keep) = spends.filter(|_| then.is_err() && matches!(reply.status, 502 | 504)) {
             keep.lost();
         }
         then
+    }
+
+    fn learn_skew(&self, step: &Step, reply: &Reply, sent_at: Timestamp) -> Option<Skew> {
+        let origin = self.account.origins.get(&step.origin)?;
+        let (_, date) = reply.headers.iter().find(|(name, _)| name == "date")?;
+        Some(self.skews.learn(origin, http_date(date.expose())?, sent_at, self.clock.now()))
     }
 
     /// A held value that was just replaced may be the only one that the cloud still takes: it is safe before the next
@@ -118,7 +133,7 @@ impl<'a> Conversation<'a> {
         if rotated { keep.keep(kept.clone()).await } else { Ok(()) }
     }
 
-    fn judge(&mut self, step: &Step, reply: &Reply, sent_at: Timestamp) -> Result<Then, Fault> {
+    fn judge(&mut self, step: &Step, reply: &Reply, taken: Taken) -> Result<Then, Fault> {
         let document = Document::new(reply);
         let now = self.clock.now();
         let good = step.accepts(reply.status);
@@ -134,7 +149,7 @@ impl<'a> Conversation<'a> {
             if let Some(fault) = case.fault_despite_good_status() {
                 return Err(fault);
             }
-            take(step, self.method, self.said, &document, &mut self.values, sent_at)?;
+            take(step, self.method, self.said, &document, &mut self.values, taken)?;
             if let Some(list) = &step.list {
                 self.rows.extend(rows(list, step, &document, &self.values)?);
             }
@@ -161,6 +176,12 @@ impl<'a> Conversation<'a> {
             None if good => Err(case.unknown_reply()),
             None => Err(case.bad_status()),
         }
+    }
+
+    /// What time it is at the cloud's main address.
+    pub(super) fn time(&self) -> Time<'a> {
+        let skew = self.account.origins.get("").map(|origin| self.skews.of(origin));
+        Time { clock: self.clock, skew: skew.unwrap_or_default() }
     }
 
     /// Whether the optional value is absent that the step is for.

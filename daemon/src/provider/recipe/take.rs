@@ -3,19 +3,14 @@
 use cloud_agent_protocol::{Fault, FaultKind, Secret};
 use zeroize::Zeroizing;
 
-use super::json::Json;
+use super::json::{Json, Unreadable};
 use super::request::shown;
-use super::values::Values;
-use super::verdict::clean;
-use crate::clock::Timestamp;
-use crate::cloud::{Expiry, List, Method, Source, Step, Subject, Take, Template};
+use super::values::{Taken, Values};
+use crate::cloud::{Expiry, Method, Source, Step, Subject, Take, Template};
 use crate::http::Reply;
 
 /// The longest token, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
-
-/// The most rows that are listed: what is listed has to fit into one answer.
-const MAX_ROWS: usize = 300;
 
 /// A reply's body, read as JSON when something first asks for that.
 pub(super) struct Document<'a> {
@@ -62,6 +57,22 @@ impl<'a> Document<'a> {
             || self.header("content-type").is_some_and(|kind| kind.expose().to_ascii_lowercase().contains("html"))
     }
 
+    /// Whether it is an object or an array, or was to be one.
+    fn begins_as_json(&self) -> bool {
+        self.reply.body.trim_ascii_start().starts_with(b"{") || self.reply.body.trim_ascii_start().starts_with(b"[")
+    }
+
+    /// What is wrong with such a body where a text is wanted.
+    fn why_no_text(&self, source: &Source) -> &'static str {
+        match (Json::read(&self.reply.body), source) {
+            (Ok(_), _) => "is JSON, not a text",
+            (Err(Unreadable::Twins(json)), Source::PointerOrText(pointer)) if json.is_twice(pointer) => {
+                "is there twice"
+            }
+            (Err(_), _) => "is neither a text nor strict JSON",
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.reply.body.trim_ascii().is_empty()
     }
@@ -74,7 +85,7 @@ pub(super) fn take(
     said: &[Template],
     document: &Document<'_>,
     values: &mut Values,
-    sent_at: Timestamp,
+    whence: Taken,
 ) -> Result<(), Fault> {
     let wants_json = step.takes.iter().any(|take| matches!(take.source, Source::Pointer(_)));
     let may_be_empty = step.takes.iter().all(|take| take.optional) && document.is_empty();
@@ -88,7 +99,7 @@ pub(super) fn take(
             Some(value) => {
                 let said = said.iter().flat_map(Template::names).any(|name| name == take.name);
                 let seen = !token && (said || is_compared(step, method, &take.name));
-                values.take(&take.name, value, !seen, sent_at);
+                values.take(&take.name, value, !seen, whence);
             }
             None if take.optional => {}
             None => return Err(bad_field(step, take, "is missing")),
@@ -107,10 +118,15 @@ fn find(step: &Step, take: &Take, document: &Document<'_>, token: bool) -> Resul
         }
         Source::Text | Source::PointerOrText(_) => {
             // All of it would be printable, and none of it a token.
-            if token && matches!(document.json(), Some(Json::Object(_) | Json::Array(_))) {
-                return Err(bad_field(step, take, "is JSON, not a text"));
+            if token && document.begins_as_json() {
+                return Err(bad_field(step, take, document.why_no_text(&take.source)));
             }
-            document.text().ok_or_else(|| bad_field(step, take, "is a web page or no text"))?
+            let text = document.text().ok_or_else(|| bad_field(step, take, "is a web page or no text"))?;
+            // The half of a JSON text is as printable; no token begins like that.
+            if token && text.expose().starts_with('"') {
+                return Err(bad_field(step, take, document.why_no_text(&take.source)));
+            }
+            text
         }
         Source::Header(name) => match document.header(name) {
             Some(value) => value.clone(),
@@ -174,50 +190,39 @@ fn is_compared(step: &Step, method: &Method, name: &str) -> bool {
         })
 }
 
-/// The rows that `list` makes of a reply, without any secret.
-pub(super) fn rows(
-    list: &List,
-    step: &Step,
-    document: &Document<'_>,
-    values: &Values,
-) -> Result<Vec<Vec<String>>, Fault> {
-    let place = list.at.as_deref();
-    let array = document.json().and_then(|json| place.map_or(Some(json), |at| json.pointer(at)));
-    let Some(Json::Array(elements)) = array else {
-        let message = format!("the reply to `{}` is not what it should be", shown(step));
-        return Err(Fault::new(FaultKind::MalformedReply, message)
-            .because(format!("`{}` is no array", place.unwrap_or("the body"))));
-    };
-    let cell = |element: &Json, pointer: &str| match element.pointer(pointer) {
-        Some(Json::Text(text)) => clean(values, text.expose()),
-        Some(Json::Number(number)) => number.clone(),
-        Some(Json::Bool(truth)) => truth.to_string(),
-        Some(Json::Array(inner)) => {
-            let texts = inner.iter().filter_map(|inner| if let Json::Text(text) = inner { Some(text) } else { None });
-            texts.map(|text| clean(values, text.expose())).collect::<Vec<_>>().join(",")
-        }
-        _ => String::new(),
-    };
-    let row = |element| list.show.iter().map(|pointer| cell(element, pointer)).collect();
-    Ok(elements.iter().take(MAX_ROWS).map(row).collect())
-}
-
-fn bad_field(step: &Step, take: &Take, what: &str) -> Fault {
-    let message = format!("the reply to `{}` is not what it should be", shown(step));
-    Fault::new(FaultKind::MalformedReply, message)
-        .because(format!("`{}` ({}) of the step `{}` {what}", take.name, take.source, step.name))
+/// What is wrong with a field of the reply to `step`.
+pub(super) fn bad_field(step: &Step, take: &Take, what: &str) -> Fault {
+    odd_reply(step).because(format!("`{}` ({}) of the step `{}` {what}", take.name, take.source, step.name))
 }
 
 fn no_json(step: &Step, document: &Document<'_>) -> Fault {
-    let message = format!("the reply to `{}` is not what it should be", shown(step));
-    let fault = Fault::new(FaultKind::MalformedReply, message);
+    if let Err(Unreadable::Twins(json)) = Json::read(&document.reply.body) {
+        let twice = |take: &&Take| match &take.source {
+            Source::Pointer(pointer) | Source::PointerOrText(pointer) => json.is_twice(pointer),
+            Source::Text | Source::Header(_) => false,
+        };
+        return match step.takes.iter().find(twice) {
+            Some(take) => bad_field(step, take, "is there twice"),
+            // Which, is not said: in a reply that is not what it should be, a name may be as secret as a value.
+            None => odd_reply(step).because("it is not strict JSON: two members of an object have the same name"),
+        };
+    }
     if document.is_page() {
-        return fault
-            .because("it is a web page, not JSON")
-            .hint("is a network login page (captive portal) or a proxy in between? is the address right?");
+        return web_page(step);
     }
     let why = if document.is_empty() { "it is empty" } else { "it is not JSON, or not strict JSON" };
-    fault.because(why)
+    odd_reply(step).because(why)
+}
+
+/// Something else than the cloud has answered, and as if all were well.
+pub(super) fn web_page(step: &Step) -> Fault {
+    odd_reply(step)
+        .because("it is a web page, not JSON")
+        .hint("is a network login page (captive portal) or a proxy in between? is the address right?")
+}
+
+pub(super) fn odd_reply(step: &Step) -> Fault {
+    Fault::new(FaultKind::MalformedReply, format!("the reply to `{}` is not what it should be", shown(step)))
 }
 
 /// The bytes of a text, for those who need them wiped.

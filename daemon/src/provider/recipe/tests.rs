@@ -1,6 +1,7 @@
 //! The engine against made-up clouds with every oddity that real ones were seen to have.
 
 mod acting;
+mod clocks;
 mod optional;
 mod second_factor;
 mod tokens;
@@ -225,13 +226,22 @@ async fn what_looks_like_success_and_is_none_is_no_grant() {
     for (body, kind, says) in [
         (r#"{"result":"2fa","type":"webauthn"}"#, FaultKind::Unsupported, "only a text message"),
         (r#"{"result":"maintenance"}"#, FaultKind::MalformedReply, "`result` is `maintenance`"),
-        (r#"{"result":"ok"}"#, FaultKind::MalformedReply, "`token` is missing"),
-        (r#"{"result":"ok","token":null}"#, FaultKind::MalformedReply, "`token` is missing"),
-        (r#"{"result":"ok","token":""}"#, FaultKind::MalformedReply, "`token` is missing"),
+        (r#"{"result":"ok"}"#, FaultKind::MalformedReply, "`token` (`/token`) of the step `login` is missing"),
+        (
+            r#"{"result":"ok","token":null}"#,
+            FaultKind::MalformedReply,
+            "`token` (`/token`) of the step `login` is missing",
+        ),
+        (
+            r#"{"result":"ok","token":""}"#,
+            FaultKind::MalformedReply,
+            "`token` (`/token`) of the step `login` is missing",
+        ),
         (r#"{"result":"ok","token":7}"#, FaultKind::MalformedReply, "a number"),
         (r#"{"result":null}"#, FaultKind::MalformedReply, "`result`"),
         (r#"{"result":["ok"]}"#, FaultKind::MalformedReply, "an array"),
-        (r#"{"result":"ok","token":"a","token":"b"}"#, FaultKind::MalformedReply, "strict JSON"),
+        (r#"{"result":"ok","token":"a","token":"b"}"#, FaultKind::MalformedReply, "`token` (`/token`) of the step"),
+        (r#"{"result":"ok","token":"a","x":1,"x":2}"#, FaultKind::MalformedReply, "strict JSON"),
         ("[]", FaultKind::MalformedReply, "`result`"),
         ("", FaultKind::MalformedReply, "empty"),
         ("<!doctype html><title>Wi-Fi</title>", FaultKind::MalformedReply, "web page"),
@@ -404,7 +414,7 @@ async fn revoking_presents_the_credential_and_a_dead_one_is_no_error() {
     assert_eq!(world.sent(), ["DELETE https://api.acme.example/tokens [X-Login: me@acme] [X-Token: t0k]"]);
     assert_eq!(revoke(Some(&credential)).await.unwrap(), Revocation::AlreadyDead);
     assert_eq!(revoke(Some(&credential)).await.unwrap_err().kind, FaultKind::Unreachable);
-    assert_eq!(revoke(None).await.unwrap(), Revocation::NotOffered);
+    assert_eq!(revoke(None).await.unwrap(), Revocation::NothingLeft);
 }
 
 /// A code in the query after a redirect that leads nowhere; moments in milliseconds; a failure that is transient though it
@@ -710,7 +720,7 @@ proptest::proptest! {
     fn no_claims_make_an_end_beyond_the_calendar(claims in r#"\{"exp":"?-?[0-9]{1,30}(\.[0-9]{1,5})?(e[0-9]{1,4})?"?\}"#) {
         use base64::Engine as _;
         let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims);
-        if let Some(end) = super::expiry::jwt(&format!("e30.{claims}.x")) {
+        if let Some(end) = super::expiry::end_of(&format!("e30.{claims}.x")) {
             proptest::prop_assert!((0..=253_402_300_799).contains(&end.seconds()));
         }
     }

@@ -8,10 +8,23 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
+use super::skew::Skew;
 use crate::clock::{Clock, Timestamp};
 
 /// How long a code is good, in seconds.
 const STEP: i64 = 30;
+
+/// What time it is at a cloud.
+pub(super) struct Time<'a> {
+    pub(super) clock: &'a dyn Clock,
+    pub(super) skew: Skew,
+}
+
+impl Time<'_> {
+    fn now(&self) -> Timestamp {
+        self.skew.theirs(self.clock.now())
+    }
+}
 
 /// Which step's code was last used, by the account's key. A server refuses a code that it has seen (RFC 6238, 5.2).
 #[derive(Default)]
@@ -20,31 +33,32 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    /// The next code that was not used yet, after waiting for it if this step's was; `None` if `seed` is no base32.
-    pub(super) async fn next(&self, account: &AccountName, seed: &Secret, clock: &dyn Clock) -> Option<Secret> {
+    /// The next code that was not used yet, after waiting for it if this step's was; `None` if `seed` is no base32. `time` is
+    /// the cloud's: a code by a clock of ours that is wrong would be refused.
+    pub(super) async fn next(&self, account: &AccountName, seed: &Secret, time: &Time<'_>) -> Option<Secret> {
         let key = decode(seed.expose())?;
-        let mut step = self.reserve(account, clock);
-        let wait = Timestamp::from_seconds(step * STEP).since(clock.now());
+        let mut step = self.reserve(account, time);
+        let wait = Timestamp::from_seconds(step * STEP).since(time.now());
         if !wait.is_zero() {
-            clock.sleep(wait).await;
+            time.clock.sleep(wait).await;
             // The machine may have slept through the step that was waited for.
-            if clock.now().seconds() / STEP > step {
-                step = self.reserve(account, clock);
+            if time.now().seconds() / STEP > step {
+                step = self.reserve(account, time);
             }
         }
         Some(code(&key, step))
     }
 
     /// The code of this moment was used, by somebody else than [`Self::next`].
-    pub(super) fn mark(&self, account: &AccountName, clock: &dyn Clock) {
+    pub(super) fn mark(&self, account: &AccountName, time: &Time<'_>) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let step = used.entry(account.key()).or_insert(i64::MIN);
-        *step = (*step).max(clock.now().seconds() / STEP);
+        *step = (*step).max(time.now().seconds() / STEP);
     }
 
     /// Takes the first step, from now on, whose code is unused. At once, so that no two callers get the same.
-    fn reserve(&self, account: &AccountName, clock: &dyn Clock) -> i64 {
-        let now = clock.now().seconds() / STEP;
+    fn reserve(&self, account: &AccountName, time: &Time<'_>) -> i64 {
+        let now = time.now().seconds() / STEP;
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let last = used.get(&account.key()).copied();
         // A clock that was set back must not make anybody wait for what it showed before.
@@ -114,28 +128,45 @@ mod tests {
         }
     }
 
+    fn here(clock: &ManualClock) -> Time<'_> {
+        Time { clock, skew: Skew::default() }
+    }
+
     #[tokio::test]
     async fn no_code_is_given_twice_and_the_next_one_is_waited_for() {
         let (codes, clock) = (Codes::default(), ManualClock::new(Timestamp::from_seconds(59)));
         let (work, other) = (AccountName::parse("Work").unwrap(), AccountName::parse("other").unwrap());
         let seed = Secret::from("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
-        let first = codes.next(&work, &seed, &clock).await.unwrap();
+        let first = codes.next(&work, &seed, &here(&clock)).await.unwrap();
         assert_eq!((first.expose(), clock.now().seconds()), ("287082", 59));
-        assert_eq!(codes.next(&other, &seed, &clock).await.unwrap(), first, "another account, another server's memory");
-        let second = codes.next(&AccountName::parse("work").unwrap(), &seed, &clock).await.unwrap();
+        assert_eq!(
+            codes.next(&other, &seed, &here(&clock)).await.unwrap(),
+            first,
+            "another account, another server's memory"
+        );
+        let second = codes.next(&AccountName::parse("work").unwrap(), &seed, &here(&clock)).await.unwrap();
         assert_eq!((second.expose(), clock.now().seconds()), ("359152", 60));
-        codes.mark(&other, &clock);
-        codes.next(&other, &seed, &clock).await.unwrap();
+        codes.mark(&other, &here(&clock));
+        codes.next(&other, &seed, &here(&clock)).await.unwrap();
         assert_eq!(clock.now().seconds(), 90, "the human has used this step's");
+    }
+
+    #[tokio::test]
+    async fn a_code_is_of_the_clouds_time_where_ours_is_wrong() {
+        let clock = ManualClock::new(Timestamp::from_seconds(59 + 7200));
+        let skew = Skew::between(clock.now(), Timestamp::from_seconds(59));
+        let (work, seed) = (AccountName::parse("work").unwrap(), Secret::from("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"));
+        let code = Codes::default().next(&work, &seed, &Time { clock: &clock, skew }).await.unwrap();
+        assert_eq!(code.expose(), "287082");
     }
 
     #[tokio::test]
     async fn a_clock_that_was_set_back_makes_nobody_wait_for_hours() {
         let (codes, clock) = (Codes::default(), ManualClock::new(Timestamp::from_seconds(100_000)));
         let (work, seed) = (AccountName::parse("work").unwrap(), Secret::from("GEZDGNBV"));
-        codes.next(&work, &seed, &clock).await.unwrap();
+        codes.next(&work, &seed, &here(&clock)).await.unwrap();
         clock.set(Timestamp::from_seconds(10_000));
-        codes.next(&work, &seed, &clock).await.unwrap();
+        codes.next(&work, &seed, &here(&clock)).await.unwrap();
         assert_eq!(clock.now().seconds(), 10_000);
     }
 }

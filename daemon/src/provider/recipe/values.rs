@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use cloud_agent_protocol::{Fault, FaultKind, Secret};
 
+use super::skew::Skew;
 use crate::clock::Timestamp;
 use crate::cloud::{AskSpec, Method};
 use crate::provider::{Account, Held};
@@ -19,8 +20,17 @@ struct Value {
     text: Secret,
     /// Must not be seen, not even in the cloud's own error message.
     secret: bool,
-    /// When the request was sent that this was taken from the reply of.
-    taken_at: Option<Timestamp>,
+    /// Whence it was taken; `None` if it is not from a reply.
+    taken: Option<Taken>,
+}
+
+/// The reply that a value was taken from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    /// When its request was sent.
+    pub(super) sent_at: Timestamp,
+    /// How far the cloud's clock is ahead of ours; `None` if the reply does not tell.
+    pub(super) skew: Option<Skew>,
 }
 
 impl Values {
@@ -55,20 +65,25 @@ impl Values {
     }
 
     pub(super) fn insert(&mut self, name: &str, text: Secret, secret: bool) {
-        self.values.insert(name.to_owned(), Value { text, secret, taken_at: None });
+        self.values.insert(name.to_owned(), Value { text, secret, taken: None });
     }
 
     pub(super) fn remove(&mut self, name: &str) {
         self.values.remove(name);
     }
 
-    pub(super) fn take(&mut self, name: &str, text: Secret, secret: bool, sent_at: Timestamp) {
-        self.values.insert(name.to_owned(), Value { text, secret, taken_at: Some(sent_at) });
+    pub(super) fn take(&mut self, name: &str, text: Secret, secret: bool, taken: Taken) {
+        self.values.insert(name.to_owned(), Value { text, secret, taken: Some(taken) });
     }
 
     /// When the request was sent whose reply held this; `None` if it is not from a reply.
     pub(super) fn taken_at(&self, name: &str) -> Option<Timestamp> {
-        self.values.get(name)?.taken_at
+        Some(self.values.get(name)?.taken?.sent_at)
+    }
+
+    /// How far the clock that this was written by is ahead of ours; `None` if its reply did not tell, or there was none.
+    pub(super) fn skew(&self, name: &str) -> Option<Skew> {
+        self.values.get(name)?.taken?.skew
     }
 
     /// Every value that must not be seen, the longest first, so that none hides a part of another.

@@ -6,7 +6,7 @@ use cloud_agent_protocol::{Fault, FaultKind, Secret};
 
 use super::json::Json;
 use super::request::shown;
-use super::take::Document;
+use super::take::{self, Document};
 use super::values::Values;
 use crate::clock::Timestamp;
 use crate::cloud::{Condition, FaultRule, Source, Step, Subject, Verdict, percent_encode};
@@ -104,6 +104,7 @@ impl Case<'_> {
         let status = self.document.status();
         let request = shown(self.step);
         let fault = match status {
+            200..=299 if self.document.is_page() => return take::web_page(self.step),
             300..=399 => return self.redirect(),
             401 | 403 => Fault::new(FaultKind::Refused, self.default_message(FaultKind::Refused)),
             408 | 425 | 429 | 500..=599 => {
@@ -245,7 +246,7 @@ fn is_deceptive(c: char) -> bool {
 }
 
 /// RFC 9110 dates, of the form in use since 1995.
-fn http_date(text: &str) -> Option<Timestamp> {
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
     Some(Timestamp::from_millis(date.as_millisecond()))
 }

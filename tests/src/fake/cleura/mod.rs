@@ -1,7 +1,14 @@
 //! Cleura's REST API, as its documentation, its own clients and their histories tell: two generations of the login side by
 //! side, a second factor by text message, tokens that say nothing about their end.
 //!
-//! What nobody outside knows is an [option](Options), or said where it is made up.
+//! | what nobody outside knows | what this does |
+//! |---|---|
+//! | how v1 answers to a wrong password | as [`Options::refusal`] says |
+//! | what v1 says of a second factor before its method is named | `twofactor_required` with nothing to verify with |
+//! | the status of a wrong code, or of a body that lacks something | 400, as v2 has it for a wrong password |
+//! | the words of errors, but `Invalid token` and `No access: …` | made up; that they stand in `error.message` is not |
+//! | how long a `verification` lives, and what locks a user out | as [`Options`] says |
+//! | whether a login ends older tokens | as [`Options::single`] says |
 
 mod api;
 mod login;

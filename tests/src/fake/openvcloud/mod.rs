@@ -1,7 +1,7 @@
 //! `OpenvCloud`: a portal (G8), and itsyou.online, which issues the tokens that the portal takes. Two servers, two origins.
 //!
 //! itsyou.online is written from its server's source; the portal from the source of the one that it grew out of, and from
-//! what clients do with it.
+//! what clients do with it. The words of the portal's pages, and of its upgrade, are made up; their statuses are not.
 
 mod iam;
 mod portal;

@@ -80,6 +80,18 @@ async fn a_token_is_taken_from_an_object_or_is_the_whole_body() {
     }
 }
 
+/// What a proxy or a server that gives up leaves of a reply is printable all the same.
+#[tokio::test]
+async fn half_of_a_json_text_is_no_token() {
+    for body in [r#"{"token":"t","#, r#"{"token":"#, "{", "[\"t\"", "\"t", "\""] {
+        let world = world(None);
+        world.replies(200, body);
+        let fault = world.login(&[("jwt", "j")], &[]).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::MalformedReply, "{body}");
+        assert!(fault.to_string().contains("is neither a text nor strict JSON"), "{body}: {fault}");
+    }
+}
+
 #[tokio::test]
 async fn a_pasted_token_that_no_reply_replaced_must_not_have_ended() {
     // Claims: {"exp":1}.

@@ -1,0 +1,193 @@
+//! Questions on a real socket: whose they are, and for how long.
+
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use cloud_agent_protocol::v1::{Answer, Login, NamedSecret, Request, Response, Setting};
+use cloud_agent_protocol::{Fault, FaultKind, Frame, Secret, frame, hello};
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::accounts::Accounts;
+use crate::clock::{Clock, SystemClock};
+use crate::cloud::Clouds;
+use crate::http::{Replied, Reply, Transport};
+use crate::provider::Recipe;
+use crate::vault::Memory;
+
+/// More than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A cloud that has a code sent before it takes one.
+const ACME: &str = r#"
+title = "Acme"
+docs = "https://acme.example/docs"
+[[origin]]
+default = "https://acme.example"
+[[method]]
+name = "code"
+title = "Code"
+headers = ["X-Token: {token}"]
+token = "token"
+ask = [
+    { name = "password", prompt = "Password", secret = true },
+    { name = "code", prompt = "Code", at-login = true },
+]
+[[method.login]]
+request = "POST /send"
+json = { password = "{password}" }
+[[method.login]]
+request = "POST /take"
+json = { code = "{code}" }
+take = { token = "/token" }
+"#;
+
+/// Takes whatever comes, and keeps where it went.
+#[derive(Default)]
+struct Net(Mutex<Vec<String>>);
+
+impl Transport for Net {
+    fn send(&self, request: crate::http::Request) -> Replied<'_> {
+        self.0.lock().unwrap().push(request.url);
+        let body = Zeroizing::new(br#"{"token":"t0k"}"#.to_vec());
+        Box::pin(std::future::ready(Ok(Reply { status: 200, headers: Vec::new(), body })))
+    }
+}
+
+/// A server on a thread of its own.
+struct Scene {
+    dir: tempfile::TempDir,
+    net: Arc<Net>,
+    shutdown: Shutdown,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Scene {
+    fn new(question: Duration) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("clouds")).unwrap();
+        std::fs::write(dir.path().join("clouds/acme.toml"), ACME).unwrap();
+        let (net, shutdown) = (Arc::new(Net::default()), Shutdown::default());
+        let (path, transport, told) = (dir.path().to_owned(), net.clone(), shutdown.clone());
+        let (ready, listening) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let surroundings = Surroundings { started_at: clock.now(), socket: String::new(), config: String::new() };
+            let broker = Broker::new(
+                clock.clone(),
+                Accounts::open(path.join("accounts.toml")),
+                Clouds::load(Some(&path.join("clouds"))),
+                Arc::new(Recipe::new(transport, clock)),
+                Arc::new(Memory::new("test")),
+            );
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let Ok(socket::Claim::Taken(_place, listener)) = socket::claim(&path.join("run/agent.sock")) else {
+                    panic!("the place is free");
+                };
+                ready.send(()).unwrap();
+                let limits = Limits { question, ..Limits::for_files(64) };
+                run(listener, broker, limits, surroundings, told).await.unwrap();
+            });
+        });
+        listening.recv_timeout(PATIENCE).unwrap();
+        Self { dir, net, shutdown, thread: Some(thread) }
+    }
+
+    fn connect(&self) -> Client {
+        let stream = UnixStream::connect(self.dir.path().join("run/agent.sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client { stream, greeted: false }
+    }
+
+    /// A client whose login has come to its question.
+    fn asked(&self) -> Client {
+        let mut client = self.connect();
+        let login = Login {
+            account: "acme".into(),
+            cloud: None,
+            method: None,
+            origins: Vec::new(),
+            settings: Vec::<Setting>::new(),
+            secrets: vec![NamedSecret { name: "password".into(), value: "pw".into() }],
+            remember: false,
+            ephemeral: true,
+            interactive: true,
+            deadline_ms: 20_000,
+        };
+        let said = client.say(&Request::Login(login)).unwrap();
+        assert!(matches!(&said, Response::Question(question) if question.name == "code"), "{said:?}");
+        client
+    }
+
+    fn sent(&self) -> Vec<String> {
+        let sent = self.net.0.lock().unwrap();
+        sent.iter().map(|url| url.trim_start_matches("https://acme.example").to_owned()).collect()
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.shutdown.request();
+        let _ = self.thread.take().map(thread::JoinHandle::join);
+    }
+}
+
+struct Client {
+    stream: UnixStream,
+    greeted: bool,
+}
+
+impl Client {
+    /// The answer to `request`; `None` if the connection is closed instead.
+    fn say(&mut self, request: &Request) -> Option<Response> {
+        use std::io::Write as _;
+
+        let frame = request.encode().unwrap();
+        let bytes = if self.greeted { frame.encode() } else { frame.encode_after(&hello::encode(hello::VERSIONS)) };
+        self.greeted = true;
+        self.stream.write_all(&bytes).ok()?;
+        self.listen()
+    }
+
+    fn listen(&mut self) -> Option<Response> {
+        Some(Response::decode(&Frame::read(&mut self.stream, frame::MAX_RESPONSE).ok()?).unwrap())
+    }
+
+    /// Waits until the agent says something or closes, and tells whether it closed.
+    fn is_closed(&mut self) -> bool {
+        use std::io::Read as _;
+
+        self.stream.read(&mut [0]).expect("it does not stay open") == 0
+    }
+
+    fn answer(&mut self) -> Option<Response> {
+        self.say(&Request::Answer(Answer { value: Some(Secret::from("123456")) }))
+    }
+}
+
+#[test]
+fn a_question_that_nobody_answers_ends_in_its_time_and_frees_the_account() {
+    let scene = Scene::new(Duration::from_millis(300));
+    let mut silent = scene.asked();
+    assert!(silent.is_closed(), "and nothing else is said");
+    // It waits for its turn, which the silent one had.
+    let mut next = scene.asked();
+    let done = next.answer();
+    assert!(matches!(done, Some(Response::Done(_))), "{done:?}");
+    assert_eq!(scene.sent(), ["/send", "/send", "/take"], "nothing more was sent for the one who was silent");
+}
+
+#[test]
+fn a_question_belongs_to_the_connection_that_asked() {
+    let scene = Scene::new(PATIENCE);
+    let mut asked = scene.asked();
+    let mut stranger = scene.connect();
+    let Some(Response::Fault(Fault { kind, message, .. })) = stranger.answer() else { panic!("nobody asked it") };
+    assert_eq!((kind, message.as_str()), (FaultKind::Usage, "nothing was asked"));
+    assert_eq!(scene.sent(), ["/send"], "what a stranger says is no answer");
+    let done = asked.answer();
+    assert!(matches!(done, Some(Response::Done(_))), "{done:?}");
+    assert_eq!(scene.sent(), ["/send", "/take"]);
+}
