@@ -151,6 +151,10 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     result
 }
 
+fn defect(e: &tokio::task::JoinError) -> Fault {
+    Fault::new(FaultKind::Internal, "the agent ended by a defect").because(e.to_string())
+}
+
 fn kind(flag: VaultKind) -> Option<Kind> {
     match flag {
         VaultKind::Auto => None,
@@ -159,10 +163,6 @@ fn kind(flag: VaultKind) -> Option<Kind> {
         VaultKind::Command => Some(Kind::Command),
         VaultKind::Memory => Some(Kind::Memory),
     }
-}
-
-fn defect(e: &tokio::task::JoinError) -> Fault {
-    Fault::new(FaultKind::Internal, "the agent ended by a defect").because(e.to_string())
 }
 
 /// Ends the agent at the first signal in good order. The returned future ends at the second.

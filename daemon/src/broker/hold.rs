@@ -66,18 +66,10 @@ impl Broker {
         let unsaved = entry.state().unsaved.as_ref().map(|unsaved| (unsaved.held.clone(), unsaved.follows));
         if let Some((held, follows)) = unsaved {
             let hold = Hold { held, generation: follows, intent: None };
-            return self.learnt_from(entry, hold).unbound(account).map(Some);
+            return hold.unbound(entry, account).map(Some);
         }
         let record = self.vault_of(entry).load(&entry.name.key()).await?;
-        record.map(|record| self.learnt_from(entry, record.into()).unbound(account)).transpose()
-    }
-
-    /// Takes out what an earlier agent has learnt about the account's tokens.
-    fn learnt_from(&self, entry: &Entry, mut hold: Hold) -> Hold {
-        if let Some(learned) = lifetime::read(&mut hold.held) {
-            entry.state().learned.get_or_insert(learned);
-        }
-        hold
+        record.map(|record| Hold::from(record).unbound(entry, account)).transpose()
     }
 
     /// Saves what is held, to follow the generation `follows`. Which one it is then; `None` if it is in memory only.
@@ -85,7 +77,7 @@ impl Broker {
     /// A vault that fails does not cost the user the token that the cloud just gave. One that has something newer is
     /// believed: whoever wrote that has spent what this came from, or has logged in since.
     pub(super) async fn save(&self, entry: &Entry, account: &Account, held: Held, follows: Option<u64>) -> Option<u64> {
-        self.put(entry, Unsaved { held: all(entry, held, account), follows }).await
+        self.put(entry, Unsaved { held: bound(entry, account, held), follows }).await
     }
 
     async fn put(&self, entry: &Entry, unsaved: Unsaved) -> Option<u64> {
@@ -153,8 +145,11 @@ impl Broker {
 }
 
 impl Hold {
-    /// The same for `account` alone, as long as it has not moved.
-    pub(super) fn unbound(self, account: &Account) -> Result<Self, Fault> {
+    /// The same for `account` alone, as long as it has not moved, and without what the agent itself has put beside it.
+    pub(super) fn unbound(mut self, entry: &Entry, account: &Account) -> Result<Self, Fault> {
+        if let Some(learned) = lifetime::read(&mut self.held) {
+            entry.state().learned.get_or_insert(learned);
+        }
         Ok(Self { held: place::unbind(self.held, account)?, ..self })
     }
 }
@@ -164,6 +159,13 @@ impl From<Record> for Hold {
         let intent = Intent::take(&mut held);
         Self { held, generation: Some(generation), intent }
     }
+}
+
+/// What is held, with all that is to lie beside it.
+fn bound(entry: &Entry, account: &Account, held: Held) -> Held {
+    let mut held = place::bind(held, account);
+    lifetime::write(entry.state().learned, &mut held);
+    held
 }
 
 /// Keeps what is rotated in the middle of a renewal, whose turn it is, and writes down what is about to be spent.
@@ -235,7 +237,7 @@ impl<'a> Keeper<'a> {
         self.entry.state().held_back = false;
         let vault = self.broker.vault_of(self.entry);
         let intent = Intent { writer: vault.writer(), at: self.broker.clock.now() };
-        let held = intent.beside(all(self.entry, self.held(), self.account));
+        let held = intent.beside(bound(self.entry, self.account, self.held()));
         match vault.reserve(&self.entry.name.key(), &held, self.generation()).await {
             Ok(Saved::As(generation)) => *of(&self.generation) = Some(generation),
             Ok(Saved::Newer(_)) => {
@@ -276,13 +278,6 @@ impl Keep for Keeper<'_> {
     fn lost(&self) {
         self.lost.store(true, Ordering::Release);
     }
-}
-
-/// What is held, with all that lies beside it for ourselves.
-fn all(entry: &Entry, held: Held, account: &Account) -> Held {
-    let mut held = place::bind(held, account);
-    lifetime::write(entry.state().learned, &mut held);
-    held
 }
 
 fn of<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
