@@ -160,9 +160,10 @@ fn killed_at_any_write_after_the_reply_it_tries_once_and_says_what_it_cannot_sav
     }
 }
 
-/// How many agents die; fewer where nobody waits for the figure.
+/// How many agents die. Each costs a start with a passphrase, so there are fewer where nobody waits for the figure.
 fn deaths() -> u32 {
-    std::env::var("CLOUD_AGENT_CRASHES").ok().and_then(|count| count.parse().ok()).unwrap_or(200)
+    let given = std::env::var("CLOUD_AGENT_CRASHES").ok().and_then(|count| count.parse().ok());
+    given.unwrap_or(if skip::on_ci() { 200 } else { 40 })
 }
 
 /// Kills agents at random moments of a rotation; how many had reached the cloud by then, and how many sessions were lost,
@@ -175,10 +176,13 @@ fn killed_at_random(options: Options) -> (u32, u32) {
     let mut agent = scene.agent();
     scene.login();
     let (mut reached, mut lost) = (0, 0);
+    // What a renewal takes on this machine, as it is loaded now, and a little more.
+    let takes = (0..3).map(|_| scene.sandbox.token(["ecHome", "--fresh", "--no-input"]).took).max().unwrap_or_default();
+    let span = u32::try_from((takes * 5 / 4).as_micros()).unwrap_or(u32::MAX).max(1);
     for number in 0..deaths() {
         let before = scene.cloud.refreshes();
-        // Spread over what a renewal takes here, and a little more, in an order that repeats itself nowhere.
-        let moment = Duration::from_micros(u64::from(number.wrapping_mul(2_654_435_761) % 60_000));
+        // Spread over that, in an order that repeats itself nowhere.
+        let moment = Duration::from_micros(u64::from(number.wrapping_mul(2_654_435_761) % span));
         thread::scope(|scope| {
             scope.spawn(|| {
                 let run = scene.sandbox.command(TOKEN).args(["ecHome", "--fresh", "--no-input"]);
@@ -208,12 +212,12 @@ fn killed_at_random(options: Options) -> (u32, u32) {
 }
 
 #[test]
-fn two_hundred_agents_killed_at_random_instants_lose_nothing_at_a_cloud_with_a_grace() {
+fn agents_killed_at_random_instants_lose_nothing_at_a_cloud_with_a_grace() {
     assert_eq!(killed_at_random(lenient()).1, 0);
 }
 
 #[test]
-fn two_hundred_agents_killed_at_random_instants_lose_only_replies_at_a_cloud_without_one() {
+fn agents_killed_at_random_instants_lose_only_replies_at_a_cloud_without_a_grace() {
     let (reached, lost) = killed_at_random(strict());
     assert!(lost <= reached, "{lost} of {reached}");
 }

@@ -183,7 +183,11 @@ impl Provider for Cloud {
                 return Err(unreachable());
             }
             let key = account.name.key();
-            let next = self.script.lock().unwrap().pop_front_if(|act| matches!(act, Act::Lose | Act::Outrun(_)));
+            let next = {
+                let mut script = self.script.lock().unwrap();
+                let ours = matches!(script.front(), Some(Act::Lose | Act::Outrun(_)));
+                ours.then(|| script.pop_front()).flatten()
+            };
             if let Some(Act::Outrun(refresh)) = next {
                 self.vault.put(&key, refresh).await;
             }
