@@ -1,5 +1,6 @@
 //! The vault itself: opening it, telling how it is, and moving all that is held to another one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cloud_agent_protocol::v1::VaultStatus;
@@ -56,18 +57,28 @@ impl Broker {
         self.vault.ready()?;
         let other = self.vault.prepare(kind, given, ask).await?;
         // Nobody may change in the old one what was copied already. From the first turn on to the last, none is given back.
-        let accounts = self.vault.accounts().await?;
-        let entries: Vec<Arc<Entry>> = accounts.iter().filter_map(|account| self.entry_of(account)).collect();
+        let entries = self.all_that_is_held().await?;
         let mut turns: Vec<Turns<'_>> = Vec::new();
         for entry in &entries {
             turns.push(self.turn(entry).await?);
         }
-        for account in &accounts {
-            copy(&*self.vault, &*other, account).await?;
-        }
-        let old = self.vault.adopt(other).await?;
+        let moved = async {
+            for entry in &entries {
+                self.copy(entry, &*other).await?;
+            }
+            self.vault.adopt(other.clone()).await
+        };
+        let old = match moved.await {
+            Ok(old) => old,
+            Err(fault) => {
+                // Nothing is to be in two places of which one is forgotten.
+                for entry in &entries {
+                    let _ = other.erase(&entry.name.key()).await;
+                }
+                return Err(fault.because("the old vault is as it was, and in use"));
+            }
+        };
         for entry in &entries {
-            // It follows a state of the old vault.
             entry.state().unsaved = None;
         }
         drop(turns);
@@ -81,9 +92,39 @@ impl Broker {
         self.vault().await
     }
 
-    fn entry_of(&self, account: &str) -> Option<Arc<Entry>> {
-        let name = AccountName::parse(account).ok()?;
-        Some(self.entries().entry(account.to_owned()).or_insert_with(|| Entry::new(name)).clone())
+    /// The accounts that something is held of, be it only in memory because the vault would not take it.
+    async fn all_that_is_held(&self) -> Result<Vec<Arc<Entry>>, Fault> {
+        let mut names: BTreeSet<String> = self.vault.accounts().await?.into_iter().collect();
+        let mut entries = self.entries();
+        let unsaved = entries.iter().filter(|(_, entry)| !entry.is_ephemeral() && entry.state().unsaved.is_some());
+        names.extend(unsaved.map(|(key, _)| key.clone()));
+        let names = names.into_iter().filter_map(|key| Some((AccountName::parse(&key).ok()?, key)));
+        Ok(names.map(|(name, key)| entries.entry(key).or_insert_with(|| Entry::new(name)).clone()).collect())
+    }
+
+    /// Copies one account, and looks whether it has arrived.
+    async fn copy(&self, entry: &Entry, to: &dyn Vault) -> Result<(), Fault> {
+        let key = entry.name.key();
+        let failed = |why: &str| {
+            Fault::new(FaultKind::Config, format!("what is held of `{}` could not be moved", entry.name)).because(why)
+        };
+        // What the old vault would not take is newer than what it has.
+        let unsaved = entry.state().unsaved.as_ref().map(|unsaved| unsaved.held().clone());
+        let held = match unsaved {
+            Some(held) => held,
+            None => match self.vault.load(&key).await? {
+                Some(record) => record.held,
+                None => return Ok(()),
+            },
+        };
+        match to.save(&key, &held, None).await? {
+            Saved::As(_) => {}
+            Saved::Newer(_) => return Err(failed("somebody else writes there")),
+        }
+        match to.load(&key).await? {
+            Some(copied) if copied.held == held => Ok(()),
+            _ => Err(failed("it does not come back as it was")),
+        }
     }
 
     /// Of a locked vault: what a cloud refused stays refused.
@@ -95,23 +136,5 @@ impl Broker {
                 state.memo = None;
             }
         }
-    }
-}
-
-/// Copies one account, and looks whether it has arrived.
-async fn copy(from: &dyn Vault, to: &dyn Vault, account: &str) -> Result<(), Fault> {
-    let failed = |why: &str| {
-        Fault::new(FaultKind::Config, format!("what is held of `{account}` could not be moved"))
-            .because(why)
-            .because("the old vault is as it was, and in use")
-    };
-    let Some(record) = from.load(account).await? else { return Ok(()) };
-    match to.save(account, &record.held, None).await? {
-        Saved::As(_) => {}
-        Saved::Newer(_) => return Err(failed("somebody else writes there")),
-    }
-    match to.load(account).await? {
-        Some(copied) if copied.held == record.held => Ok(()),
-        _ => Err(failed("it does not come back as it was")),
     }
 }

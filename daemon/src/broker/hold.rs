@@ -43,6 +43,13 @@ pub(super) struct Unsaved {
     follows: Option<u64>,
 }
 
+impl Unsaved {
+    /// It, with all that lies beside it.
+    pub(super) fn held(&self) -> &Held {
+        &self.held
+    }
+}
+
 /// The account's turn: nobody else in this agent, nor in another one on this machine, talks to its cloud.
 pub(super) struct Turns<'a> {
     _here: tokio::sync::MutexGuard<'a, ()>,

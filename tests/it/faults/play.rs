@@ -50,11 +50,12 @@ pub(super) enum Mended {
 impl Seen {
     /// What the two tables promise.
     pub(super) fn promised(fault: &table::Row, cloud: &clouds::Row) -> Self {
+        let times = if fault.lost_at_once && cloud.refreshes() { 2 } else { 1 };
         Self {
             kind: fault.kind.to_owned(),
             exit: fault.exit,
-            connections: fault.connections,
-            requests: fault.requests,
+            connections: fault.connections * times,
+            requests: fault.requests * usize::try_from(times).expect("once or twice"),
             state: "valid".to_owned(),
             mended_by: if fault.lost_reply && cloud.works_once { Mended::Login } else { Mended::Itself },
         }

@@ -27,6 +27,8 @@ pub(super) struct Row {
     pub(super) requests: usize,
     /// The cloud has done what it was asked to do, and only its reply is of no use.
     pub(super) lost_reply: bool,
+    /// It shows at once that the reply is lost: where that may have held the next refresh token, the cloud is asked once more.
+    pub(super) lost_at_once: bool,
     /// The cloud itself says when to come again, in seconds.
     pub(super) patience: Option<u64>,
 }
@@ -84,6 +86,7 @@ const ASKED: Row = Row {
     connections: 1,
     requests: 1,
     lost_reply: false,
+    lost_at_once: false,
     patience: None,
 };
 
@@ -194,6 +197,7 @@ pub(super) const FAULTS: &[Row] = &[
         wrong: Wrong::Reply(|_| Fault::ResetMidBody),
         says: "broke the connection off",
         lost_reply: true,
+        lost_at_once: true,
         ..ASKED
     },
     Row {
@@ -201,6 +205,7 @@ pub(super) const FAULTS: &[Row] = &[
         wrong: Wrong::Reply(|_| Fault::Truncated),
         says: "broke the connection off",
         lost_reply: true,
+        lost_at_once: true,
         ..ASKED
     },
     Row {
