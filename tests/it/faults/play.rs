@@ -5,25 +5,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cloud_agent_tests::fake::{Authority, Sabotage, Saboteur, Server};
 use cloud_agent_tests::http;
-use cloud_agent_tests::sandbox::{Run, Sandbox, TOKEN};
+use cloud_agent_tests::sandbox::{Agent, Run, Sandbox, TOKEN};
 use cloud_agent_tests::wait::{PATIENCE, until};
 use serde_json::Value;
 
 use super::clouds::{self, Site};
 use super::names::{self, Names};
 use super::table::{self, Lookup, Wrong};
+use super::turns::Turns;
 
 /// What a busy machine may add to a deadline.
 const SLACK: Duration = Duration::from_secs(8);
 
-/// Where everything is played.
+/// Where everything is played at one cloud.
 pub(super) struct Stage<'a> {
-    pub(super) sandbox: &'a Sandbox,
+    pub(super) cloud: &'static clouds::Row,
+    pub(super) agent: Agent,
+    pub(super) sandbox: Sandbox,
     pub(super) names: Option<&'a Names>,
     /// Whom the agent's machine trusts.
-    pub(super) authority: Arc<Authority>,
+    pub(super) authority: &'a Arc<Authority>,
     /// Where redirects lead to.
-    pub(super) elsewhere: Server,
+    pub(super) elsewhere: &'a Server,
+    /// Who does something now.
+    pub(super) turns: &'a Turns,
 }
 
 /// What came of it, as the page tells it.
@@ -61,14 +66,15 @@ impl Seen {
     }
 }
 
-/// Plays `fault` at `cloud`; `None` if it cannot be played here.
-pub(super) fn play(stage: &Stage<'_>, fault: &table::Row, cloud: &clouds::Row) -> Option<Seen> {
+/// Plays `fault`; `None` if it cannot be played here.
+pub(super) fn play(stage: &Stage<'_>, fault: &table::Row) -> Option<Seen> {
+    let cloud = stage.cloud;
     let host = match fault.wrong {
         Wrong::Name(lookup) => stage.names.map(|_| names::name(cloud.name, lookup))?,
         _ => "127.0.0.1".to_owned(),
     };
     let site = (cloud.start)();
-    let saboteur = Saboteur::before(site.renews().address(), &host, &stage.authority);
+    let saboteur = Saboteur::before(site.renews().address(), &host, stage.authority);
     let number = table::FAULTS.iter().position(|row| row.name == fault.name).unwrap_or_default();
     let pair = Pair { stage, fault, cloud, site, saboteur, account: format!("{}-{number}", cloud.name) };
     Some(pair.play())
@@ -86,6 +92,7 @@ struct Pair<'a> {
 impl Pair<'_> {
     fn play(&self) -> Seen {
         let what = format!("{} at {}", self.fault.name, self.cloud.name);
+        let mut turn = self.stage.turns.take();
         self.login().finish().ok();
         let token = self.get();
         let well = self.status();
@@ -95,7 +102,15 @@ impl Pair<'_> {
 
         self.break_it();
         let asked = now();
-        let outcome = self.fresh().finish();
+        let outcome = self.fresh().spawn();
+        let outcome = if self.fault.silent {
+            drop(turn);
+            let outcome = outcome.finish();
+            turn = self.stage.turns.take();
+            outcome
+        } else {
+            outcome.finish()
+        };
         let answered = now();
         assert_eq!(outcome.stdout, "", "{what}: stdout carries data only");
         assert!(outcome.stderr.contains(self.fault.says), "{what}: {}", outcome.stderr);
@@ -124,7 +139,9 @@ impl Pair<'_> {
         let (connections, requests) = (self.saboteur.connections() - connections, self.requests() - requests);
 
         self.mend();
+        drop(turn);
         assert!(until(PATIENCE, || now() >= next), "{what}: the next try is too far off: {next}");
+        let _turn = self.stage.turns.take();
         let mended_by = self.recover(&what);
         let new = self.get();
         assert_ne!(new, token, "{what}");
@@ -174,7 +191,7 @@ impl Pair<'_> {
     fn break_it(&self) {
         match self.fault.wrong {
             Wrong::Way(sabotage) => self.saboteur.engage(sabotage),
-            Wrong::Reply(fault) => self.site.renews().break_always("*", fault(&self.stage.elsewhere)),
+            Wrong::Reply(fault) => self.site.renews().break_always("*", fault(self.stage.elsewhere)),
             Wrong::Name(lookup) => self.name(lookup, false),
         }
     }

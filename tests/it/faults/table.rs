@@ -52,7 +52,7 @@ pub(super) enum Lookup {
 }
 
 /// The deadlines of a request to a cloud.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Bound {
     /// Finding the host and shaking hands.
     Connect,
