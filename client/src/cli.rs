@@ -1,16 +1,21 @@
 //! The command line beyond the plain get, and the words of `--help`.
 
+mod consumers;
+
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, login, logout, reject, status, stop};
+use crate::commands::{act, check, clouds, curl, exec, login, logout, reject, setup, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
+use crate::frontend;
 use crate::get;
 use crate::output::Format;
 use crate::report::Failure;
+use crate::shell::Shell;
+use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,6 +91,12 @@ enum Command {
     /// Do what the cloud names that is no login; without ACTION, list it
     #[command(after_help = DO_EXAMPLES)]
     Do(Box<Do>),
+    /// Run a program with the accounts' environment, in place of this one
+    #[command(after_help = EXEC_EXAMPLES, override_usage = "cloud-token exec ACCOUNT… [OPTIONS] -- PROGRAM [ARGUMENT …]")]
+    Exec(Box<Exec>),
+    /// Run curl with the account's headers, which are in no argument; a refused token is renewed, and the request repeated
+    #[command(after_help = CURL_EXAMPLES, override_usage = "cloud-token curl ACCOUNT [OPTIONS] -- [CURL'S ARGUMENT …]")]
+    Curl(Box<Curl>),
     /// Tell that the API answered 401: the token is forgotten and renewed on next use
     #[command(after_help = "The token is read from stdin, so that another one that was renewed meanwhile is kept:\n  \
         printf %s \"$token\" | cloud-token reject work\nWith a terminal or nothing on stdin, the cached one is meant.")]
@@ -95,6 +106,21 @@ enum Command {
         account: String,
         #[command(flatten)]
         wait: Wait,
+    },
+    /// Answer git, kubectl and other programs, each in its own protocol; they run this, people do not
+    #[command(after_help = HELPER_HELP, override_usage = "cloud-token helper CONSUMER [ACCOUNT] [OPTIONS] [VERB …]")]
+    Helper(Helper),
+    /// Make a consumer ask this program, or show what that takes; what it did not write it does not touch
+    Setup {
+        /// Whose configuration
+        #[arg(value_name = "CONSUMER", value_parser = setup::Target::ALL.map(|(word, _)| word))]
+        consumer: String,
+        /// Only show what would change
+        #[arg(long)]
+        print: bool,
+        /// Take out what it wrote
+        #[arg(long)]
+        remove: bool,
     },
     /// End the agent; what it keeps in memory only is gone
     Stop {
@@ -124,9 +150,9 @@ struct Token {
     /// token · headers (`Name: value` lines) · curl (for `curl -K -`) · json · env (for `eval`)
     #[arg(short, long, value_name = "FORMAT", default_value = "token", value_parser = format)]
     output: Format,
-    /// The shell that `-o env` writes for; only `sh` so far, which bash, zsh, dash and ksh read
-    #[arg(long, value_name = "SHELL", default_value = "sh", value_parser = ["sh"])]
-    shell: String,
+    /// The shell that `-o env` writes for: sh (bash, zsh, dash, ksh) · fish · powershell · nu (`from json | load-env`) · cmd
+    #[arg(long, value_name = "SHELL", default_value = "sh", value_parser = shell)]
+    shell: Shell,
     /// Never ask at the terminal; exit 4 instead
     #[arg(long)]
     no_input: bool,
@@ -234,9 +260,19 @@ fn format(name: &str) -> Result<Format, String> {
     })
 }
 
+fn shell(name: &str) -> Result<Shell, String> {
+    Shell::parse(name).ok_or_else(|| {
+        let known = Shell::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
+        format!("the shells are {known}")
+    })
+}
+
 /// Does what `args`, without the program's name, say.
 #[cold]
 pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
+    if let Some((consumer, arguments)) = consumers::helper(&args) {
+        return frontend::run(consumer, arguments);
+    }
     let parsed = match Cli::try_parse_from(with_command(args)) {
         Ok(cli) => cli.command,
         Err(error) => {
@@ -251,6 +287,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             min_valid: token.min_valid,
             fresh: token.fresh,
             format: token.output,
+            shell: token.shell,
             no_input: token.no_input,
             timeout: token.wait.timeout,
         }),
@@ -280,6 +317,13 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             no_input: act.no_input,
             timeout: act.wait.timeout,
         }),
+        Command::Exec(run) => exec::run(&run.accounts, run.command, &run.want.of(String::new())),
+        Command::Curl(run) => curl::run(&run.want.of(run.account), &run.arguments),
+        Command::Helper(helper) => helper.run(),
+        Command::Setup { consumer, print, remove } => {
+            let target = setup::Target::parse(&consumer).expect("clap takes no other word");
+            setup::run(target, setup::Options { print, remove })
+        }
         Command::Reject { account, wait } => reject::run(account, wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
     }
@@ -330,7 +374,7 @@ mod tests {
             "work -o yaml",
             "work --min-valid soon",
             "work --timeout 0",
-            "work --shell fish",
+            "work --shell csh",
             "login",
             "login work --remember --ephemeral",
             "login work --password hunter2",

@@ -10,6 +10,7 @@ use crate::client::{Client, unexpected};
 use crate::commands::login;
 use crate::output::{self, Format};
 use crate::report::{self, Failure};
+use crate::shell::Shell;
 use crate::{stdio, tty};
 
 /// What `cloud-token ACCOUNT` may be told.
@@ -23,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) fresh: bool,
     /// How it is printed.
     pub(crate) format: Format,
+    /// For an environment: whose rules its lines follow.
+    pub(crate) shell: Shell,
     /// Never ask the human.
     pub(crate) no_input: bool,
     /// How long to wait, for everything together.
@@ -31,14 +34,10 @@ pub(crate) struct Options {
 
 /// Asks and prints.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    AccountName::parse(&options.account)?;
     // Never dropped: the process is about to end, and the kernel wipes its pages before anybody gets them. To wipe them
     // here first and give them back one by one would be a fifth of all instructions.
-    let credential = ManuallyDrop::new(match ask(options) {
-        Err(failure) if failure.fault.kind == FaultKind::NeedsHuman => log_in_and_ask(options, failure)?,
-        other => other?,
-    });
-    let text = ManuallyDrop::new(output::render(&credential, options.format)?);
+    let credential = ManuallyDrop::new(credential(options)?);
+    let text = ManuallyDrop::new(output::render(&credential, options.format, options.shell)?);
     let seen_by_human = stdio::stdout_is_tty();
     stdio::stdout_parts(text.parts())?;
     if seen_by_human {
@@ -49,6 +48,16 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// The credential, after a login if somebody is there to log in.
+#[inline]
+pub(crate) fn credential(options: &Options) -> Result<Credential, Failure> {
+    AccountName::parse(&options.account)?;
+    match ask(options) {
+        Err(failure) if failure.fault.kind == FaultKind::NeedsHuman => log_in_and_ask(options, failure),
+        other => other,
+    }
 }
 
 fn ask(options: &Options) -> Result<Credential, Failure> {

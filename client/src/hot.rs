@@ -10,6 +10,7 @@ use cloud_agent_protocol::account::RESERVED;
 use crate::deadline::{self, DEFAULT_TIMEOUT};
 use crate::get::Options;
 use crate::output::Format;
+use crate::shell::Shell;
 
 /// The options of a plain get, or `None` if clap is to look at it.
 pub(crate) fn parse(args: &[OsString]) -> Option<Options> {
@@ -31,7 +32,7 @@ pub(crate) fn parse(args: &[OsString]) -> Option<Options> {
             "-o" | "--output" if seen.once(0) => options.format = Format::parse(value()?)?,
             "--min-valid" if seen.once(1) => options.min_valid = Some(deadline::parse_seconds(value()?).ok()?),
             "--timeout" if seen.once(2) => options.timeout = deadline::parse_timeout(value()?).ok()?,
-            "--shell" if seen.once(3) => (value()? == "sh").then_some(())?,
+            "--shell" if seen.once(3) => options.shell = Shell::parse(value()?)?,
             "--fresh" if inline.is_none() && seen.once(4) => options.fresh = true,
             "--no-input" if inline.is_none() && seen.once(5) => options.no_input = true,
             _ if !arg.starts_with('-') && !arg.is_empty() && options.account.is_empty() => {
@@ -80,6 +81,7 @@ mod tests {
             min_valid: Some(300),
             fresh: true,
             format: Format::Json,
+            shell: Shell::Sh,
             no_input: true,
             timeout: Duration::from_secs(5),
         };
@@ -111,7 +113,7 @@ mod tests {
             "work --min-valid soon",
             "work --min-valid -5",
             "work --timeout 0",
-            "work --shell fish",
+            "work --shell csh",
             "work --bogus",
             "-- work",
         ] {

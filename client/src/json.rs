@@ -1,6 +1,12 @@
 //! JSON by hand: a dozen fields do not pay for a library in every start of this program.
+//!
+//! This file writes it; `read` reads what other programs send.
+
+mod read;
 
 use std::fmt::Write;
+
+pub(crate) use read::Value;
 
 /// An object or array under construction, appended to a buffer that the caller chose.
 pub(crate) struct Writer<'a> {
@@ -46,6 +52,11 @@ impl<'a> Writer<'a> {
             Some(value) => self.raw(&value.to_string()),
             None => self.raw("null"),
         }
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(&mut self, value: bool) {
+        self.raw(if value { "true" } else { "false" });
     }
 
     /// A string, escaped as RFC 8259 demands. DEL and U+2028/9 too: they are legal, and a trap for what reads it next.

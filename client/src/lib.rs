@@ -8,11 +8,12 @@
 //! | `hot` | arguments of `cloud-token ACCOUNT`, parsed without clap | every other command |
 //! | `cli` | everything else on the command line, and the help texts | sockets |
 //! | `get` | the one question that matters | how it travels |
-//! | `output` | a credential in a format; pure | where it goes |
+//! | `output`, `shell` | a credential in a format; pure | where it goes |
 //! | `client` | a request answered: connect, start the agent if there is none, ask, once more if it died | what is asked |
 //! | `connection` | one trusted connection, frames over it | how an agent is started |
 //! | `wire` | bytes with a deadline, per platform | frames |
 //! | `launch` | starting the agent, once, whoever asks at the same time | messages |
+//! | `frontend` | git, kubectl and other programs that ask by a protocol of their own | clouds |
 //! | `dialogue` | a login as questions and answers | terminals |
 //! | `tty` | questions to a human | what they are for |
 //! | `report` | failure → words and exit code | where it came from |
@@ -25,6 +26,7 @@ mod commands;
 mod connection;
 mod deadline;
 mod dialogue;
+mod frontend;
 mod get;
 mod harden;
 mod hot;
@@ -33,6 +35,7 @@ mod launch;
 mod moment;
 mod output;
 mod report;
+mod shell;
 mod stdio;
 mod tty;
 mod wire;
@@ -46,11 +49,14 @@ pub fn main() -> ExitCode {
     // First of all: from here on no other process of the user may read this one's memory.
     harden::process();
     let mut args = std::env::args_os();
-    args.next();
+    let name = args.next();
     let args: Vec<OsString> = args.collect();
-    let done = match hot::parse(&args) {
-        Some(options) => get::run(&options),
-        None => cli::run(args),
+    let done = match name.as_deref().and_then(frontend::Consumer::of_program) {
+        Some(consumer) => frontend::run(consumer, args),
+        None => match hot::parse(&args) {
+            Some(options) => get::run(&options),
+            None => cli::run(args),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,17 +16,29 @@ pub(crate) struct Failure {
     no_agent: bool,
     /// The human knows already: nothing more is said.
     told: bool,
+    /// The reader is a program that shows it, perhaps several times over: one line has to do.
+    brief: bool,
 }
 
 impl Failure {
     /// No agent to ask.
     pub(crate) fn no_agent(fault: Fault) -> Self {
-        Self { fault, no_agent: true, told: false }
+        Self { fault, no_agent: true, told: false, brief: false }
     }
 
     /// What was asked for is bad news, and the news is out.
     pub(crate) fn told(fault: Fault) -> Self {
-        Self { fault, no_agent: false, told: true }
+        Self { fault, no_agent: false, told: true, brief: false }
+    }
+
+    /// The same, told in one line.
+    pub(crate) fn in_one_line(self) -> Self {
+        Self { brief: true, ..self }
+    }
+
+    /// Whether there is no agent that could be asked, or none that can be trusted.
+    pub(crate) fn is_of_no_agent(&self) -> bool {
+        self.no_agent
     }
 
     /// A wrong command line.
@@ -49,7 +61,7 @@ impl Failure {
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { fault, no_agent: false, told: false }
+        Self { fault, no_agent: false, told: false, brief: false }
     }
 }
 
@@ -60,7 +72,8 @@ pub(crate) fn failure(failure: &Failure) -> ExitCode {
         return ExitCode::from(failure.code());
     }
     // One write, so that fifty clients that fail at once do not interleave their lines.
-    crate::stdio::stderr(&words(&failure.fault, moment::now()));
+    let text = if failure.brief { line_of(&failure.fault) } else { words(&failure.fault, moment::now()) };
+    crate::stdio::stderr(&text);
     ExitCode::from(failure.code())
 }
 
@@ -75,6 +88,13 @@ pub(crate) fn printable(text: &str) -> String {
     // Also the marks that reorder text: a hostile hint must not read as another command than it is.
     let hostile = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if hostile(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// `fault` in one line, for where a consumer shows what its helper says.
+#[cold]
+pub(crate) fn line_of(fault: &Fault) -> String {
+    let hint = fault.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    format!("cloud-token: {}\n", printable(&format!("{fault}{hint}")))
 }
 
 fn words(fault: &Fault, now: i64) -> String {
@@ -136,6 +156,14 @@ mod tests {
              next try: 2026-11-22T03:44:00Z (in 10 s)\n\
              hint: try later\n"
         );
+    }
+
+    #[test]
+    fn a_fault_in_one_line_is_one_line_with_its_hint() {
+        let fault =
+            Fault::new(FaultKind::NeedsHuman, "`work` is not\nlogged in").because("x").hint("`cloud-token login work`");
+        let text = line_of(&fault);
+        assert_eq!(text, "cloud-token: `work` is not\u{fffd}logged in: x (`cloud-token login work`)\n");
     }
 
     #[test]

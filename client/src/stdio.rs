@@ -12,6 +12,9 @@ use crate::report::Failure;
 /// The most that is read from a pipe or file as one secret. No request could carry more.
 pub(crate) const MAX_INPUT: usize = 24 * 1024;
 
+/// What is read at once where much may come.
+const CHUNK: usize = 64 * 1024;
+
 /// Writes data to stdout. A reader that has gone away is its own business, not an error of ours.
 pub(crate) fn stdout(bytes: &[u8]) -> Result<(), Failure> {
     stdout_parts([bytes, b""])
@@ -46,6 +49,25 @@ pub(crate) fn stdin(deadline: &Deadline) -> Result<Secret, Failure> {
             return Err(Failure::usage(format!("stdin holds more than {MAX_INPUT} bytes")));
         }
         all.extend_from_slice(&chunk[..n]);
+    }
+}
+
+/// All of stdin, up to `most` bytes, within `patience`; a terminal's input ends at an empty line, too.
+pub(crate) fn input(most: usize, patience: Duration) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let failed = |e: io::Error| Failure::from(Fault::new(FaultKind::Usage, "cannot read stdin").because(e.to_string()));
+    let deadline = Deadline::after(patience);
+    // Room for nearly everything at once: what grows leaves copies behind.
+    let mut all = Zeroizing::new(Vec::with_capacity(2 * CHUNK));
+    let mut chunk = Zeroizing::new(vec![0_u8; CHUNK]);
+    loop {
+        let n = platform::read_stdin(&mut chunk, deadline.left()).map_err(failed)?;
+        all.extend_from_slice(&chunk[..n]);
+        if n == 0 || (all.ends_with(b"\n\n") && stdin_is_tty()) {
+            return Ok(all);
+        }
+        if all.len() > most {
+            return Err(Failure::usage(format!("stdin holds more than {most} bytes")));
+        }
     }
 }
 

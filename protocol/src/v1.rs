@@ -9,10 +9,12 @@
 //! [`FaultKind::Unsupported`]: crate::FaultKind::Unsupported
 
 mod act;
+mod serve;
 
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
+pub use serve::{GetFor, Place, RejectFor, Served};
 
 use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
 
@@ -135,6 +137,12 @@ pub enum Request {
     Check(Check),
     /// See [`Do`].
     Do(Do),
+    /// See [`GetFor`].
+    GetFor(GetFor),
+    /// See [`RejectFor`].
+    RejectFor(RejectFor),
+    /// Which addresses do the accounts answer for?
+    ListServed,
 }
 
 /// Something only the human can answer.
@@ -276,9 +284,9 @@ pub struct Clouds {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Response {
-    /// To [`Request::Get`].
+    /// To [`Request::Get`] and [`Request::GetFor`].
     Credential(Credential),
-    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`], [`Request::Stop`], and to [`Request::Check`] if the
+    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`], [`Request::RejectFor`], [`Request::Stop`], and to [`Request::Check`] if the
     /// token is alive; a dead one is a fault of kind [`Refused`](crate::FaultKind::Refused).
     Done(Done),
     /// To [`Request::Status`].
@@ -295,6 +303,8 @@ pub enum Response {
     Actions(Actions),
     /// To [`Request::Do`].
     Acted(Acted),
+    /// To [`Request::ListServed`].
+    Served(Served),
 }
 
 macro_rules! messages {
@@ -354,6 +364,9 @@ messages! { Request:
     8 Stop,
     9 Check(Check),
     10 Do(Do),
+    15 GetFor(GetFor),
+    16 RejectFor(RejectFor),
+    17 ListServed,
 }
 
 messages! { Response:
@@ -366,4 +379,5 @@ messages! { Response:
     0x8007 Show(Show),
     0x8008 Actions(Actions),
     0x8009 Acted(Acted),
+    0x800C Served(Served),
 }

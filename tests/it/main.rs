@@ -11,6 +11,7 @@ mod cleura;
 mod concurrency;
 mod conformance;
 mod conformance_keystone;
+mod consumers;
 mod errors;
 #[cfg(target_os = "linux")]
 mod faults;

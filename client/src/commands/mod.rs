@@ -3,10 +3,13 @@
 pub(crate) mod act;
 pub(crate) mod check;
 pub(crate) mod clouds;
+pub(crate) mod curl;
+pub(crate) mod exec;
 mod given;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod reject;
+pub(crate) mod setup;
 pub(crate) mod source;
 pub(crate) mod status;
 pub(crate) mod stop;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::Settings;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Target};
 use crate::suggest::nearest;
 
 /// An account as the file holds it. Nothing in it is a secret.
@@ -35,6 +35,8 @@ pub struct Stored {
     pub ca_file: Option<PathBuf>,
     /// How long a token lives whose end nobody tells.
     pub lifetime: Option<Duration>,
+    /// The addresses that it answers for; `None` for its own and those of its cloud.
+    pub serves: Option<Vec<String>>,
 }
 
 impl PartialEq for Stored {
@@ -61,6 +63,7 @@ impl Stored {
             allow_plaintext: false,
             ca_file: None,
             lifetime: None,
+            serves: None,
         }
     }
 
@@ -91,6 +94,7 @@ struct Entry {
     allow_plaintext: bool,
     ca_file: Option<PathBuf>,
     lifetime: Option<toml::Spanned<String>>,
+    serves: Option<Vec<toml::Spanned<String>>>,
 }
 
 /// What tells one state of a file from another.
@@ -123,16 +127,17 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
     for (name, entry) in file.account {
         let line = line_of(&text, entry.span().start);
         let name = AccountName::parse(&name).map_err(|f| unusable(path, Some(line)).because(f.to_string()))?;
-        let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime } = entry.into_inner();
+        let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, serves } = entry.into_inner();
         let lifetime = lifetime
             .map(|text_of| {
                 let line = line_of(&text, text_of.span().start);
                 parse_lifetime(text_of.get_ref()).map_err(|f| unusable(path, Some(line)).because(f.to_string()))
             })
             .transpose()?;
+        let serves = serves.map(|list| list.iter().map(|place| place_in(path, &text, place)).collect()).transpose()?;
         let key = name.key();
         let set = set.into_iter().collect();
-        let account = Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime };
+        let account = Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, serves };
         if let Some(twin) = accounts.insert(key, account) {
             return Err(
                 unusable(path, Some(line)).because(format!("two accounts differ only in case: `{}`", twin.name))
@@ -182,6 +187,9 @@ fn fill(table: &mut Table, account: &Stored) {
     if let Some(lifetime) = account.lifetime {
         table["lifetime"] = value(lifetime_text(lifetime));
     }
+    if let Some(places) = &account.serves {
+        table["serves"] = value(places.iter().collect::<toml_edit::Array>());
+    }
     if let Some(file) = &account.ca_file {
         table["ca-file"] = value(file.to_string_lossy().as_ref());
     }
@@ -205,6 +213,12 @@ fn lifetime_text(lifetime: Duration) -> String {
     let units = [("h", 3600), ("m", 60), ("s", 1)];
     let unit = units.into_iter().find(|(_, size)| seconds.is_multiple_of(*size)).unwrap_or(("s", 1));
     format!("{}{}", seconds / unit.1, unit.0)
+}
+
+/// An address of `serves`, in the one form in which it is compared.
+fn place_in(path: &Path, text: &str, place: &toml::Spanned<String>) -> Result<String, Fault> {
+    Target::normalise(place.get_ref())
+        .map_err(|f| unusable(path, Some(line_of(text, place.span().start))).because(format!("`serves`: {f}")))
 }
 
 fn remove(accounts: &mut Table, name: &AccountName) {

@@ -139,6 +139,7 @@ mod tests {
             allow_plaintext: false,
             ca_file: None,
             lifetime: Some(std::time::Duration::from_mins(90)),
+            serves: Some(vec!["https://git.acme.example/team".into()]),
         }
     }
 

@@ -11,12 +11,12 @@ use super::Broker;
 use super::entry::Entry;
 use super::given::{Askable, Given, Missing};
 use crate::accounts::{Stored, parse_lifetime};
-use crate::cloud::{AskSpec, Cloud, Method};
+use crate::cloud::{AskSpec, Cloud, Method, Target};
 use crate::provider::{Ask, Held};
 use crate::suggest::nearest;
 
 /// Settings of the account itself, whatever its cloud; given by `--set` like the others.
-pub(super) const ACCOUNT_SETTINGS: &[&str] = &["allow-plaintext", "ca-file", "lifetime"];
+pub(super) const ACCOUNT_SETTINGS: &[&str] = &["allow-plaintext", "ca-file", "lifetime", "serves"];
 
 impl Broker {
     /// Logs an account in and keeps its settings and secrets. Returns what was done, in words.
@@ -55,6 +55,7 @@ impl Broker {
             allow_plaintext: known.as_ref().is_some_and(|k| k.allow_plaintext),
             ca_file: known.as_ref().and_then(|k| k.ca_file.clone()),
             lifetime: known.as_ref().and_then(|k| k.lifetime),
+            serves: known.as_ref().and_then(|k| k.serves.clone()),
             ..Stored::new(name.clone(), &cloud)
         };
         let askable = Askable {
@@ -261,6 +262,15 @@ pub(super) fn settle_account(
     if let Some(value) = take("lifetime") {
         // Empty takes it back.
         stored.lifetime = if value.is_empty() { None } else { Some(parse_lifetime(&value)?) };
+    }
+    if let Some(value) = take("serves") {
+        let places = value.split([',', ' ']).filter(|place| !place.is_empty()).map(Target::normalise);
+        stored.serves = match value.trim() {
+            // As with the others, empty takes it back.
+            "" => None,
+            "none" => Some(Vec::new()),
+            _ => Some(places.collect::<Result<_, _>>()?),
+        };
     }
     Ok(())
 }

@@ -15,6 +15,8 @@ mod memo;
 mod place;
 mod reject;
 mod renew;
+mod repeat;
+mod serve;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,8 +33,10 @@ use crate::tracker::Tracker;
 use crate::vault::Vault;
 use ahead::Schedule;
 use entry::Entry;
+use repeat::Repeats;
 
 pub use describe::Surroundings;
+pub use repeat::Caller;
 
 /// What a caller wants of a credential.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,6 +55,8 @@ pub struct Broker {
     provider: Arc<dyn Provider>,
     vault: Arc<dyn Vault>,
     entries: Mutex<HashMap<String, Arc<Entry>>>,
+    /// Who asked by address lately.
+    repeats: Mutex<Repeats>,
     /// Renewals and logins under way, which a shutdown waits for: one of them may hold the only copy of a rotated secret.
     under_way: Tracker,
     schedule: Schedule,
@@ -72,8 +78,17 @@ impl Broker {
         provider: Arc<dyn Provider>,
         vault: Arc<dyn Vault>,
     ) -> Arc<Self> {
-        let (entries, under_way, schedule) = (Mutex::default(), Tracker::default(), Schedule::default());
-        Arc::new(Self { clock, accounts, clouds, provider, vault, entries, under_way, schedule })
+        Arc::new(Self {
+            clock,
+            accounts,
+            clouds,
+            provider,
+            vault,
+            entries: Mutex::default(),
+            repeats: Mutex::default(),
+            under_way: Tracker::default(),
+            schedule: Schedule::default(),
+        })
     }
 
     /// The cached credential, if it serves and nothing needs doing: the warm path. No await, no disk, no network.
@@ -141,6 +156,10 @@ impl Broker {
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Arc<Entry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The account's entry, made if the account exists.

@@ -1,10 +1,13 @@
 //! What a caller reports back: the API refused the token that it was given.
 
+use std::time::Duration;
+
 use cloud_agent_protocol::{AccountName, Credential, Fault, FaultKind, Secret};
 
 use super::Broker;
+use super::entry::State;
 use super::lifetime::Age;
-use std::time::Duration;
+use crate::clock::Clock;
 
 /// A token refused this soon after a rejection had it renewed is refused for good: renewing again would go on for ever.
 /// It is thus also the least time between two renewals that rejections force.
@@ -31,7 +34,7 @@ impl Broker {
             return Ok(format!("that is not the current token of `{name}`; nothing was changed"));
         }
         let age = cached.age(&*self.clock);
-        let again = state.forced && age < REJECTED_AGAIN;
+        let again = state.would_end_by_rejection(&*self.clock);
         state.cached = None;
         state.rejected = true;
         if !state.forced
@@ -51,6 +54,13 @@ impl Broker {
             return Ok(format!("the new token of `{name}` is refused too; it is not renewed again until you log in"));
         }
         Ok(format!("the token of `{name}` is forgotten; the next use renews it"))
+    }
+}
+
+impl State {
+    /// Whether the cached token is so new an answer to a rejection that another one would be final.
+    pub(super) fn would_end_by_rejection(&self, clock: &dyn Clock) -> bool {
+        self.forced && self.cached.as_ref().is_some_and(|cached| cached.age(clock) < REJECTED_AGAIN)
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) message: Vec<Text>,
     #[serde(default)]
+    pub(super) serves: Vec<Text>,
+    #[serde(default)]
     pub(super) origin: Vec<Spanned<RawOrigin>>,
     #[serde(default)]
     pub(super) fault: Vec<Spanned<RawFault>>,

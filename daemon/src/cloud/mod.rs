@@ -12,6 +12,7 @@
 //! | `step` | what a step sends, takes, and makes of the reply |
 //! | `registry` | the clouds built in, and the user's own |
 //! | [`origin`] | which addresses are allowed |
+//! | `target` | which addresses an account answers for |
 
 mod example;
 mod file;
@@ -19,6 +20,7 @@ pub mod origin;
 mod parse;
 mod registry;
 mod step;
+mod target;
 mod template;
 
 pub use example::{Example, Exchange, Expected, ExpectedDone, ExpectedGrant, Phase, SentBody};
@@ -30,6 +32,7 @@ pub use step::{
     Condition, Enrol, Expiry, FaultRule, HeaderTemplate, JsonTemplate, List, Outcome, Reply, Source, Step, StepBody,
     Subject, Take, Verdict,
 };
+pub use target::Target;
 pub use template::Template;
 pub(crate) use template::{integer, percent_encode};
 
@@ -46,6 +49,8 @@ pub struct Cloud {
     pub built_in: bool,
     /// Where its API lives; the main origin first, with an empty name.
     pub origins: Vec<Origin>,
+    /// Where else its tokens are taken: addresses that its accounts answer for, besides their origins.
+    pub serves: Vec<String>,
     /// Ways in; the default first.
     pub methods: Vec<Method>,
     /// Where in a bad reply the server says why; the first that is there.

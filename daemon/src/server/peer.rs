@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use interprocess::local_socket::tokio::Stream;
 
+use crate::broker::Caller;
+
 /// Whether the caller runs as our user. Anybody else is closed without reading a byte or writing one; so is a caller the
 /// kernel cannot name (it has gone, or lives in another process namespace).
 pub(super) fn is_trusted(stream: &Stream) -> bool {
@@ -29,5 +31,60 @@ pub(super) fn is_trusted(stream: &Stream) -> bool {
     {
         let _ = stream;
         true
+    }
+}
+
+/// The process that started the caller: a label, for what the caller itself is too short-lived to tell. `None` where the
+/// kernel does not say, or the caller has gone.
+pub(super) fn parent(stream: &Stream) -> Option<Caller> {
+    #[cfg(target_os = "linux")]
+    {
+        use interprocess::local_socket::traits::StreamCommon as _;
+        let child = stream.peer_creds().ok()?.pid()?;
+        let parent = linux::stat(u32::try_from(child).ok()?)?.parent;
+        let started = linux::stat(parent)?.started;
+        // The caller waits for its answer. Had it died, its id might be another's by now; its parent might, too.
+        (linux::stat(u32::try_from(child).ok()?)?.parent == parent).then_some(Caller { pid: parent, started })
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = stream;
+        None
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    /// What the kernel says about a process.
+    pub(super) struct Stat {
+        pub(super) parent: u32,
+        pub(super) started: u64,
+    }
+
+    pub(super) fn stat(pid: u32) -> Option<Stat> {
+        parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// The fourth and the twenty-second field of `/proc/PID/stat` (proc(5)). The second is a name, and may hold anything.
+    fn parse(text: &str) -> Option<Stat> {
+        let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(1);
+        let parent = fields.next()?.parse().ok()?;
+        let started = fields.nth(17)?.parse().ok()?;
+        Some(Stat { parent, started })
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_process_and_its_parent_are_told_by_the_kernel_whatever_their_names() {
+            let own = stat(std::process::id()).unwrap();
+            assert_eq!(own.parent, std::os::unix::process::parent_id());
+            let line = "7 (a) b) S 41 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 98765 1 1";
+            let parsed = parse(line).unwrap();
+            assert_eq!((parsed.parent, parsed.started), (41, 98765));
+            assert!(stat(u32::MAX).is_none() && parse("7 (a").is_none());
+        }
     }
 }

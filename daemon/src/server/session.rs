@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_agent_protocol::v1::{Done, Get, Request, Response};
+use cloud_agent_protocol::v1::{Done, Get, GetFor, Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello, v1};
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -18,6 +18,7 @@ use zeroize::Zeroize as _;
 use super::Shared;
 use super::asker::{Asked, Asker};
 use super::message::{Inbox, Next};
+use super::peer;
 use crate::broker::Need;
 
 /// Most requests come in one read of this many bytes.
@@ -75,6 +76,7 @@ impl<'a> Session<'a> {
         self.inbox.take(header, start);
         match request {
             Ok(Request::Get(get)) => self.get(get).await,
+            Ok(Request::GetFor(get)) => self.get_for(get).await,
             Ok(request) => {
                 let response = self.perform(request).await?;
                 self.answer(&response).await
@@ -105,6 +107,17 @@ impl<'a> Session<'a> {
         }
     }
 
+    async fn get_for(&mut self, get: GetFor) -> Result<(), End> {
+        let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
+        let caller = if get.repeat_rejects { peer::parent(&self.stream) } else { None };
+        let response = match self.shared.broker.get_for(&get, caller, wait).await {
+            Ok(cached) if get.environment => Response::Credential(cached.credential()),
+            Ok(cached) => return self.write(cached.frame()).await,
+            Err(fault) => Response::Fault(fault),
+        };
+        self.answer(&response).await
+    }
+
     async fn perform(&mut self, request: Request) -> Result<Response, End> {
         let broker = &self.shared.broker;
         let done = |notes: Result<Vec<String>, Fault>| notes.map(|notes| Response::Done(Done { notes }));
@@ -114,6 +127,8 @@ impl<'a> Session<'a> {
             Request::Reject(reject) => {
                 done(broker.reject(&reject.account, reject.token.as_ref()).map(|note| vec![note]))
             }
+            Request::RejectFor(reject) => done(broker.reject_for(&reject)),
+            Request::ListServed => Ok(Response::Served(broker.served())),
             Request::Status => Ok(Response::Status(broker.status(&self.shared.surroundings).await)),
             Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),
             Request::Stop => {

@@ -1,8 +1,9 @@
 //! One message of each kind, with every field filled; the values never change, because golden files hold their bytes.
 
 use cloud_agent_protocol::v1::{
-    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, ListClouds,
-    Login, Logout, MethodInfo, NamedSecret, OriginInfo, Question, Reject, Request, Response, Setting, Show, Status,
+    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, GetFor,
+    ListClouds, Login, Logout, MethodInfo, NamedSecret, OriginInfo, Place, Question, Reject, RejectFor, Request,
+    Response, Served, Setting, Show, Status,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -38,6 +39,15 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         interactive: true,
         deadline_ms: 30_000,
     };
+    let get_for = GetFor {
+        url: "https://git.example:8443/team".into(),
+        account: None,
+        consumer: "kubectl".into(),
+        min_valid: None,
+        repeat_rejects: true,
+        environment: false,
+        deadline_ms: 10_000,
+    };
     vec![
         ("request-get", Request::Get(get.clone())),
         ("request-get-fresh", Request::Get(Get { min_valid: Some(900), fresh: true, environment: true, ..get })),
@@ -55,6 +65,28 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         ("request-check", Request::Check(Check { account: "ecHome".into(), deadline_ms: 30_000 })),
         ("request-do", Request::Do(act.clone())),
         ("request-do-list", Request::Do(Do { action: None, settings: vec![], secrets: vec![], ..act })),
+        ("request-get-for", Request::GetFor(get_for.clone())),
+        (
+            "request-get-for-account",
+            Request::GetFor(GetFor {
+                url: String::new(),
+                account: Some("ecHome".into()),
+                consumer: "aws".into(),
+                min_valid: Some(900),
+                repeat_rejects: false,
+                environment: true,
+                ..get_for
+            }),
+        ),
+        (
+            "request-reject-for",
+            Request::RejectFor(RejectFor {
+                url: "https://git.example:8443/team".into(),
+                account: Some("ecHome".into()),
+                token: "Bearer dead".into(),
+            }),
+        ),
+        ("request-list-served", Request::ListServed),
     ]
 }
 
@@ -145,6 +177,12 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
             Response::Acted(Acted {
                 notes: vec!["done".into()],
                 rows: vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()]],
+            }),
+        ),
+        (
+            "response-served",
+            Response::Served(Served {
+                places: vec![Place { account: "ecHome".into(), url: "https://git.example:8443/team".into() }],
             }),
         ),
     ]

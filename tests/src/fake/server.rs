@@ -229,6 +229,8 @@ fn converse(stream: TcpStream, shared: &Shared, number: u64) -> io::Result<()> {
             Err(error) => {
                 if error.kind() == io::ErrorKind::InvalidData && shared.tls.is_none() {
                     shared.journal.violation(error.to_string());
+                    // As real servers do; a client that tried TLS first knows by that.
+                    let _ = wire::write(&mut stream, &Reply::empty(400).bytes());
                 }
                 return Err(error);
             }

@@ -148,6 +148,10 @@ pub(super) fn read(stream: &mut impl Read, pending: &mut Vec<u8>, connection: u6
         if let Some(at) = pending.windows(4).position(|window| window == b"\r\n\r\n") {
             break at;
         }
+        // A client that tries TLS first is to be told at once, or it waits for an answer as long as we for a line's end.
+        if pending.first().is_some_and(|byte| *byte < b' ' && *byte != b'\r') {
+            return Err(bad("a request begins with no method"));
+        }
         if pending.len() > MAX_HEAD {
             return Err(bad("the head of a request is too long"));
         }

@@ -5,6 +5,8 @@
 //! |---|---|
 //! | [`echome`] | the packages that ecHome's identity API is made of |
 //! | [`keystone`] | OpenStack Keystone, all of it |
+//!
+//! `consumers` is an environment without a server: the AWS command line and uv.
 
 pub mod echome;
 pub mod keystone;
@@ -91,6 +93,21 @@ impl Drop for Lab {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A program of the environment `name`, for the test `what`; `None`, with a loud word, where it cannot be installed.
+///
+/// # Panics
+/// Where it cannot and has to.
+#[must_use]
+pub fn program(what: &str, name: &'static str, program: &str) -> Option<PathBuf> {
+    match environment(name) {
+        Ok(python) => Some(python.with_file_name(program)),
+        Err(why) => {
+            skip::skip(what, &why);
+            None
+        }
     }
 }
 

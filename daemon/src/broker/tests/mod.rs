@@ -7,4 +7,5 @@ mod freshness;
 mod getting_in;
 mod isolation;
 mod scripted;
+mod serving;
 mod single_flight;

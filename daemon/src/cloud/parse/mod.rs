@@ -15,7 +15,7 @@ mod tests;
 use cloud_agent_protocol::Fault;
 
 use super::file::{File, RawOrigin};
-use super::{Cloud, Origin, origin, template};
+use super::{Cloud, Origin, Target, origin, template};
 use problem::{Judged, Problem, unique};
 use toml::Spanned;
 
@@ -49,6 +49,7 @@ fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
         enrolled: action::enrolled(&raw.method, &raw.action)?,
         secret_places: secrecy::places(&raw.method, &raw.action),
     };
+    let serves = raw.serves.iter().map(serves).collect::<Judged<Vec<_>>>()?;
     if raw.method.is_empty() {
         return Err(Problem::new(0..0, "there is no `[[method]]`"));
     }
@@ -65,6 +66,7 @@ fn build(name: &str, raw: File, text: &str, built_in: bool) -> Judged<Cloud> {
         docs: raw.docs.into_inner(),
         built_in,
         origins,
+        serves,
         methods,
         messages,
         faults,
@@ -114,6 +116,14 @@ fn origins(raw: Vec<Spanned<RawOrigin>>) -> Judged<Vec<Origin>> {
         return Err(Problem::new(0..0, "there is no `[[origin]]`"));
     }
     Ok(origins)
+}
+
+fn serves(text: &Spanned<String>) -> Judged<String> {
+    match Target::normalise(text.get_ref()) {
+        Ok(normal) if normal.starts_with("https://") => Ok(normal),
+        Ok(_) => Err(Problem::new(text.span(), "what a cloud `serves` has to begin with `https://`")),
+        Err(fault) => Err(Problem::new(text.span(), format!("`serves`: {fault}"))),
+    }
 }
 
 /// An ending of addresses: one or more parts of a path, so that what is left is an address.

@@ -1,0 +1,60 @@
+//! git: a helper in the user's own configuration, besides those that are there. It is silent about what is not ours.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use super::{Edit, Plan, block, directory, home, own_program, unusable};
+use crate::report::Failure;
+
+#[cold]
+pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
+    let path = path()?;
+    let mut edit = Edit::of(&path, 0o644).map_err(|e| unusable(&path, &e))?;
+    let text = if remove { block::without(edit.text())? } else { block::with(edit.text(), &part(&own_program()?))? };
+    edit.set(text);
+    let note = "an account answers for its own addresses, or for those in its `serves`: \
+        `cloud-token login ACCOUNT --set serves=https://git.example`";
+    Ok(Plan { edits: vec![edit], notes: if remove { Vec::new() } else { vec![note.to_owned()] } })
+}
+
+/// The file that `git config --global` would write.
+fn path() -> Result<PathBuf, Failure> {
+    if let Some(path) = env::var_os("GIT_CONFIG_GLOBAL").filter(|path| !path.is_empty()) {
+        return Ok(path.into());
+    }
+    let home = home()?;
+    let (usual, xdg) = (home.join(".gitconfig"), directory("XDG_CONFIG_HOME").unwrap_or(home.join(".config")));
+    let other = xdg.join("git/config");
+    Ok(if !usual.exists() && other.exists() { other } else { usual })
+}
+
+/// A section of its own: a helper is added to those that others name.
+fn part(program: &Path) -> String {
+    let program = program.display().to_string();
+    let plain = program.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+".contains(&b));
+    let command = if plain {
+        format!("{program} helper git")
+    } else {
+        // For the shell that git starts it by, and then for the file.
+        let quoted = format!("!'{}' helper git", program.replace('\'', r"'\''"));
+        format!("\"{}\"", quoted.replace('\\', r"\\").replace('"', "\\\""))
+    };
+    format!("[credential]\n\thelper = {command}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_quoted_where_it_has_to_be() {
+        assert_eq!(
+            part(Path::new("/usr/bin/cloud-token")),
+            "[credential]\n\thelper = /usr/bin/cloud-token helper git\n"
+        );
+        assert_eq!(
+            part(Path::new("/my \"b'in/cloud-token")),
+            "[credential]\n\thelper = \"!'/my \\\"b'\\\\''in/cloud-token' helper git\"\n"
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! kubectl: a user `cloud-token` in the kubeconfig, for any number of contexts. kubectl itself writes it, into a copy.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs, io};
+
+use cloud_agent_protocol::{Fault, FaultKind};
+
+use super::{Edit, Plan, home, own_program, unusable};
+use crate::json::Value;
+use crate::report::Failure;
+
+/// The user's name there.
+const USER: &str = "cloud-token";
+
+#[cold]
+pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
+    let path = path()?;
+    let mut edit = Edit::of(&path, 0o600).map_err(|e| unusable(&path, &e))?;
+    let text = if edit.text().is_empty() && remove { String::new() } else { changed(&edit, remove)? };
+    edit.set(text);
+    let notes = [
+        "let a context use it: `kubectl config set-context --current --user=cloud-token`",
+        "an account answers for the clusters in its `serves`: `cloud-token login ACCOUNT --set serves=https://k8s.example:6443`",
+    ];
+    Ok(Plan { edits: vec![edit], notes: if remove { Vec::new() } else { notes.map(str::to_owned).to_vec() } })
+}
+
+/// The first file of `$KUBECONFIG`, which is the one that kubectl writes to, or the usual one.
+fn path() -> Result<PathBuf, Failure> {
+    let given =
+        env::var_os("KUBECONFIG").and_then(|list| env::split_paths(&list).find(|path| !path.as_os_str().is_empty()));
+    match given {
+        Some(path) => Ok(path),
+        None => Ok(home()?.join(".kube/config")),
+    }
+}
+
+#[cold]
+fn changed(edit: &Edit, remove: bool) -> Result<String, Failure> {
+    // Beside the file, because what it names may be relative to it.
+    let directory = edit.path().parent().unwrap_or(Path::new("/"));
+    let copy = Copy(directory.join(format!(".cloud-token.{}", std::process::id())));
+    let kept = |e: io::Error| unusable(&copy.0, &e);
+    fs::create_dir_all(directory).map_err(kept)?;
+    copy.write(edit.text()).map_err(kept)?;
+    let there = user(&copy)?;
+    if let Some(user) = &there
+        && !is_ours(user)
+    {
+        let message = format!("the kubeconfig has a user `{USER}` that this did not write");
+        return Err(Fault::new(FaultKind::Config, message)
+            .hint(format!("rename it: {}", edit.path().display()))
+            .into());
+    }
+    match (remove, there) {
+        (true, None) => return Ok(edit.text().to_owned()),
+        (true, Some(_)) => {
+            kubectl(&copy, &["delete-user", USER])?;
+            return fs::read_to_string(&copy.0).map_err(kept);
+        }
+        (false, _) => {}
+    }
+    let program = own_program()?.display().to_string();
+    kubectl(
+        &copy,
+        &[
+            "set-credentials",
+            USER,
+            "--exec-api-version=client.authentication.k8s.io/v1",
+            &format!("--exec-command={program}"),
+            "--exec-arg=helper",
+            "--exec-arg=kubectl",
+        ],
+    )?;
+    // Only the newest kubectl has options for these two.
+    let text = fs::read_to_string(&copy.0).map_err(kept)?;
+    copy.write(&told_of_the_cluster(&text)).map_err(kept)?;
+    let written = user(&copy)?;
+    let exec = written.as_ref().and_then(|user| user.member("exec"));
+    let told = exec.is_some_and(|exec| exec.member("provideClusterInfo") == Some(&Value::Bool(true)));
+    if !told {
+        return Err(Fault::new(FaultKind::Config, "kubectl wrote something else than it was asked for")
+            .hint("docs/consumers.md shows the lines to write by hand")
+            .into());
+    }
+    fs::read_to_string(&copy.0).map_err(kept)
+}
+
+/// The same with `provideClusterInfo: true`, and the mode that it needs, in our user's entry, as kubectl writes YAML.
+#[cold]
+fn told_of_the_cluster(text: &str) -> String {
+    let entry = format!("- name: {USER}\n");
+    let Some(at) = text.find(&entry) else { return text.to_owned() };
+    let (before, ours) = text.split_at(at);
+    let (bare, full) = ("      provideClusterInfo: false\n", "      provideClusterInfo: true\n");
+    let mode = "      interactiveMode: IfAvailable\n";
+    let full = if ours.contains(mode) { full.to_owned() } else { format!("{mode}{full}") };
+    format!("{before}{}", ours.replacen(bare, &full, 1))
+}
+
+/// The entry of that name.
+#[cold]
+fn user(copy: &Copy) -> Result<Option<Value>, Failure> {
+    let text = kubectl(copy, &["view", "--raw", "--output=json"])?;
+    let config =
+        Value::parse(&text).map_err(|why| Fault::new(FaultKind::Config, "kubectl's JSON is none").because(why))?;
+    let Some(Value::Array(users)) = config.member("users") else { return Ok(None) };
+    let found = users.iter().find(|user| user.member("name").and_then(Value::text) == Some(USER));
+    Ok(found.and_then(|user| user.member("user")).cloned())
+}
+
+/// Whether it runs us as this would write it, wherever we lay then.
+#[cold]
+fn is_ours(user: &Value) -> bool {
+    let Some(exec) = user.member("exec") else { return false };
+    let program = exec.member("command").and_then(Value::text).unwrap_or_default();
+    let arguments = match exec.member("args") {
+        Some(Value::Array(arguments)) => arguments.iter().filter_map(Value::text).collect(),
+        _ => Vec::new(),
+    };
+    Path::new(program).file_stem().is_some_and(|name| name == "cloud-token") && arguments == ["helper", "kubectl"]
+}
+
+#[cold]
+fn kubectl(copy: &Copy, arguments: &[&str]) -> Result<String, Failure> {
+    let mut run = Command::new("kubectl");
+    run.arg("config").args(arguments).arg("--kubeconfig").arg(&copy.0).stdin(Stdio::null());
+    let output = run
+        .output()
+        .map_err(|e| Failure::from(Fault::new(FaultKind::Config, "cannot run `kubectl`").because(e.to_string())))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Fault::new(FaultKind::Config, "kubectl does not take its configuration").because(said).into())
+}
+
+/// A copy of the file, gone in any case.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn write(&self, text: &str) -> io::Result<()> {
+        use io::Write as _;
+
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        // There may be keys in it.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&self.0)?.write_all(text.as_bytes())
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

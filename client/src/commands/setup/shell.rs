@@ -1,0 +1,56 @@
+//! Shells: `cloud_env ACCOUNT`, which puts an account's variables into the shell itself.
+
+use std::env;
+use std::path::PathBuf;
+
+use super::{Edit, Plan, block, directory, home, unusable};
+use crate::report::Failure;
+
+/// For sh and its kin. The status is that of the question, which `eval "$(…)"` would hide.
+const SH: &str = r#"# cloud_env ACCOUNT: its variables, in this shell
+cloud_env() {
+    _cloud_env=$(cloud-token "$@" -o env) || return
+    eval "$_cloud_env"
+    unset _cloud_env
+}
+"#;
+
+/// For fish.
+const FISH: &str = r"# cloud_env ACCOUNT: its variables, in this shell
+function cloud_env
+    set -l lines (cloud-token $argv -o env --shell fish)
+    or return
+    printf '%s\n' $lines | source
+end
+";
+
+#[cold]
+pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
+    let shell = env::var("SHELL").unwrap_or_default();
+    let name = shell.rsplit('/').next().unwrap_or_default();
+    let (path, lines) = place(name)?;
+    let mut edit = Edit::of(&path, 0o644).map_err(|e| unusable(&path, &e))?;
+    let text = if remove { block::without(edit.text())? } else { block::with(edit.text(), lines)? };
+    // A file that was made for nothing else goes with it.
+    if remove && text.is_empty() && !edit.text().is_empty() {
+        edit.drop_file();
+    } else {
+        edit.set(text);
+    }
+    let note = "`cloud_env ACCOUNT` is there in every new shell";
+    Ok(Plan { edits: vec![edit], notes: if remove { Vec::new() } else { vec![note.to_owned()] } })
+}
+
+/// What a shell of that name reads when somebody types into it, and what it is to read there.
+fn place(shell: &str) -> Result<(PathBuf, &'static str), Failure> {
+    let home = home()?;
+    Ok(match shell {
+        "bash" => (home.join(".bashrc"), SH),
+        "zsh" => (directory("ZDOTDIR").unwrap_or(home).join(".zshrc"), SH),
+        "fish" => {
+            let config = directory("XDG_CONFIG_HOME").unwrap_or(home.join(".config"));
+            (config.join("fish/conf.d/cloud-agent.fish"), FISH)
+        }
+        _ => (home.join(".profile"), SH),
+    })
+}
