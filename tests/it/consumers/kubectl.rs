@@ -52,13 +52,15 @@ impl Cluster {
         let kubectl = kubectl(what)?;
         let stage = Stage::new();
         let cloud = Arc::clone(&stage.cloud);
-        let server = site(true, move |request| match is_authorised(&cloud, request) {
-            true => api(request),
-            false => Reply::json(
+        let server = site(true, move |request| {
+            if is_authorised(&cloud, request) {
+                return api(request);
+            }
+            Reply::json(
                 401,
                 &json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 401,
                 "reason": "Unauthorized", "message": "Unauthorized"}),
-            ),
+            )
         });
         stage.serve(&server.url());
         Some(Self { stage, kubectl, server })

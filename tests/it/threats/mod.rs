@@ -9,15 +9,19 @@
 //! | `memory` | whoever reads the agent's memory afterwards |
 //! | `crowds` | too many clients, and silent ones |
 //! | `frames` | hostile bytes from a client, other versions |
+//! | `keyrings` | a keyring that is locked, absent, lying, hanging or dying |
 //! | `leaks` | readers of arguments, environments, logs |
 //! | `terminals` | whoever looks over a shoulder |
 //! | `tokens` | a cloud whose tokens are no tokens |
 //! | `network` | whoever sits between the agent and the cloud |
 //! | `replies` | a cloud whose replies are no replies |
+//! | `vaults` | whoever gets at the sealed files, and disks that fail |
 
 mod callers;
 mod crowds;
 mod frames;
+#[cfg(target_os = "linux")]
+mod keyrings;
 mod leaks;
 mod memory;
 mod network;
@@ -27,6 +31,8 @@ mod replies;
 mod starts;
 mod terminals;
 mod tokens;
+#[cfg(target_os = "linux")]
+mod vaults;
 
 use std::thread;
 
