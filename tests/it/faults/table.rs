@@ -27,8 +27,8 @@ pub(super) struct Row {
     pub(super) requests: usize,
     /// The cloud has done what it was asked to do, and only its reply is of no use.
     pub(super) lost_reply: bool,
-    /// It shows at once that the reply is lost: where that may have held the next refresh token, the cloud is asked once more.
-    pub(super) lost_at_once: bool,
+    /// Nobody knows whether the cloud has acted, and it is known at once: a refresh is sent once more.
+    pub(super) asked_again: bool,
     /// The cloud itself says when to come again, in seconds.
     pub(super) patience: Option<u64>,
 }
@@ -54,7 +54,7 @@ pub(super) enum Lookup {
 }
 
 /// The deadlines of a request to a cloud.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Bound {
     /// Finding the host and shaking hands.
     Connect,
@@ -86,7 +86,7 @@ const ASKED: Row = Row {
     connections: 1,
     requests: 1,
     lost_reply: false,
-    lost_at_once: false,
+    asked_again: false,
     patience: None,
 };
 
@@ -197,7 +197,7 @@ pub(super) const FAULTS: &[Row] = &[
         wrong: Wrong::Reply(|_| Fault::ResetMidBody),
         says: "broke the connection off",
         lost_reply: true,
-        lost_at_once: true,
+        asked_again: true,
         ..ASKED
     },
     Row {
@@ -205,7 +205,7 @@ pub(super) const FAULTS: &[Row] = &[
         wrong: Wrong::Reply(|_| Fault::Truncated),
         says: "broke the connection off",
         lost_reply: true,
-        lost_at_once: true,
+        asked_again: true,
         ..ASKED
     },
     Row {
