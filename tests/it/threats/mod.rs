@@ -9,6 +9,7 @@
 //! | `memory` | whoever reads the agent's memory afterwards |
 //! | `crowds` | too many clients, and silent ones |
 //! | `frames` | hostile bytes from a client, other versions |
+//! | `helpers` | a repository, a link or a server that wants a token through a helper |
 //! | `leaks` | readers of arguments, environments, logs |
 //! | `terminals` | whoever looks over a shoulder |
 //! | `tokens` | a cloud whose tokens are no tokens |
@@ -18,6 +19,7 @@
 mod callers;
 mod crowds;
 mod frames;
+mod helpers;
 mod leaks;
 mod memory;
 mod network;
