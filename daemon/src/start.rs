@@ -129,8 +129,11 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     // Most of what a start runs through is never run again.
     hardening::let_go_of_code();
     tokio::spawn(broker.clone().keep_fresh());
+    // A task like the sessions, which takes its turn among them. What the runtime itself blocks on goes first whenever it can
+    // run: under load it would accept faster than ended sessions can leave.
+    let server = tokio::spawn(server::run(listener, broker, Limits::for_files(files), surroundings, shutdown));
     let result = tokio::select! {
-        result = server::run(listener, broker, Limits::for_files(files), surroundings, shutdown) => result,
+        result = server => result.unwrap_or_else(|e| Err(defect(&e))),
         () = again => {
             tracing::warn!("told twice to end: ending at once");
             Ok(())
@@ -139,6 +142,10 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     drop(place);
     tracing::info!("ended");
     result
+}
+
+fn defect(e: &tokio::task::JoinError) -> Fault {
+    Fault::new(FaultKind::Internal, "the agent ended by a defect").because(e.to_string())
 }
 
 fn vault(kind: VaultKind) -> Arc<dyn Vault> {

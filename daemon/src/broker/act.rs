@@ -32,8 +32,8 @@ impl Broker {
         Ok(Actions { cloud: cloud.name.clone(), actions: cloud.actions.iter().map(info).collect() })
     }
 
-    /// Does what the account's cloud names. If that is refused and the cloud calls the token dead, the token is forgotten. Runs to its end, whether or not the caller is still there: what the cloud has
-    /// changed must be known here.
+    /// Does what the account's cloud names. Runs to its end, whether or not the caller is still there: what the cloud has
+    /// changed must be known here. If it is refused, and the cloud calls the token dead, that is forgotten.
     ///
     /// # Errors
     /// `Usage` for what makes no sense, `UnknownAccount` if the action needs a login and there is no account, `NeedsHuman` if

@@ -113,6 +113,14 @@ impl Transport for HttpClient {
 }
 
 fn build(deadlines: Deadlines, url: &Url, ca_file: Option<&Path>) -> Result<reqwest::Client, Fault> {
+    assemble(deadlines, url, ca_file).map_err(|fault| match std::fs::File::open("/") {
+        // A certificate store that cannot be opened says that it is empty.
+        Err(io) if words::is_shortage(&io) => words::shortage(&io, &words::host(url)),
+        _ => fault,
+    })
+}
+
+fn assemble(deadlines: Deadlines, url: &Url, ca_file: Option<&Path>) -> Result<reqwest::Client, Fault> {
     let encrypted = url.scheme() == "https";
     let mut builder = reqwest::Client::builder()
         .http1_only()

@@ -66,6 +66,7 @@ pub trait Transport: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unreachable` if no whole reply came in time (DNS, refused, reset, silence), `MalformedReply` if it was no HTTP or
-    /// longer than [`MAX_BODY`], `Config` if the address or its certificate cannot be used.
+    /// longer than [`MAX_BODY`], `Config` if the address or its certificate cannot be used, `Busy` if this process has no
+    /// file descriptor or memory left for it.
     fn send(&self, request: Request) -> Boxed<'_, Reply>;
 }

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 
 use cloud_agent_protocol::{Fault, FaultKind};
 use reqwest::Url;
+use rustix::io::Errno;
 use rustls::{AlertDescription, CertificateError};
 
 use super::MAX_BODY;
@@ -38,6 +39,11 @@ pub(super) fn fault(why: &reqwest::Error, host: &str) -> Fault {
     if let Some(tls) = find::<rustls::Error>(why) {
         return tls_fault(tls, host);
     }
+    let io = find::<io::Error>(why);
+    // Before all that is the cloud's: a look-up without files fails as one of a wrong name does.
+    if let Some(io) = io.filter(|io| is_shortage(io)) {
+        return shortage(io, host);
+    }
     if why.is_timeout() {
         return silent(host);
     }
@@ -46,7 +52,7 @@ pub(super) fn fault(why: &reqwest::Error, host: &str) -> Fault {
             .because("its name does not resolve")
             .hint("is the address right, and the network up?");
     }
-    if let Some(io) = find::<io::Error>(why) {
+    if let Some(io) = io {
         return io_fault(io, host);
     }
     let words = chain(why);
@@ -78,6 +84,18 @@ fn io_fault(io: &io::Error, host: &str) -> Fault {
         ErrorKind::InvalidData => not_http(host),
         _ => unreachable("could not be talked to").because(io.to_string()),
     }
+}
+
+/// Whether this process, or this machine, has no room for a connection: nothing that a cloud could be blamed for.
+pub(super) fn is_shortage(io: &io::Error) -> bool {
+    const SHORT: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    SHORT.iter().any(|short| io.raw_os_error() == Some(short.raw_os_error()))
+}
+
+pub(super) fn shortage(io: &io::Error, host: &str) -> Fault {
+    Fault::new(FaultKind::Busy, format!("no connection to `{host}` can be opened now"))
+        .because(io.to_string())
+        .hint("too many clients at once? `ulimit -n` before the agent's start sets how many files it may open")
 }
 
 fn broken_off(host: &str) -> Fault {
@@ -185,6 +203,15 @@ mod tests {
             assert_eq!(fault.kind, FaultKind::Config);
             assert!(fault.message.contains(says), "{fault}");
         }
+    }
+
+    #[test]
+    fn a_shortage_of_files_is_no_fault_of_the_clouds() {
+        let short = io::Error::from_raw_os_error(Errno::MFILE.raw_os_error());
+        assert!(is_shortage(&short) && !is_shortage(&io::Error::from(ErrorKind::ConnectionRefused)));
+        let fault = shortage(&short, "acme.example");
+        assert_eq!(fault.kind, FaultKind::Busy);
+        assert!(fault.to_string().contains("open files"), "{fault}");
     }
 
     #[test]

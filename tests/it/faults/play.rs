@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::clouds::{self, Site};
 use super::names::{self, Names};
-use super::table::{self, Wrong};
+use super::table::{self, Lookup, Wrong};
 
 /// What a busy machine may add to a deadline.
 const SLACK: Duration = Duration::from_secs(8);
@@ -64,7 +64,7 @@ impl Seen {
 /// Plays `fault` at `cloud`; `None` if it cannot be played here.
 pub(super) fn play(stage: &Stage<'_>, fault: &table::Row, cloud: &clouds::Row) -> Option<Seen> {
     let host = match fault.wrong {
-        Wrong::Name => stage.names.map(|_| names::name(cloud.name))?,
+        Wrong::Name(lookup) => stage.names.map(|_| names::name(cloud.name, lookup))?,
         _ => "127.0.0.1".to_owned(),
     };
     let site = (cloud.start)();
@@ -175,7 +175,7 @@ impl Pair<'_> {
         match self.fault.wrong {
             Wrong::Way(sabotage) => self.saboteur.engage(sabotage),
             Wrong::Reply(fault) => self.site.renews().break_always("*", fault(&self.stage.elsewhere)),
-            Wrong::Name => self.name(false),
+            Wrong::Name(lookup) => self.name(lookup, false),
         }
     }
 
@@ -183,12 +183,13 @@ impl Pair<'_> {
         match self.fault.wrong {
             Wrong::Way(_) => self.saboteur.engage(Sabotage::None),
             Wrong::Reply(_) => self.site.renews().clear(),
-            Wrong::Name => self.name(true),
+            Wrong::Name(lookup) => self.name(lookup, true),
         }
     }
 
-    fn name(&self, resolves: bool) {
-        self.stage.names.expect("without names nothing of this is played").set(self.cloud.name, resolves);
+    fn name(&self, lookup: Lookup, resolves: bool) {
+        let names = self.stage.names.expect("without names nothing of this is played");
+        names.set(&names::name(self.cloud.name, lookup), resolves);
     }
 
     /// Gets a new token now that it is time, with as much help as it takes.

@@ -39,7 +39,16 @@ pub(super) enum Wrong {
     /// The cloud's own; some lead to a server elsewhere.
     Reply(fn(&Server) -> Fault),
     /// The name of the cloud resolves no longer.
-    Name,
+    Name(Lookup),
+}
+
+/// How it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lookup {
+    /// Whoever knows all names does not know this one.
+    Unknown,
+    /// Nobody says anything.
+    Silent,
 }
 
 /// The deadlines of a request to a cloud.
@@ -66,7 +75,7 @@ impl Bound {
 /// What most have in common: the cloud was asked once, did nothing, and may be asked again.
 const ASKED: Row = Row {
     name: "",
-    wrong: Wrong::Name,
+    wrong: Wrong::Name(Lookup::Unknown),
     kind: "unreachable",
     exit: 5,
     says: "",
@@ -86,7 +95,14 @@ const STRANGER: Row = Row { kind: "config", exit: 1, bound: Bound::Connect, requ
 
 /// Every fault, from the outside in.
 pub(super) const FAULTS: &[Row] = &[
-    Row { name: "the name does not resolve", wrong: Wrong::Name, says: "cannot be found", ..NOBODY },
+    Row { name: "the name does not resolve", wrong: Wrong::Name(Lookup::Unknown), says: "cannot be found", ..NOBODY },
+    Row {
+        name: "the look-up of the name is not answered",
+        wrong: Wrong::Name(Lookup::Silent),
+        says: "did not answer in time",
+        silent: true,
+        ..NOBODY
+    },
     Row { name: "connections are refused", wrong: Wrong::Way(Sabotage::Refuse), says: "refuses connections", ..NOBODY },
     Row {
         name: "a blackhole: who connects hears nothing",

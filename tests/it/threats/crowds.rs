@@ -196,6 +196,39 @@ fn a_burst_of_a_thousand_clients_is_answered_without_an_error() {
     assert!(until(PATIENCE, || agent.open_files() < 40), "{} files are open", agent.open_files());
 }
 
+/// T16: the other end of files, where a connection to a cloud is one too.
+#[test]
+fn files_that_run_out_while_clouds_are_asked_cost_a_moment_and_no_account() {
+    if skip::unless_tool("an agent with few files", "prlimit").is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    let run = scene.sandbox.command("prlimit").arg("--nofile=64:64").arg(scene.sandbox.program(AGENT));
+    let agent = scene.sandbox.agent_from(run.args(["--vault", "memory"]));
+    let names: Vec<String> = (0..60).map(|number| format!("ecHome-{number}")).collect();
+    for name in &names {
+        scene.login_as(name).finish().ok();
+    }
+    let fresh = |name: &String| scene.sandbox.command(TOKEN).args([name, "--fresh", "--no-input"]);
+    scene.cloud.break_always(REFRESH, Fault::Delay(Duration::from_secs(2)));
+    let clients: Vec<_> = names.iter().map(|name| fresh(name).spawn()).collect();
+    let mut short = 0;
+    for client in clients {
+        let outcome = client.finish();
+        if !outcome.status.success() {
+            assert!(outcome.fails(5).contains("Too many open files"), "nobody else is blamed: {outcome:?}");
+            short += 1;
+        }
+    }
+    assert!(short > 0, "there were files enough");
+    scene.cloud.clear();
+    for name in &names {
+        assert!(until(PATIENCE, || fresh(name).finish().status.success()), "{name}");
+    }
+    assert!(until(PATIENCE, || agent.open_files() < 40), "{} files are open", agent.open_files());
+    assert!(agent.runs());
+}
+
 /// A thousand programs come while the agent is held up, so that it finds all of them at once.
 #[track_caller]
 fn burst(scene: &Scene, agent: &Agent) {

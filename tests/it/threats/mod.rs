@@ -65,7 +65,11 @@ impl Scene {
 
     /// A login as a script does it, still to be run.
     fn login(&self) -> Run<'_> {
-        let run = self.sandbox.command(TOKEN).args(["login", "ecHome", "--no-input", "--url", &self.cloud.url()]);
+        self.login_as("ecHome")
+    }
+
+    fn login_as(&self, account: &str) -> Run<'_> {
+        let run = self.sandbox.command(TOKEN).args(["login", account, "--no-input", "--url", &self.cloud.url()]);
         run.args(["--set", "access-id=AKIA1", "--secret", "secret=env:ECHOME_SECRET"])
             .env("ECHOME_SECRET", &self.secret)
     }
