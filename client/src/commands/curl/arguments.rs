@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) repeatable: Result<(), &'static str>,
     /// Redirects are followed.
     pub(super) follows: bool,
+    /// They must not be, whatever curl's own configuration says.
+    pub(super) stays: bool,
     /// The user has the response's head written somewhere, so it cannot be looked at.
     pub(super) dumps: bool,
     /// The first argument is the one that has to be first.
@@ -72,6 +74,7 @@ impl Plan {
         Ok(Self {
             repeatable: seen.judge(stdin),
             follows: seen.follows,
+            stays: false,
             dumps: seen.dumps,
             saves: seen.saves,
             disabled: words.first().is_some_and(|word| word == "-q" || word == "--disable"),
