@@ -36,12 +36,26 @@ pub(crate) enum Command {
         /// The file
         file: PathBuf,
     },
+    /// Ask the keyring for the key of a vault, keep it there, or erase it: for the agent, which runs this
+    #[command(hide = true)]
+    Keyring {
+        /// get, set or erase
+        what: String,
+        /// The vault's name
+        id: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum VaultKind {
-    /// The best that is there: today `memory`
+    /// As `vault.toml` says; else `keyring` if one answers in time, else `memory`
     Auto,
+    /// In sealed files; their key is in the keyring of the desktop
+    Keyring,
+    /// In sealed files; their key comes from a passphrase, by `cloud-token unlock` or a file
+    Passphrase,
+    /// Where a program of your own puts them; `vault.toml` names it
+    Command,
     /// In the agent's memory only; gone when it ends, as with ssh-agent
     Memory,
 }

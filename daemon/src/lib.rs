@@ -24,6 +24,7 @@ pub mod server;
 mod shutdown;
 mod start;
 mod suggest;
+mod thread;
 mod tracker;
 pub mod vault;
 mod words;

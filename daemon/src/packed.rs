@@ -20,6 +20,16 @@ impl Packed {
         Self(Zeroizing::new(bytes.into_boxed_slice()))
     }
 
+    /// A copy of `bytes`, which were packed. What is not as packing makes it ends the pairs.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(Zeroizing::new(bytes.into()))
+    }
+
+    /// All of it.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The pairs, in their order.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut rest = &self.0[..];

@@ -10,13 +10,23 @@ pub(crate) const ENV_CONFIG: &str = "CLOUD_AGENT_CONFIG";
 /// Names the state directory.
 pub(crate) const ENV_STATE: &str = "CLOUD_AGENT_STATE";
 
+/// Names the directory of the service manager's credentials (systemd).
+const ENV_CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// Names the session's D-Bus, over which a keyring is asked.
+const ENV_BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
+
 /// The agent's directories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
     /// `accounts.toml` and `clouds/` are here.
     pub config: PathBuf,
-    /// Logs, and later the sealed file, are here.
+    /// Logs and sealed files are here.
     pub state: PathBuf,
+    /// What the service manager hands over.
+    pub credentials: Option<PathBuf>,
+    /// Whether there is a session that may have a keyring.
+    pub session: bool,
 }
 
 impl Paths {
@@ -40,13 +50,23 @@ impl Paths {
             Some(given) => std::path::absolute(&given).unwrap_or(given),
             None => base(ENV_CONFIG, "XDG_CONFIG_HOME", ".config")?,
         };
-        Ok(Self { config, state: base(ENV_STATE, "XDG_STATE_HOME", ".local/state")? })
+        let state = base(ENV_STATE, "XDG_STATE_HOME", ".local/state")?;
+        // Without an address, libraries look for the bus in the runtime directory.
+        let bus = || absolute("XDG_RUNTIME_DIR").is_some_and(|dir| dir.join("bus").exists());
+        let session = !cfg!(target_os = "linux") || var(ENV_BUS).is_some_and(|bus| !bus.is_empty()) || bus();
+        Ok(Self { config, state, credentials: absolute(ENV_CREDENTIALS), session })
     }
 
     /// The accounts' settings.
     #[must_use]
     pub fn accounts(&self) -> PathBuf {
         self.config.join("accounts.toml")
+    }
+
+    /// What the user says about the vault.
+    #[must_use]
+    pub fn vault(&self) -> PathBuf {
+        self.config.join("vault.toml")
     }
 
     /// The user's own clouds.

@@ -20,8 +20,8 @@ use crate::provider::Recipe;
 use crate::server::socket::{self, Claim};
 use crate::server::{self, Limits};
 use crate::shutdown::Shutdown;
-use crate::vault::{Memory, Vault};
-use crate::{check, hardening, http, log};
+use crate::vault::{Choice, Kind};
+use crate::{check, hardening, http, log, vault};
 
 /// A log file that has grown beyond this is begun anew, so that an agent that runs for a year fills no disk.
 const LONGEST_LOG: u64 = 1 << 20;
@@ -38,6 +38,7 @@ pub fn main() -> ExitCode {
     }
     let result = match &cli.command {
         Some(Command::Check { file }) => return judge(file),
+        Some(Command::Keyring { what, id }) => return vault::ask_keyring(what, id),
         None => run(&cli),
     };
     match result {
@@ -96,7 +97,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
 async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<(), Fault> {
     // Before there is anything to tidy up: whoever sees the socket may want it gone.
     let shutdown = Shutdown::default();
-    let again = signals(shutdown.clone())?;
+    let mut again = std::pin::pin!(signals(shutdown.clone())?);
     let (place, listener) = match socket::claim(path)? {
         Claim::Taken(place, listener) => (place, listener),
         Claim::AlreadyRunning => {
@@ -117,7 +118,13 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     let unusable: Vec<Fault> = clouds.broken().cloned().collect();
     let transport = http::Circuit::new(http::HttpClient::default(), clock.clone());
     let provider = Arc::new(Recipe::new(Arc::new(transport), clock.clone()));
-    let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault(cli.vault));
+    // A keyring may take its time, and the agent may be told to end meanwhile.
+    let vault = tokio::select! {
+        vault = Choice::at_start(kind(cli.vault), paths, clock.clone()) => Arc::new(vault?),
+        () = shutdown.requested() => return Ok(()),
+        () = &mut again => return Ok(()),
+    };
+    let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault);
     if cli.detached {
         detach(&paths.log());
     }
@@ -134,7 +141,7 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     let server = tokio::spawn(server::run(listener, broker, Limits::for_files(files), surroundings, shutdown));
     let result = tokio::select! {
         result = server => result.unwrap_or_else(|e| Err(defect(&e))),
-        () = again => {
+        () = &mut again => {
             tracing::warn!("told twice to end: ending at once");
             Ok(())
         }
@@ -148,11 +155,14 @@ fn defect(e: &tokio::task::JoinError) -> Fault {
     Fault::new(FaultKind::Internal, "the agent ended by a defect").because(e.to_string())
 }
 
-fn vault(kind: VaultKind) -> Arc<dyn Vault> {
-    Arc::new(match kind {
-        VaultKind::Memory => Memory::new("chosen by `--vault memory`; what is held is gone when the agent ends"),
-        VaultKind::Auto => Memory::new("the only kind in this version; what is held is gone when the agent ends"),
-    })
+fn kind(flag: VaultKind) -> Option<Kind> {
+    match flag {
+        VaultKind::Auto => None,
+        VaultKind::Keyring => Some(Kind::Keyring),
+        VaultKind::Passphrase => Some(Kind::Passphrase),
+        VaultKind::Command => Some(Kind::Command),
+        VaultKind::Memory => Some(Kind::Memory),
+    }
 }
 
 /// Ends the agent at the first signal in good order. The returned future ends at the second.

@@ -10,11 +10,13 @@
 
 mod act;
 mod serve;
+mod vault;
 
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
 pub use serve::{GetFor, Place, RejectFor, Served};
+pub use vault::{Unlock, Vault, VaultStatus};
 
 use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
 
@@ -137,6 +139,10 @@ pub enum Request {
     Check(Check),
     /// See [`Do`].
     Do(Do),
+    /// See [`Vault`].
+    Vault(Vault),
+    /// See [`Unlock`].
+    Unlock(Unlock),
     /// See [`GetFor`].
     GetFor(GetFor),
     /// See [`RejectFor`].
@@ -286,7 +292,8 @@ pub struct Clouds {
 pub enum Response {
     /// To [`Request::Get`] and [`Request::GetFor`].
     Credential(Credential),
-    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`], [`Request::RejectFor`], [`Request::Stop`], and to [`Request::Check`] if the
+    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`], [`Request::RejectFor`], [`Request::Stop`],
+    /// [`Request::Unlock`], and to [`Request::Check`] if the
     /// token is alive; a dead one is a fault of kind [`Refused`](crate::FaultKind::Refused).
     Done(Done),
     /// To [`Request::Status`].
@@ -303,6 +310,8 @@ pub enum Response {
     Actions(Actions),
     /// To [`Request::Do`].
     Acted(Acted),
+    /// To [`Request::Vault`].
+    Vault(VaultStatus),
     /// To [`Request::ListServed`].
     Served(Served),
 }
@@ -364,6 +373,8 @@ messages! { Request:
     8 Stop,
     9 Check(Check),
     10 Do(Do),
+    11 Vault(Vault),
+    12 Unlock(Unlock),
     15 GetFor(GetFor),
     16 RejectFor(RejectFor),
     17 ListServed,
@@ -379,5 +390,6 @@ messages! { Response:
     0x8007 Show(Show),
     0x8008 Actions(Actions),
     0x8009 Acted(Acted),
+    0x800A Vault(VaultStatus),
     0x800C Served(Served),
 }

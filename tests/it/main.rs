@@ -29,4 +29,5 @@ mod secrets;
 mod support;
 mod threats;
 mod tutorial;
+mod vault;
 mod webitel;

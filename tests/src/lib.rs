@@ -12,6 +12,7 @@
 //! | [`process`] | what `/proc` says about a process | what the process is |
 //! | [`wait`] | conditions with deadlines, never blind sleeps | what is waited for |
 //! | `bench` | counts and loads for the benches, blocking and without a runtime of their own | tests |
+//! | [`keyring`] | a session bus with a keyring, or with one that never answers | the agent |
 //! | [`skip`] | a test that cannot run says so, and fails where it must run | which tests there are |
 
 #[cfg(target_os = "linux")]
@@ -20,6 +21,8 @@ pub mod bench;
 pub mod dialogue;
 pub mod fake;
 pub mod http;
+#[cfg(target_os = "linux")]
+pub mod keyring;
 #[cfg(unix)]
 pub mod lab;
 #[cfg(unix)]

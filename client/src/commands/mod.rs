@@ -13,6 +13,8 @@ pub(crate) mod setup;
 pub(crate) mod source;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod unlock;
+pub(crate) mod vault;
 
 use cloud_agent_protocol::v1::{Done, Response};
 

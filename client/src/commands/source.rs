@@ -33,14 +33,20 @@ impl Source {
         let Some((name, source)) = given.split_once('=').filter(|(name, _)| !name.is_empty()) else {
             return Err(wrong("`--secret` takes `NAME=SOURCE`", None));
         };
-        let source = match source.split_once(':') {
+        let source =
+            Self::parse_place(source).ok_or_else(|| wrong("`--secret` does not take the secret itself", Some(name)))?;
+        Ok((name.to_owned(), source))
+    }
+
+    /// Reads `SOURCE`; `None` if it is none.
+    pub(crate) fn parse_place(source: &str) -> Option<Self> {
+        Some(match source.split_once(':') {
             _ if source == "stdin" => Self::Stdin,
             Some(("env", variable)) if !variable.is_empty() => Self::Env(variable.to_owned()),
             Some(("file", path)) if !path.is_empty() => Self::File(path.to_owned()),
             Some(("cmd", command)) if !command.is_empty() => Self::Command(command.to_owned()),
-            _ => return Err(wrong("`--secret` does not take the secret itself", Some(name))),
-        };
-        Ok((name.to_owned(), source))
+            _ => return None,
+        })
     }
 
     /// Reads the secret called `name`.

@@ -90,7 +90,7 @@ impl Broker {
             None
         };
         let held = match &known {
-            Some(_) => self.held_of(&*self.entry(&name)?, &account).await?.unwrap_or_default(),
+            Some(_) => self.held_of(&*self.entry(&name)?, &account).await?.map(|hold| hold.held).unwrap_or_default(),
             None => Held::default(),
         };
         let credential = cached.as_ref().map(|cached| cached.credential());
@@ -111,18 +111,20 @@ impl Broker {
     }
 
     /// Changes what is held as an action says.
-    async fn adopt(&self, account: &Account, acted: &Acted) -> Result<(), Fault> {
+    async fn adopt(self: &Arc<Self>, account: &Account, acted: &Acted) -> Result<(), Fault> {
         if acted.holds.0.is_empty() && acted.forgets.is_empty() {
             return Ok(());
         }
         let entry = self.entry(&account.name)?;
         // Read and written in one turn: a renewal in between would be undone, and its rotated secret lost.
-        let _turn = entry.turn.lock().await;
+        let _turn = self.turn(&entry).await?;
         refuse_retired(&entry)?;
-        let mut held = self.held_of(&entry, account).await?.unwrap_or_default();
+        let there = self.held_of(&entry, account).await?;
+        let (mut held, follows) = there.map_or_else(Default::default, |hold| (hold.held, hold.generation));
         held.0.retain(|name, _| !acted.forgets.contains(name));
         held.0.extend(acted.holds.0.iter().map(|(name, secret)| (name.clone(), secret.clone())));
-        self.save(&entry, account, held).await;
+        self.save(&entry, account, held, follows).await;
+        self.save_later(&entry);
         Ok(())
     }
 
@@ -136,7 +138,7 @@ impl Broker {
         let name = AccountName::parse(account)?;
         let stored = self.accounts.find(&name)?;
         let resolved = self.resolve(&stored)?;
-        let held = self.held_of(&*self.entry(&name)?, &resolved).await?.unwrap_or_default();
+        let held = self.held_of(&*self.entry(&name)?, &resolved).await?.map(|hold| hold.held).unwrap_or_default();
         let credential = cached.credential();
         let checked = tokio::time::timeout_at(end, self.ask_whether_alive(&resolved, &held, &credential)).await;
         checked.unwrap_or_else(|_| Err(Fault::new(FaultKind::Unreachable, "the cloud has not answered in time")))?;

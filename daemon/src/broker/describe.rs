@@ -33,8 +33,10 @@ impl Broker {
         let mut accounts = Vec::new();
         let patience = tokio::time::Instant::now() + VAULT_PATIENCE;
         for account in stored {
-            let held = tokio::time::timeout_at(patience, self.vault.load(&account.name.key())).await;
-            let held = held.unwrap_or_else(|_| Err(self.silent()));
+            let entry = self.entries().get(&account.name.key()).cloned();
+            let vault = entry.as_ref().map_or(&*self.vault, |entry| self.vault_of(entry));
+            let record = tokio::time::timeout_at(patience, vault.load(&account.name.key())).await;
+            let held = record.unwrap_or_else(|_| Err(self.silent())).map(|record| record.map(|record| record.held));
             let trouble = held.as_ref().err().map(with_hint);
             accounts.push(self.describe(&account, held));
             let remarks = self.resolve(&account).map(|account| self.provider.remarks(&account)).unwrap_or_default();
@@ -45,6 +47,7 @@ impl Broker {
                 }
             }
         }
+        warnings.extend(self.vault.warnings());
         warnings.extend(self.unsaved());
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -53,7 +56,7 @@ impl Broker {
             socket: surroundings.socket.clone(),
             config: surroundings.config.clone(),
             vault: self.vault.kind().into(),
-            vault_reason: self.vault.reason().into(),
+            vault_reason: self.vault.reason(),
             warnings,
             accounts,
         }
@@ -73,7 +76,7 @@ impl Broker {
     }
 
     fn describe(&self, stored: &Stored, held: Result<Option<Held>, Fault>) -> AccountStatus {
-        let (held, unknown) = held.map_or_else(|fault| (None, Some(fault)), |held| (held, None));
+        let (held, unread) = held.map_or_else(|fault| (None, Some(fault)), |held| (held, None));
         let entry = self.entries().get(&stored.name.key()).cloned();
         let (cached, failed, due_up) = entry.map_or((None, None, None), |entry| {
             let state = entry.state();
@@ -81,7 +84,7 @@ impl Broker {
             (state.living(&*self.clock), failed, self.due_up(&state))
         });
         let renews_at = due_up.map(|up| self.clock.now().after(up.saturating_sub(self.clock.uptime())));
-        let fault = self.resolve(stored).err().or(failed).or(unknown.filter(|_| cached.is_none()));
+        let fault = self.resolve(stored).err().or(failed).or(unread.filter(|_| cached.is_none()));
         let state = match (&cached, &fault, &held) {
             (Some(_), _, _) => "valid",
             (None, Some(fault), _) if fault.kind == FaultKind::NeedsHuman => "needs-login",

@@ -8,10 +8,10 @@ use std::time::Duration;
 use cloud_agent_protocol::{AccountName, Fault};
 use tokio::sync::watch;
 
+use super::hold::Unsaved;
 use super::memo::{Memo, jitter};
 use crate::cache::Cached;
 use crate::clock::Clock;
-use crate::provider::Held;
 
 /// How a renewal ended; every waiter gets the same.
 pub(super) type Outcome = Result<Arc<Cached>, Fault>;
@@ -29,6 +29,10 @@ pub(super) struct Entry {
     /// refreshes with one single-use token revoke each other.
     pub(super) turn: tokio::sync::Mutex<()>,
     retired: AtomicBool,
+    /// What is held of it is not to outlive the agent.
+    ephemeral: AtomicBool,
+    /// Somebody is trying to save what the vault would not take.
+    pub(super) is_saving: AtomicBool,
 }
 
 /// The part that changes.
@@ -43,7 +47,9 @@ pub(super) struct State {
     /// Counts credentials put here, so that a waiter can tell whether one came while it waited for its turn.
     pub(super) generation: u64,
     /// What a vault would not take; kept here until it does.
-    pub(super) unsaved: Option<Held>,
+    pub(super) unsaved: Option<Box<Unsaved>>,
+    /// The last renewal was held back because nothing could be saved and the token lived.
+    pub(super) held_back: bool,
     /// Logins that succeeded.
     pub(super) logins: u64,
     /// What the last of them asked for, as a fingerprint.
@@ -67,6 +73,8 @@ impl Entry {
             state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             retired: AtomicBool::new(false),
+            ephemeral: AtomicBool::new(false),
+            is_saving: AtomicBool::new(false),
         })
     }
 
@@ -87,12 +95,22 @@ impl Entry {
         self.retired.load(Ordering::Acquire)
     }
 
+    /// Keeps what is held of it in memory only, or not.
+    pub(super) fn set_ephemeral(&self, ephemeral: bool) {
+        self.ephemeral.store(ephemeral, Ordering::Release);
+    }
+
+    pub(super) fn is_ephemeral(&self) -> bool {
+        self.ephemeral.load(Ordering::Acquire)
+    }
+
     /// Publishes a new credential and forgets past failures.
     pub(super) fn put(&self, cached: Arc<Cached>) {
         let mut state = self.state();
         state.cached = Some(cached);
         state.memo = None;
         state.streak = 0;
+        state.held_back = false;
         state.generation += 1;
         state.used = false;
         state.forced = std::mem::take(&mut state.rejected);
@@ -115,8 +133,11 @@ impl State {
         self.cached.clone().filter(|cached| !cached.is_expired(clock))
     }
 
-    /// The remembered failure, while it stands.
+    /// The remembered failure, while it stands. A renewal that was only held back is due once the token has run out.
     pub(super) fn standing(&self, clock: &dyn Clock) -> Option<&Fault> {
+        if self.held_back && self.living(clock).is_none() {
+            return None;
+        }
         self.memo.as_ref()?.standing(clock)
     }
 

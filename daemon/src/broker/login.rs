@@ -30,7 +30,10 @@ impl Broker {
     pub async fn login(self: &Arc<Self>, request: Login, ask: Arc<dyn Ask>) -> Result<Vec<String>, Fault> {
         let (broker, tracked) = (self.clone(), self.under_way.track());
         let task = tokio::spawn(async move {
+            let account = request.account.to_ascii_lowercase();
             let done = broker.log_in(request, &*ask).await;
+            let entry = broker.entries().get(&account).cloned();
+            entry.inspect(|entry| broker.save_later(entry));
             drop(tracked);
             done
         });
@@ -68,11 +71,15 @@ impl Broker {
         settle_account(&method.asks, &mut settings, &mut stored)?;
         self.choose_origins(&request, known.as_ref(), &cloud, &mut stored, ask).await?;
         let entry = self.entry_for_login(&name);
+        if !request.ephemeral {
+            // Before anybody is asked for anything: what came of it could not be kept.
+            self.vault.ready()?;
+        }
 
         let same_place = known.as_ref().is_some_and(|k| k.url == stored.url && k.urls == stored.urls);
         // What was given for another address is not even looked at.
         let remembered = match self.held_of(&entry, &self.resolve(&stored)?).await {
-            Ok(Some(held)) if same_place => held,
+            Ok(Some(hold)) if same_place => hold.held,
             _ => Held::default(),
         };
         let missing = Missing { request: &request, known: known.as_ref(), remembered: &remembered };
@@ -87,14 +94,15 @@ impl Broker {
         }
 
         let account = self.resolve(&stored)?;
-        let _turn = entry.turn.lock().await;
+        let _turn = self.turn(&entry).await?;
         if let Some(note) = self.done_by_another(&request, &stored, &entry, logins) {
             return Ok(vec![note]);
         }
         let up = self.clock.uptime();
         let grant = self.provider.login(&account, &secrets, request.remember, ask).await?;
         let holds: Vec<String> = grant.held.0.keys().cloned().collect();
-        let cached = self.keep(&entry, &account, grant, up).await?;
+        entry.set_ephemeral(request.ephemeral);
+        let cached = self.keep(&entry, &account, grant, up, None).await?;
         entry.put(cached.clone());
         self.reschedule(&entry);
         tracing::info!(account = %name, cloud = cloud.name, fingerprint = cached.fingerprint().as_deref(), "logged in");

@@ -5,8 +5,10 @@ use std::time::Duration;
 use cloud_agent_protocol::v1::Logout;
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
-use super::{Broker, place};
-use crate::provider::Revocation;
+use super::Broker;
+use super::entry::Entry;
+use super::hold::Hold;
+use crate::provider::{Account, Revocation};
 
 /// How long a cloud is given to revoke, and a renewal under way to end, before the local side forgets without them.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,26 +53,25 @@ impl Broker {
 
     async fn log_out(&self, name: &AccountName, forget: bool) -> Result<String, Fault> {
         let key = name.key();
-        let entry = self.entries().remove(&key);
-        let credential = entry.as_ref().and_then(|entry| entry.state().cached.clone());
-        if let Some(entry) = &entry {
-            // A renewal under way must not bring back what is forgotten here.
-            entry.retire();
-            let _ = tokio::time::timeout(PATIENCE, entry.turn.lock()).await;
-        }
-        let held = self.vault.load(&key).await.unwrap_or_default();
+        let entry = self.entries().remove(&key).unwrap_or_else(|| Entry::new(name.clone()));
+        let credential = entry.state().cached.clone();
+        // A renewal under way must not bring back what is forgotten here.
+        entry.retire();
+        let turn = tokio::time::timeout(PATIENCE, self.turn(&entry)).await;
+        let vault = self.vault_of(&entry);
         let account = self.accounts.find(name).and_then(|stored| self.resolve(&stored));
-        let told = match held.map(|held| account.and_then(|account| Ok((place::unbind(held, &account)?, account)))) {
-            None => None,
-            Some(Err(fault)) => Some(Err(fault)),
-            Some(Ok((held, account))) => {
+        let told = match self.what_to_revoke(&entry, account).await {
+            Ok(None) => None,
+            Err(fault) => Some(Err(fault)),
+            Ok(Some((hold, account))) => {
                 let credential = credential.as_ref().map(|cached| cached.credential());
-                let told = self.provider.revoke(&account, &held, credential.as_ref());
+                let told = self.provider.revoke(&account, &hold.held, credential.as_ref());
                 let revoked = tokio::time::timeout(PATIENCE, told).await;
                 Some(revoked.unwrap_or_else(|_| Err(Fault::new(FaultKind::Unreachable, "it did not answer"))))
             }
         };
-        self.vault.erase(&key).await?;
+        vault.erase(&key).await?;
+        drop(turn);
         if forget {
             self.accounts.remove(name)?;
         }
@@ -93,5 +94,16 @@ impl Broker {
                 format!("`{name}` is logged out: forgotten here, but the cloud could not be told: {fault}")
             }
         })
+    }
+
+    /// What the cloud could be told to forget; `None` if nothing is held.
+    async fn what_to_revoke(
+        &self,
+        entry: &Entry,
+        account: Result<Account, Fault>,
+    ) -> Result<Option<(Hold, Account)>, Fault> {
+        let Some(record) = self.vault_of(entry).load(&entry.name.key()).await? else { return Ok(None) };
+        let account = account?;
+        Ok(Some((Hold::from(record).unbound(entry, &account)?, account)))
     }
 }

@@ -5,14 +5,18 @@
 
 mod act;
 mod ahead;
+mod custody;
 mod describe;
 mod entry;
 mod given;
+mod hold;
+mod intent;
 mod lifetime;
 mod login;
 mod logout;
 mod memo;
 mod place;
+mod recover;
 mod reject;
 mod renew;
 mod repeat;
@@ -30,7 +34,7 @@ use crate::clock::Clock;
 use crate::cloud::Clouds;
 use crate::provider::Provider;
 use crate::tracker::Tracker;
-use crate::vault::Vault;
+use crate::vault::{Memory, Vault};
 use ahead::Schedule;
 use entry::Entry;
 use repeat::Repeats;
@@ -54,6 +58,8 @@ pub struct Broker {
     clouds: Clouds,
     provider: Arc<dyn Provider>,
     vault: Arc<dyn Vault>,
+    /// For logins that are not to outlive the agent.
+    scratch: Memory,
     entries: Mutex<HashMap<String, Arc<Entry>>>,
     /// Who asked by address lately.
     repeats: Mutex<Repeats>,
@@ -84,6 +90,7 @@ impl Broker {
             clouds,
             provider,
             vault,
+            scratch: Memory::default(),
             entries: Mutex::default(),
             repeats: Mutex::default(),
             under_way: Tracker::default(),
@@ -149,9 +156,11 @@ impl Broker {
         Ok(cached)
     }
 
-    /// Waits until nothing is under way at any cloud, at most `patience`. Whether it came to that.
+    /// Waits until nothing is under way at any cloud, at most `patience`, and all that is held is saved. Whether it came
+    /// to that.
     pub async fn settle(&self, patience: Duration) -> bool {
-        tokio::time::timeout(patience, self.under_way.idle()).await.is_ok()
+        let idle = tokio::time::timeout(patience, self.under_way.idle()).await.is_ok();
+        self.save_all().await && idle
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Arc<Entry>>> {

@@ -6,11 +6,13 @@ use cloud_agent_protocol::{Fault, FaultKind};
 use tokio::sync::watch;
 
 use super::entry::{Entry, Flight, Outcome};
+use super::hold::Keeper;
 use super::memo::jitter;
-use super::{Broker, lifetime, place};
+use super::recover::Trials;
+use super::{Broker, lifetime};
 use crate::accounts::Stored;
 use crate::cache::Cached;
-use crate::provider::{Account, Boxed, Grant, Held, Keep};
+use crate::provider::{Account, Grant};
 
 impl Broker {
     /// Joins the account's renewal, starting it if there is none. It runs in a task of the agent's own, so that nobody
@@ -30,6 +32,7 @@ impl Broker {
             let landing = Landing(entry.clone());
             let outcome = broker.renew(&entry, generation).await;
             drop(landing);
+            broker.save_later(&entry);
             let _ = landed.send(Some(outcome));
             broker.reschedule(&entry);
             drop(tracked);
@@ -38,7 +41,10 @@ impl Broker {
     }
 
     async fn renew(&self, entry: &Entry, generation: u64) -> Outcome {
-        let _turn = entry.turn.lock().await;
+        let _turn = match self.turn(entry).await {
+            Ok(turn) => turn,
+            Err(fault) => return Err(entry.fail(fault, &*self.clock)),
+        };
         {
             // A login may have finished while this waited for its turn.
             let state = entry.state();
@@ -76,34 +82,27 @@ impl Broker {
     async fn renew_now(&self, entry: &Entry) -> Outcome {
         let stored = self.accounts.find(&entry.name)?;
         let account = self.resolve(&stored)?;
-        let held = self.held_of(entry, &account).await?.ok_or_else(|| {
-            Fault::new(FaultKind::NeedsHuman, format!("`{}` is not logged in", entry.name))
-                .because("the agent holds nothing to get a token with")
-                .hint(format!("`cloud-token login {}`", entry.name))
-        })?;
-        let up = self.clock.uptime();
-        let grant = self.provider.renew(&account, &held, &Keeper { broker: self, entry, account: &account }).await?;
-        let cached = self.keep(entry, &account, grant, up).await?;
-        // Only now: what came with it may be the one refresh token that the cloud still takes.
-        if cached.is_expired(&*self.clock) {
-            return Err(over(&account));
+        let mut trials = Trials::default();
+        loop {
+            let hold = self.undisturbed(entry, &account).await?.ok_or_else(|| not_logged_in(entry))?;
+            trials.begin(&hold);
+            let up = self.clock.uptime();
+            let keeper = Keeper::new(self, entry, &account, &hold);
+            let grant = match self.provider.renew(&account, &hold.held, &keeper).await {
+                Ok(grant) => grant,
+                Err(fault) => {
+                    trials.judge(fault, &keeper, up).await?;
+                    continue;
+                }
+            };
+            let cached = self.keep(entry, &account, grant, up, keeper.generation()).await?;
+            // Only now: what came with it may be the one refresh token that the cloud still takes.
+            if cached.is_expired(&*self.clock) {
+                return Err(over(&account));
+            }
+            entry.put(cached.clone());
+            return Ok(cached);
         }
-        entry.put(cached.clone());
-        Ok(cached)
-    }
-
-    /// What is held of an account, be it only in memory; nothing of it if the account has moved since.
-    pub(super) async fn held_of(&self, entry: &Entry, account: &Account) -> Result<Option<Held>, Fault> {
-        let unsaved = entry.state().unsaved.clone();
-        let held = match unsaved {
-            Some(held) => Some(held),
-            None => self.vault.load(&entry.name.key()).await?,
-        };
-        let Some(mut held) = held else { return Ok(None) };
-        if let Some(learned) = lifetime::read(&mut held) {
-            entry.state().learned.get_or_insert(learned);
-        }
-        place::unbind(held, account).map(Some)
     }
 
     /// Makes a grant durable. Whoever calls this publishes it after: an answer that is out while the rotated secret is not yet
@@ -114,29 +113,15 @@ impl Broker {
         account: &Account,
         grant: Grant,
         up: std::time::Duration,
+        follows: Option<u64>,
     ) -> Outcome {
         refuse_retired(entry)?;
         let mut grant = grant;
         lifetime::apply(entry.state().learned, &mut grant);
         let cached = Arc::new(Cached::new(&grant, up, jitter())?);
-        self.save(entry, account, grant.held).await;
+        self.save(entry, account, grant.held, follows).await;
         entry.state().lives_idle(grant.idle_life, up);
         Ok(cached)
-    }
-
-    /// Saves what is held. A vault that fails does not cost the user the token that the cloud just gave: it is kept in
-    /// memory, said loudly, and saved with the next renewal.
-    pub(super) async fn save(&self, entry: &Entry, account: &Account, held: Held) {
-        let mut held = place::bind(held, account);
-        lifetime::write(entry.state().learned, &mut held);
-        let unsaved = match self.vault.save(&entry.name.key(), &held).await {
-            Ok(()) => None,
-            Err(fault) => {
-                tracing::error!(account = %entry.name, "what must be kept could not be saved and is in memory only: {fault}");
-                Some(held)
-            }
-        };
-        entry.state().unsaved = unsaved;
     }
 
     /// The account with all that its cloud's description adds.
@@ -174,21 +159,10 @@ impl Broker {
     }
 }
 
-/// Keeps what is rotated in the middle of a renewal, whose turn it is.
-struct Keeper<'a> {
-    broker: &'a Broker,
-    entry: &'a Entry,
-    account: &'a Account,
-}
-
-impl Keep for Keeper<'_> {
-    fn keep(&self, held: Held) -> Boxed<'_, ()> {
-        Box::pin(async move {
-            refuse_retired(self.entry)?;
-            self.broker.save(self.entry, self.account, held).await;
-            Ok(())
-        })
-    }
+fn not_logged_in(entry: &Entry) -> Fault {
+    Fault::new(FaultKind::NeedsHuman, format!("`{}` is not logged in", entry.name))
+        .because("the agent holds nothing to get a token with")
+        .hint(format!("`cloud-token login {}`", entry.name))
 }
 
 /// To hand such a token out would be a lie, and to renew it at every call a flood.

@@ -7,8 +7,8 @@ use cloud_agent_protocol::{Fault, FaultKind, Secret};
 use zeroize::Zeroizing;
 
 use crate::cloud::{Exchange, SentBody};
-use crate::http::{Reply, Request, Transport};
-use crate::provider::{Account, Boxed};
+use crate::http::{Replied, Reply, Request, Transport};
+use crate::provider::Account;
 
 /// The recorded exchanges that are still to come.
 pub(super) struct Script {
@@ -52,7 +52,7 @@ impl Script {
 }
 
 impl Transport for Script {
-    fn send(&self, request: Request) -> Boxed<'_, Reply> {
+    fn send(&self, request: Request) -> Replied<'_> {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let result = match state.coming.pop_front() {
             None => Err(format!("`{} {}` was sent, which is not recorded", request.method, request.url)),
@@ -60,7 +60,7 @@ impl Transport for Script {
         };
         let result = result.map_err(|wrong| {
             state.wrong.get_or_insert(wrong);
-            Fault::new(FaultKind::Internal, "the request is not the recorded one")
+            Fault::new(FaultKind::Internal, "the request is not the recorded one").into()
         });
         Box::pin(std::future::ready(result))
     }

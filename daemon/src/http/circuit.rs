@@ -7,9 +7,8 @@ use std::time::Duration;
 use cloud_agent_protocol::{Fault, FaultKind};
 use reqwest::Url;
 
-use super::{Reply, Request, Transport};
+use super::{NoReply, Replied, Reply, Request, Transport};
 use crate::clock::Clock;
-use crate::provider::Boxed;
 
 /// Failures in a row that open a circuit.
 const FAILURES: u32 = 5;
@@ -44,7 +43,7 @@ impl<T: Transport> Circuit<T> {
         Self { inner, clock, failing: Mutex::default() }
     }
 
-    async fn pass(&self, request: Request) -> Result<Reply, Fault> {
+    async fn pass(&self, request: Request) -> Result<Reply, NoReply> {
         let Some(origin) = origin(&request.url) else { return self.inner.send(request).await };
         let probe = self.admit(&origin, request.urgent)?;
         let outcome = self.inner.send(request).await;
@@ -91,7 +90,7 @@ impl<T: Transport> Circuit<T> {
 }
 
 impl<T: Transport> Transport for Circuit<T> {
-    fn send(&self, request: Request) -> Boxed<'_, Reply> {
+    fn send(&self, request: Request) -> Replied<'_> {
         Box::pin(self.pass(request))
     }
 }
@@ -110,10 +109,10 @@ impl<T: Transport> Drop for Probe<'_, T> {
     }
 }
 
-fn is_transient(outcome: &Result<Reply, Fault>) -> bool {
+fn is_transient(outcome: &Result<Reply, NoReply>) -> bool {
     match outcome {
         Ok(reply) => matches!(reply.status, 408 | 425 | 429 | 500..=599),
-        Err(fault) => fault.kind == FaultKind::Unreachable,
+        Err(none) => none.fault.kind == FaultKind::Unreachable,
     }
 }
 
@@ -141,7 +140,7 @@ mod tests {
     }
 
     impl Transport for Arc<Net> {
-        fn send(&self, _: Request) -> Boxed<'_, Reply> {
+        fn send(&self, _: Request) -> Replied<'_> {
             self.sent.fetch_add(1, Ordering::SeqCst);
             let status = self.statuses.lock().unwrap().pop_front().unwrap_or(Some(200));
             Box::pin(async move {
@@ -185,7 +184,7 @@ mod tests {
         let (net, clock, circuit) = circuit();
         fail(&net, &circuit, DOWN).await;
         for _ in 0..10_000 {
-            let fault = circuit.send(request("a.example")).await.unwrap_err();
+            let fault = circuit.send(request("a.example")).await.unwrap_err().fault;
             assert_eq!((fault.kind, fault.retry_at), (FaultKind::Unreachable, Some(1_030)));
         }
         assert_eq!(net.sent.load(Ordering::SeqCst), 5);
@@ -230,7 +229,7 @@ mod tests {
         assert!(circuit.send(request("a.example")).await.is_ok());
     }
 
-    fn futures_pending(future: &mut Boxed<'_, Reply>) -> bool {
+    fn futures_pending(future: &mut Replied<'_>) -> bool {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         future.as_mut().poll(&mut context).is_pending()
     }

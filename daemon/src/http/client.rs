@@ -15,9 +15,8 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::{MAX_BODY, Reply, Request, Transport, resolve, words};
+use super::{MAX_BODY, NoReply, Replied, Reply, Request, Transport, resolve, words};
 use crate::cloud::origin::is_loopback;
-use crate::provider::Boxed;
 
 /// The largest file of certificate authorities that is read, in bytes.
 const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
@@ -58,16 +57,16 @@ impl HttpClient {
         Self { deadlines }
     }
 
-    async fn exchange(&self, request: Request) -> Result<Reply, Fault> {
+    async fn exchange(&self, request: Request) -> Result<Reply, NoReply> {
         let url = address(&request)?;
         let host = words::host(&url);
         // Whatever happens below, the whole of it ends in time: reqwest's own deadline begins only with the connection.
         let whole = tokio::time::timeout(self.deadlines.total, self.exchange_with(request, url, &host)).await;
         tokio::spawn(tidy());
-        whole.unwrap_or_else(|_| Err(words::silent(&host)))
+        whole.unwrap_or_else(|_| Err(NoReply { fault: words::silent(&host), lost: true }))
     }
 
-    async fn exchange_with(&self, request: Request, url: Url, host: &str) -> Result<Reply, Fault> {
+    async fn exchange_with(&self, request: Request, url: Url, host: &str) -> Result<Reply, NoReply> {
         let client = self.client(&url, request.ca_file.as_deref()).await?;
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|_| Fault::new(FaultKind::Internal, "a request has no verb"))?;
@@ -81,7 +80,7 @@ impl HttpClient {
             // The same allocation is sent and then wiped: there is no second copy on this side of TLS.
             builder = builder.body(Bytes::from_owner(body.bytes));
         }
-        let response = builder.headers(headers).send().await.map_err(|why| words::fault(&why.without_url(), host))?;
+        let response = builder.headers(headers).send().await.map_err(|why| none(why, host))?;
         read(response, host).await
     }
 
@@ -107,7 +106,7 @@ async fn tidy() {
 }
 
 impl Transport for HttpClient {
-    fn send(&self, request: Request) -> Boxed<'_, Reply> {
+    fn send(&self, request: Request) -> Replied<'_> {
         Box::pin(self.exchange(request))
     }
 }
@@ -191,10 +190,16 @@ fn header_value(name: &str, value: &Secret) -> Result<HeaderValue, Fault> {
     Ok(value)
 }
 
-async fn read(mut response: reqwest::Response, host: &str) -> Result<Reply, Fault> {
+/// What came instead of a reply. Until the connection stood, TLS included, no byte of the request had left.
+fn none(why: reqwest::Error, host: &str) -> NoReply {
+    let lost = !(why.is_connect() || why.is_builder());
+    NoReply { fault: words::fault(&why.without_url(), host), lost }
+}
+
+async fn read(mut response: reqwest::Response, host: &str) -> Result<Reply, NoReply> {
     let announced = response.content_length().unwrap_or(0);
     if announced > MAX_BODY as u64 {
-        return Err(words::too_long(host));
+        return Err(words::too_long(host).into());
     }
     let status = response.status().as_u16();
     let headers = response
@@ -203,9 +208,9 @@ async fn read(mut response: reqwest::Response, host: &str) -> Result<Reply, Faul
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), Secret::from(value.to_str().ok()?))))
         .collect();
     let mut body = Zeroizing::new(Vec::with_capacity(usize::try_from(announced).unwrap_or(0)));
-    while let Some(chunk) = response.chunk().await.map_err(|why| words::fault(&why.without_url(), host))? {
+    while let Some(chunk) = response.chunk().await.map_err(|why| none(why, host))? {
         if body.len() + chunk.len() > MAX_BODY {
-            return Err(words::too_long(host));
+            return Err(words::too_long(host).into());
         }
         append(&mut body, &chunk);
     }

@@ -88,7 +88,7 @@ fn client() -> HttpClient {
 async fn fault_of(url: impl Into<String>) -> Fault {
     let fault = client().send(request(url)).await.unwrap_err();
     assert!(!format!("{fault:?}").contains("hunter2"), "{fault:?}");
-    fault
+    fault.into()
 }
 
 #[tokio::test]
@@ -188,7 +188,8 @@ async fn who_trickles_is_cut_off_by_the_total_deadline() {
     })
     .await;
     let short = Deadlines { total: Duration::from_millis(300), ..client().deadlines };
-    let fault = HttpClient::new(short).send(request(&url)).await.unwrap_err();
+    let NoReply { fault, lost } = HttpClient::new(short).send(request(&url)).await.unwrap_err();
+    assert!(lost, "the cloud may have acted on it");
     assert_eq!((fault.kind, fault.message.contains("in time")), (FaultKind::Unreachable, true), "{fault}");
 }
 
@@ -213,7 +214,8 @@ async fn a_name_that_does_not_resolve_is_said_so() {
     let mut request = request("http://nowhere.invalid/");
     request.allow_plaintext = true;
     let patient = HttpClient::new(Deadlines { connect: Duration::from_secs(10), ..Deadlines::default() });
-    let fault = patient.send(request).await.unwrap_err();
+    let NoReply { fault, lost } = patient.send(request).await.unwrap_err();
+    assert!(!lost);
     // Without a network the resolver may itself be silent.
     assert_eq!(fault.kind, FaultKind::Unreachable, "{fault}");
     assert!(fault.message.contains("cannot be found") || fault.message.contains("in time"), "{fault}");
@@ -236,7 +238,7 @@ async fn a_server_without_tls_at_an_https_address_is_a_matter_of_the_address() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
     });
     // A busy machine may take longer to say hello than the others are patient.
-    let fault = HttpClient::default().send(request(plain)).await.unwrap_err();
+    let fault = HttpClient::default().send(request(plain)).await.unwrap_err().fault;
     assert_eq!(fault.kind, FaultKind::Config, "{fault}");
 }
 
@@ -245,7 +247,7 @@ async fn a_ca_file_that_holds_no_certificate_is_named() {
     for path in ["/nonexistent/ca.pem", "/dev/null"] {
         let mut request = request("https://127.0.0.1:1/");
         request.ca_file = Some(path.into());
-        let fault = client().send(request).await.unwrap_err();
+        let fault = client().send(request).await.unwrap_err().fault;
         assert_eq!((fault.kind, fault.message.contains(path)), (FaultKind::Config, true), "{fault}");
     }
 }

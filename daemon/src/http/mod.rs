@@ -8,10 +8,11 @@ mod words;
 pub use circuit::Circuit;
 pub use client::{Deadlines, HttpClient};
 
-use cloud_agent_protocol::Secret;
-use zeroize::Zeroizing;
+use std::future::Future;
+use std::pin::Pin;
 
-use crate::provider::Boxed;
+use cloud_agent_protocol::{Fault, Secret};
+use zeroize::Zeroizing;
 
 /// The largest reply body that is read, in bytes.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -60,6 +61,32 @@ pub struct Reply {
     pub body: Zeroizing<Vec<u8>>,
 }
 
+/// Why there is no reply.
+#[derive(Debug)]
+pub struct NoReply {
+    /// What went wrong.
+    pub fault: Fault,
+    /// Whether the cloud may have acted on the request, and its reply was lost on the way. After a request that spends
+    /// something, nobody then knows whether it is spent.
+    pub lost: bool,
+}
+
+impl From<Fault> for NoReply {
+    /// Nothing was sent.
+    fn from(fault: Fault) -> Self {
+        Self { fault, lost: false }
+    }
+}
+
+impl From<NoReply> for Fault {
+    fn from(none: NoReply) -> Self {
+        none.fault
+    }
+}
+
+/// A reply that is awaited.
+pub type Replied<'a> = Pin<Box<dyn Future<Output = Result<Reply, NoReply>> + Send + 'a>>;
+
 /// Something that sends requests.
 pub trait Transport: Send + Sync + 'static {
     /// Sends once: never follows a redirect, never tries again.
@@ -68,5 +95,5 @@ pub trait Transport: Send + Sync + 'static {
     /// `Unreachable` if no whole reply came in time (DNS, refused, reset, silence), `MalformedReply` if it was no HTTP or
     /// longer than [`MAX_BODY`], `Config` if the address or its certificate cannot be used, `Busy` if this process has no
     /// file descriptor or memory left for it.
-    fn send(&self, request: Request) -> Boxed<'_, Reply>;
+    fn send(&self, request: Request) -> Replied<'_>;
 }

@@ -126,6 +126,17 @@ pub trait Keep: Send + Sync {
     /// # Errors
     /// If the account is no longer there, so that nothing more may be sent for it.
     fn keep(&self, held: Held) -> Boxed<'_, ()>;
+
+    /// Right before a request that may spend a held secret which works only once, because its reply replaces it.
+    ///
+    /// # Errors
+    /// If the request must not be sent: what it would bring could not be kept.
+    fn spend(&self) -> Boxed<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// After that request: its reply was lost, and nobody knows whether the cloud has acted on it.
+    fn lost(&self) {}
 }
 
 /// One way of talking to clouds.

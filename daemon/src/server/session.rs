@@ -20,6 +20,7 @@ use super::asker::{Asked, Asker};
 use super::message::{Inbox, Next};
 use super::peer;
 use crate::broker::Need;
+use crate::shutdown::Shutdown;
 
 /// Most requests come in one read of this many bytes.
 const READ: usize = 1024;
@@ -141,6 +142,8 @@ impl<'a> Session<'a> {
                 done(broker.check(&check.account, wait).await.map(|note| vec![note]))
             }
             Request::Do(act) => self.act(act).await?,
+            Request::Vault(vault) => self.vault(vault).await?,
+            Request::Unlock(unlock) => done(self.unlock(unlock).await?),
             Request::Answer(_) => Err(Fault::new(FaultKind::Usage, "nothing was asked")),
             _ => Err(Fault::new(FaultKind::Unsupported, "the agent does not know that request")),
         };
@@ -167,6 +170,28 @@ impl<'a> Session<'a> {
             }
         };
         self.converse(work, questions, given, &command).await
+    }
+
+    async fn vault(&mut self, vault: v1::Vault) -> Result<Result<Response, Fault>, End> {
+        let broker = self.shared.broker.clone();
+        let Some(kind) = vault.move_to else { return Ok(broker.vault().await.map(Response::Vault)) };
+        let command = format!("vault move {kind}");
+        let (asker, questions) = Asker::new(vault.interactive, command.clone());
+        let given = Duration::from_millis(vault.deadline_ms.into());
+        // In a task of its own: a client that leaves must not leave two vaults behind, each with a half.
+        let work = tokio::spawn(async move { broker.move_vault(&kind, vault.passphrase, &asker).await });
+        let work = async { work.await.unwrap_or_else(|e| Err(broken_off(&e))).map(Response::Vault) };
+        let work = unless_it_ends(self.shared.shutdown.clone(), work);
+        self.converse(work, questions, given, &command).await
+    }
+
+    async fn unlock(&mut self, unlock: v1::Unlock) -> Result<Result<Vec<String>, Fault>, End> {
+        let (asker, questions) = Asker::new(unlock.interactive, "unlock".into());
+        let given = Duration::from_millis(unlock.deadline_ms.into());
+        let broker = self.shared.broker.clone();
+        let work = async move { broker.unlock(unlock.passphrase, &asker).await };
+        let work = unless_it_ends(self.shared.shutdown.clone(), work);
+        self.converse(work, questions, given, "unlock").await
     }
 
     /// Waits for `work`, and puts the questions that it has in between. It belongs to this connection: if the client
@@ -290,6 +315,19 @@ impl<'a> Session<'a> {
         timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
         Ok(())
     }
+}
+
+/// What waits for a keyring may wait for a human who has gone home: the agent's end does not.
+async fn unless_it_ends<T>(shutdown: Shutdown, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = shutdown.requested() => Err(Fault::new(FaultKind::Unreachable, "the agent is told to end")),
+    }
+}
+
+fn broken_off(why: &tokio::task::JoinError) -> Fault {
+    Fault::new(FaultKind::Internal, "it ended without a result").because(why.to_string())
 }
 
 fn still_under_way(command: &str, waited: Duration) -> Fault {

@@ -12,8 +12,8 @@ use super::*;
 use crate::accounts::Accounts;
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::Clouds;
-use crate::http::{Reply, Transport};
-use crate::provider::{Boxed, Recipe};
+use crate::http::{Replied, Reply, Transport};
+use crate::provider::Recipe;
 use crate::vault::Memory;
 
 /// More than anything here takes on a busy machine.
@@ -48,7 +48,7 @@ take = { token = "/token" }
 struct Net(Mutex<Vec<String>>);
 
 impl Transport for Net {
-    fn send(&self, request: crate::http::Request) -> Boxed<'_, Reply> {
+    fn send(&self, request: crate::http::Request) -> Replied<'_> {
         self.0.lock().unwrap().push(request.url);
         let body = Zeroizing::new(br#"{"token":"t0k"}"#.to_vec());
         Box::pin(std::future::ready(Ok(Reply { status: 200, headers: Vec::new(), body })))

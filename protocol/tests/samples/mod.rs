@@ -3,7 +3,7 @@
 use cloud_agent_protocol::v1::{
     AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, GetFor,
     ListClouds, Login, Logout, MethodInfo, NamedSecret, OriginInfo, Place, Question, Reject, RejectFor, Request,
-    Response, Served, Setting, Show, Status,
+    Response, Served, Setting, Show, Status, Unlock, Vault, VaultStatus,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -64,6 +64,23 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         ("request-stop", Request::Stop),
         ("request-check", Request::Check(Check { account: "ecHome".into(), deadline_ms: 30_000 })),
         ("request-do", Request::Do(act.clone())),
+        (
+            "request-vault",
+            Request::Vault(Vault { move_to: None, passphrase: None, interactive: false, deadline_ms: 30_000 }),
+        ),
+        (
+            "request-vault-move",
+            Request::Vault(Vault {
+                move_to: Some("passphrase".into()),
+                passphrase: Some("open sesame".into()),
+                interactive: true,
+                deadline_ms: 30_000,
+            }),
+        ),
+        (
+            "request-unlock",
+            Request::Unlock(Unlock { passphrase: Some("open sesame".into()), interactive: true, deadline_ms: 30_000 }),
+        ),
         ("request-do-list", Request::Do(Do { action: None, settings: vec![], secrets: vec![], ..act })),
         ("request-get-for", Request::GetFor(get_for.clone())),
         (
@@ -90,6 +107,7 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a list, as long as there are messages")]
 pub(crate) fn responses() -> Vec<(&'static str, Response)> {
     let credential = Credential {
         account: "ecHome".into(),
@@ -172,6 +190,17 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
         ("response-actions", Response::Actions(Actions { cloud: "echome".into(), actions: vec![action] })),
+        (
+            "response-vault",
+            Response::Vault(VaultStatus {
+                kind: "passphrase".into(),
+                reason: "chosen".into(),
+                place: "/home/u/.local/state/cloud-agent/vault/passphrase".into(),
+                open: false,
+                accounts: vec!["echome".into()],
+                warnings: vec!["a warning".into()],
+            }),
+        ),
         (
             "response-acted",
             Response::Acted(Acted {

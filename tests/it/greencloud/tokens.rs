@@ -94,8 +94,8 @@ fn a_lost_answer_to_a_refresh_ends_in_one_more_try_and_a_login_by_the_human() {
         let last = it.token();
         it.cloud.break_next(1, REFRESH, fault);
         it.wait_until_refused(&last);
-        assert_fault(&it.sandbox.token(["green"]), &[5], &case);
-        assert!(until(3 * PATIENCE, || it.sandbox.token(["green"]).code() == 4), "{case}");
+        // Once more at once: some clouds take it again for a few seconds, and this one does not.
+        assert_fault(&it.sandbox.token(["green"]), &[4], &case);
         assert!(it.sandbox.token(["green"]).fails(4).contains("cloud-token login green"));
         for _ in 0..5 {
             it.sandbox.token(["green"]).fails(4);

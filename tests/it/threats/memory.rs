@@ -80,7 +80,7 @@ fn secrets(scene: &Scene) -> Vec<String> {
 
 /// That nothing is left once the connection to the cloud has closed behind the answer, which a busy machine may put off.
 #[track_caller]
-fn nothing_is_left(pid: u32, secrets: &[String], all: &[String]) {
+pub(super) fn nothing_is_left(pid: u32, secrets: &[String], all: &[String]) {
     let mut left = Vec::new();
     let gone = until(PATIENCE, || {
         left = hits(pid, secrets, all);

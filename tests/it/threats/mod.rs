@@ -10,16 +10,20 @@
 //! | `crowds` | too many clients, and silent ones |
 //! | `frames` | hostile bytes from a client, other versions |
 //! | `helpers` | a repository, a link or a server that wants a token through a helper |
+//! | `keyrings` | a keyring that is locked, absent, lying, hanging or dying |
 //! | `leaks` | readers of arguments, environments, logs |
 //! | `terminals` | whoever looks over a shoulder |
 //! | `tokens` | a cloud whose tokens are no tokens |
 //! | `network` | whoever sits between the agent and the cloud |
 //! | `replies` | a cloud whose replies are no replies |
+//! | `vaults` | whoever gets at the sealed files, and disks that fail |
 
 mod callers;
 mod crowds;
 mod frames;
 mod helpers;
+#[cfg(target_os = "linux")]
+mod keyrings;
 mod leaks;
 mod memory;
 mod network;
@@ -29,6 +33,8 @@ mod replies;
 mod starts;
 mod terminals;
 mod tokens;
+#[cfg(target_os = "linux")]
+mod vaults;
 
 use std::thread;
 

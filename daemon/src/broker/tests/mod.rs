@@ -6,6 +6,7 @@ mod clocks;
 mod freshness;
 mod getting_in;
 mod isolation;
+mod rotation;
 mod scripted;
 mod serving;
 mod single_flight;

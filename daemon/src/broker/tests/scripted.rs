@@ -14,7 +14,7 @@ use crate::broker::{Broker, Need};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::cloud::Clouds;
 use crate::provider::{Account, Acted, Ask, Boxed, Grant, Held, Keep, Provider, Revocation};
-use crate::vault::{Memory, Vault};
+use crate::vault::{Memory, Record, Saved, Vault};
 
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -75,6 +75,10 @@ pub(super) enum Act {
     Panic,
     /// Rotates, keeps what came of it, and fails then.
     Rotate,
+    /// Loses the reply: nobody knows whether it has rotated.
+    Lose,
+    /// Somebody else saves this as the refresh token before the request is sent.
+    Outrun(&'static str),
 }
 
 pub(super) struct Cloud {
@@ -91,6 +95,10 @@ pub(super) struct Cloud {
     pub(super) checks: Mutex<VecDeque<Result<(), Fault>>>,
     /// What actions came with: their name, address, what was given and held, and the credential's token.
     pub(super) acted: Mutex<Vec<String>>,
+    /// The refresh tokens that were sent, and what the vault held when they were.
+    pub(super) spent: Mutex<Vec<String>>,
+    /// Where to look for that, and where somebody else saves.
+    vault: Arc<Shelf>,
     /// The origins and secrets that logins came with.
     pub(super) seen: Mutex<Vec<(String, Held)>>,
 }
@@ -98,6 +106,11 @@ pub(super) struct Cloud {
 impl Cloud {
     pub(super) fn then(&self, act: Act) {
         self.script.lock().unwrap().push_back(act);
+    }
+
+    /// Forgets the next act, if there is one.
+    pub(super) fn forgets_one(&self) -> bool {
+        self.script.lock().unwrap().pop_front().is_some()
     }
 
     /// From now on calls for `account` wait until they are let through.
@@ -121,7 +134,7 @@ impl Cloud {
         let act = self.script.lock().unwrap().pop_front();
         match act {
             Some(Act::Fail(fault)) => return Err(fault),
-            Some(Act::Panic | Act::Rotate) => panic!("the script says so"),
+            Some(Act::Panic | Act::Rotate | Act::Lose | Act::Outrun(_)) => panic!("the script says so"),
             None => {}
         }
         let life = *self.life.lock().unwrap();
@@ -167,6 +180,24 @@ impl Provider for Cloud {
                 let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
                 let next = Secret::new(format!("rotated-{number}"));
                 keep.keep(Held(BTreeMap::from([("refresh".to_owned(), next)]))).await?;
+                return Err(unreachable());
+            }
+            let key = account.name.key();
+            let next = self.script.lock().unwrap().pop_front_if(|act| matches!(act, Act::Lose | Act::Outrun(_)));
+            if let Some(Act::Outrun(refresh)) = next {
+                self.vault.put(&key, refresh).await;
+            }
+            keep.spend().await?;
+            let there = self.vault.load(&key).await?.is_some_and(|record| record.held.0.contains_key("@pending"));
+            let sent = held.0.get("refresh").map_or("", Secret::expose);
+            self.spent.lock().unwrap().push(format!("{sent}{}", if there { " intended" } else { "" }));
+            if let Some(Act::Lose) = next {
+                self.calls.fetch_add(1, Ordering::SeqCst);
+                let gate = self.gates.lock().unwrap().get(account.name.as_str()).cloned();
+                if let Some(gate) = gate {
+                    gate.acquire().await.unwrap().forget();
+                }
+                keep.lost();
                 return Err(unreachable());
             }
             self.act(account, held.0.get("password")).await
@@ -218,14 +249,42 @@ pub(super) struct Shelf {
     /// The same for loads.
     pub(super) door: Mutex<Option<Arc<Semaphore>>>,
     pub(super) unreadable: AtomicBool,
+    /// Which of the machines that share it this is.
+    pub(super) writer: Mutex<String>,
 }
 
 impl Shelf {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            inner: Memory::new("test"),
+            broken: AtomicBool::new(false),
+            gate: Mutex::default(),
+            door: Mutex::default(),
+            unreadable: AtomicBool::new(false),
+            writer: Mutex::default(),
+        })
+    }
+
     /// From now on nothing is loaded until somebody is let in.
     pub(super) fn shut(&self) -> Arc<Semaphore> {
         let door = Arc::new(Semaphore::new(0));
         *self.door.lock().unwrap() = Some(door.clone());
         door
+    }
+
+    /// Somebody else saves another refresh token, with nothing else changed.
+    pub(super) async fn put(&self, account: &str, refresh: &str) {
+        let mut held = Vault::load(&self.inner, account).await.unwrap().unwrap().held;
+        held.0.insert("refresh".into(), refresh.into());
+        held.0.remove("@pending");
+        Vault::save(&self.inner, account, &held, None).await.unwrap();
+    }
+
+    /// Somebody writes down, `at` this time, that they are about to spend what is held.
+    pub(super) async fn intend(&self, account: &str, at: i64, writer: &str) {
+        let mut held = Vault::load(&self.inner, account).await.unwrap().unwrap().held;
+        held.0.insert("@pending".into(), Secret::new(format!("{at} {writer}")));
+        Vault::save(&self.inner, account, &held, None).await.unwrap();
     }
 }
 
@@ -234,11 +293,11 @@ impl Vault for Shelf {
         "shelf"
     }
 
-    fn reason(&self) -> &'static str {
-        "the test says so"
+    fn reason(&self) -> String {
+        "the test says so".into()
     }
 
-    fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Held>> {
+    fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Record>> {
         Box::pin(async move {
             let door = self.door.lock().unwrap().clone();
             if let Some(door) = door {
@@ -247,11 +306,11 @@ impl Vault for Shelf {
             if self.unreadable.load(Ordering::SeqCst) {
                 return Err(Fault::new(FaultKind::Config, "the shelf cannot be read"));
             }
-            self.inner.load(account).await
+            Vault::load(&self.inner, account).await
         })
     }
 
-    fn save<'a>(&'a self, account: &'a str, held: &'a Held) -> Boxed<'a, ()> {
+    fn save<'a>(&'a self, account: &'a str, held: &'a Held, follows: Option<u64>) -> Boxed<'a, Saved> {
         Box::pin(async move {
             let gate = self.gate.lock().unwrap().clone();
             if let Some(gate) = gate {
@@ -260,8 +319,21 @@ impl Vault for Shelf {
             if self.broken.load(Ordering::SeqCst) {
                 return Err(Fault::new(FaultKind::Config, "no space left on device"));
             }
-            self.inner.save(account, held).await
+            Vault::save(&self.inner, account, held, follows).await
         })
+    }
+
+    fn reserve<'a>(&'a self, account: &'a str, held: &'a Held, follows: Option<u64>) -> Boxed<'a, Saved> {
+        Box::pin(async move {
+            if self.broken.load(Ordering::SeqCst) {
+                return Err(Fault::new(FaultKind::Config, "no space left on device"));
+            }
+            Vault::save(&self.inner, account, held, follows).await
+        })
+    }
+
+    fn writer(&self) -> String {
+        self.writer.lock().unwrap().clone()
     }
 
     fn erase<'a>(&'a self, account: &'a str) -> Boxed<'a, bool> {
@@ -314,7 +386,10 @@ impl Scene {
         std::fs::create_dir(dir.path().join("clouds")).unwrap();
         std::fs::write(dir.path().join("clouds/acme.toml"), ACME).unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000)));
+        let vault = Shelf::new();
         let cloud = Arc::new(Cloud {
+            spent: Mutex::default(),
+            vault: vault.clone(),
             clock: clock.clone(),
             life: Mutex::new(Some(60 * MINUTE)),
             idle_life: Mutex::default(),
@@ -326,13 +401,6 @@ impl Scene {
             seen: Mutex::default(),
             checks: Mutex::default(),
             acted: Mutex::default(),
-        });
-        let vault = Arc::new(Shelf {
-            inner: Memory::new("test"),
-            broken: AtomicBool::new(false),
-            gate: Mutex::default(),
-            door: Mutex::default(),
-            unreadable: AtomicBool::new(false),
         });
         Self::around(clock, cloud, vault, dir)
     }
@@ -351,6 +419,16 @@ impl Scene {
     /// Another agent over the same vault and settings, as after a restart.
     pub(super) fn restarted(&self) -> Self {
         Self::around(self.clock.clone(), self.cloud.clone(), self.vault.clone(), self.dir.clone())
+    }
+
+    /// The agent dies, and another one starts with what the vault has.
+    pub(super) fn restart(&mut self) {
+        self.broker = self.restarted().broker;
+    }
+
+    /// The refresh tokens that were sent so far.
+    pub(super) fn spent(&self) -> Vec<String> {
+        self.cloud.spent.lock().unwrap().clone()
     }
 
     /// One with `work` logged in.
@@ -415,9 +493,9 @@ impl Scene {
     }
 
     pub(super) async fn held(&self, account: &str) -> Option<Held> {
-        let mut held = self.vault.load(account).await.unwrap()?;
+        let mut held = self.vault.load(account).await.unwrap()?.held;
         assert!(held.0.remove("@place").is_some(), "whatever is held says for which address");
-        held.0.retain(|name, _| !name.starts_with('@'));
+        held.0.remove("@learned");
         Some(held)
     }
 }

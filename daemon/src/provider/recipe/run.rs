@@ -90,10 +90,27 @@ impl<'a> Conversation<'a> {
 
     async fn send(&mut self, step: &Step) -> Result<Then, Fault> {
         let request = request::build(step, &self.values, self.account, self.credential, self.urgent)?;
+        let spends = self.keep.as_ref().map(|(keep, _)| *keep).filter(|_| replaces(step, self.method));
+        if let Some(keep) = spends {
+            keep.spend().await?;
+        }
         let sent_at = self.clock.now();
-        let reply = self.transport.send(request).await?;
+        let reply = match self.transport.send(request).await {
+            Ok(reply) => reply,
+            Err(none) => {
+                if let Some(keep) = spends.filter(|_| none.lost) {
+                    keep.lost();
+                }
+                return Err(none.fault);
+            }
+        };
         let skew = self.learn_skew(step, &reply, sent_at);
-        self.judge(step, &reply, Taken { sent_at, skew })
+        let then = self.judge(step, &reply, Taken { sent_at, skew });
+        // A proxy says so, and does not know what became of the request behind it.
+        if let Some(keep) = spends.filter(|_| then.is_err() && matches!(reply.status, 502 | 504)) {
+            keep.lost();
+        }
+        then
     }
 
     fn learn_skew(&self, step: &Step, reply: &Reply, sent_at: Timestamp) -> Option<Skew> {
@@ -185,6 +202,11 @@ impl<'a> Conversation<'a> {
             .because(why)
             .hint(format!("`cloud-token {}`", self.command))
     }
+}
+
+/// Whether `step` sends a held secret that its reply replaces: what such a request sends is often good only once.
+fn replaces(step: &Step, method: &Method) -> bool {
+    method.holds.iter().any(|hold| uses(step, &hold.name) && step.takes.iter().any(|take| take.name == hold.name))
 }
 
 /// Whether `step` sends the value `name`.

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
 use crate::cloud::Cloud;
-use crate::http::{Reply, Request};
+use crate::http::{NoReply, Replied, Reply, Request};
 
 const NOW: i64 = 1_795_305_600;
 
@@ -29,7 +29,7 @@ struct Net {
 }
 
 impl Transport for Net {
-    fn send(&self, request: Request) -> Boxed<'_, Reply> {
+    fn send(&self, request: Request) -> Replied<'_> {
         let headers: Vec<String> = request
             .headers
             .iter()
@@ -43,7 +43,7 @@ impl Transport for Net {
             clock.advance(*delay);
         }
         let reply = self.replies.lock().unwrap().pop_front().expect("a request that was not foreseen");
-        Box::pin(std::future::ready(reply))
+        Box::pin(std::future::ready(reply.map_err(NoReply::from)))
     }
 }
 

@@ -81,10 +81,15 @@ fn refresh(state: &State, request: &Request, journal: &Journal) -> Reply {
     let mut inner = state.lock();
     let claims = match state.claims(&inner.ledger, &token, Some("refresh")) {
         Ok(claims) => claims,
-        Err(bad) => return token_not_valid(bad, version),
+        Err(bad) => {
+            if let (Bad::Blacklisted(jti), true) = (&bad, state.options.reuse_is_theft) {
+                inner.ledger.revoke_family(jti);
+            }
+            return token_not_valid(&bad, version);
+        }
     };
     let Some(user) = inner.users.iter().find(|user| user.id == claims.user).cloned() else {
-        return token_not_valid(Bad::Invalid, version);
+        return token_not_valid(&Bad::Invalid, version);
     };
     // 5.0.0 never looks at the user here: a key that was switched off goes on getting tokens which no API takes.
     if version == Version::V5_5 && !user.active {
@@ -103,8 +108,8 @@ fn verify(state: &State, request: &Request) -> Reply {
     };
     let version = state.options.version;
     match state.claims(&state.lock().ledger, &token, None) {
-        Err(Bad::Blacklisted) => Reply::json(400, &json!({"non_field_errors": ["Token is blacklisted"]})),
-        Err(bad) => token_not_valid(bad, version),
+        Err(Bad::Blacklisted(_)) => Reply::json(400, &json!({"non_field_errors": ["Token is blacklisted"]})),
+        Err(bad) => token_not_valid(&bad, version),
         // The setting is on and the app is absent, so the model behind it has no manager.
         Ok(_) if version == Version::V5_0 && !state.options.blacklist => Reply::html(500, "Server Error (500)", ""),
         Ok(_) => Reply::json(200, &json!({})),
@@ -201,7 +206,7 @@ fn not_allowed(request: &Request, allow: &str) -> Reply {
     Reply::json(405, &json!({"detail": detail})).header("Allow", allow)
 }
 
-fn token_not_valid(bad: Bad, version: Version) -> Reply {
+fn token_not_valid(bad: &Bad, version: Version) -> Reply {
     unauthorized(&[("detail", json!(bad.words(version))), ("code", json!("token_not_valid"))])
 }
 

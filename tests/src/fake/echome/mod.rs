@@ -54,6 +54,9 @@ pub struct Options {
     pub blacklist: bool,
     /// With `blacklist`: for how long after a rotation the old one is still taken, for a client that never got the reply.
     pub grace: Duration,
+    /// With `blacklist`: an old one that comes after that is taken for theft, and ends every session of its user, as
+    /// RFC 9700 would have it. simplejwt does not; others do.
+    pub reuse_is_theft: bool,
     /// How long an access token lives.
     pub access: Duration,
     /// How long a refresh token lives.
@@ -68,6 +71,7 @@ impl Default for Options {
             version: Version::V5_0,
             blacklist: false,
             grace: Duration::ZERO,
+            reuse_is_theft: false,
             access: Duration::from_hours(1),
             refresh: Duration::from_hours(24),
             tls: None,

@@ -11,15 +11,23 @@ use crate::fake::{Journal, jwt};
 /// What the server remembers about tokens. Without blacklist and revocation that is nothing: a JWT speaks for itself.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    issued: Vec<(String, String)>,
+    /// Kind, id, whose.
+    issued: Vec<(String, String, String)>,
     revoked: HashSet<String>,
     rotated: HashMap<String, Instant>,
 }
 
 impl Ledger {
     pub(super) fn revoke(&mut self, kind: &str) {
-        let of_kind = self.issued.iter().filter(|(k, _)| k == kind).map(|(_, jti)| jti.clone());
+        let of_kind = self.issued.iter().filter(|(k, ..)| k == kind).map(|(_, jti, _)| jti.clone());
         self.revoked.extend(of_kind);
+    }
+
+    /// Ends whatever was issued to whoever `jti` was issued to.
+    pub(super) fn revoke_family(&mut self, jti: &str) {
+        let Some((_, _, user)) = self.issued.iter().find(|(_, known, _)| known == jti).cloned() else { return };
+        let family = self.issued.iter().filter(|(.., of)| *of == user).map(|(_, jti, _)| jti.clone());
+        self.revoked.extend(family);
     }
 
     pub(super) fn rotate(&mut self, jti: &str) {
@@ -33,19 +41,20 @@ impl Ledger {
 }
 
 /// Why a token is no good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Bad {
     Invalid,
     Expired,
     WrongType,
-    Blacklisted,
+    /// It was replaced; its id.
+    Blacklisted(String),
 }
 
 impl Bad {
-    pub(super) fn words(self, version: Version) -> &'static str {
+    pub(super) fn words(&self, version: Version) -> &'static str {
         match (self, version) {
             (Self::WrongType, _) => "Token has wrong type",
-            (Self::Blacklisted, _) => "Token is blacklisted",
+            (Self::Blacklisted(_), _) => "Token is blacklisted",
             (_, Version::V5_0) => "Token is invalid or expired",
             (Self::Invalid, Version::V5_5) => "Token is invalid",
             (Self::Expired, Version::V5_5) => "Token is expired",
@@ -69,7 +78,7 @@ impl State {
         let (exp, iat, jti) = ((now + life).as_secs(), now.as_secs(), jwt::unique());
         let id = &user.id;
         let payload = format!(r#"{{"token_type":"{kind}","exp":{exp},"iat":{iat},"jti":"{jti}","user_id":"{id}"}}"#);
-        ledger.issued.push((kind.into(), jti));
+        ledger.issued.push((kind.into(), jti, id.clone()));
         let token = jwt::sign(&payload, &self.key);
         journal.secret(&token);
         token
@@ -91,7 +100,7 @@ impl State {
             return Err(Bad::Invalid);
         }
         if ledger.blacklisted(&found.jti, &self.options) {
-            return Err(Bad::Blacklisted);
+            return Err(Bad::Blacklisted(found.jti));
         }
         Ok(found)
     }

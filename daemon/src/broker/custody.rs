@@ -1,0 +1,116 @@
+//! The vault itself: opening it, telling how it is, and moving all that is held to another one.
+
+use std::sync::Arc;
+
+use cloud_agent_protocol::v1::VaultStatus;
+use cloud_agent_protocol::{AccountName, Fault, FaultKind, Secret};
+
+use super::Broker;
+use super::entry::Entry;
+use super::hold::Turns;
+use crate::provider::Ask;
+use crate::vault::{Saved, UNLOCK, Vault};
+
+impl Broker {
+    /// Opens the vault. Whatever failed because it was locked is tried again when somebody asks for it.
+    ///
+    /// # Errors
+    /// As [`Vault::unlock`].
+    pub async fn unlock(&self, given: Option<Secret>, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
+        let note = self.vault.unlock(given, ask).await?;
+        self.forget_failures();
+        Ok(vec![note])
+    }
+
+    /// How the vault is.
+    ///
+    /// # Errors
+    /// `Config` if it cannot be read.
+    pub async fn vault(&self) -> Result<VaultStatus, Fault> {
+        let open = self.vault.ready().is_ok();
+        Ok(VaultStatus {
+            kind: self.vault.kind().into(),
+            reason: self.vault.reason(),
+            place: self.vault.place(),
+            open,
+            accounts: self.vault.accounts().await?,
+            warnings: self.vault.warnings(),
+        })
+    }
+
+    /// Copies all that is held into a vault of another kind, reads it back, and only then erases the old one.
+    ///
+    /// # Errors
+    /// `Usage` if it is of that kind already, `NeedsHuman` if either vault is locked and nobody opens it, `Config` if
+    /// something could not be copied. The old vault is then as it was, and in use.
+    pub async fn move_vault(
+        self: &Arc<Self>,
+        kind: &str,
+        given: Option<Secret>,
+        ask: &dyn Ask,
+    ) -> Result<VaultStatus, Fault> {
+        if kind == self.vault.kind() {
+            return Err(Fault::new(FaultKind::Usage, format!("the vault is `{kind}` already")));
+        }
+        self.vault.ready()?;
+        let other = self.vault.prepare(kind, given, ask).await?;
+        // Nobody may change in the old one what was copied already. From the first turn on to the last, none is given back.
+        let accounts = self.vault.accounts().await?;
+        let entries: Vec<Arc<Entry>> = accounts.iter().filter_map(|account| self.entry_of(account)).collect();
+        let mut turns: Vec<Turns<'_>> = Vec::new();
+        for entry in &entries {
+            turns.push(self.turn(entry).await?);
+        }
+        for account in &accounts {
+            copy(&*self.vault, &*other, account).await?;
+        }
+        let old = self.vault.adopt(other).await?;
+        for entry in &entries {
+            // It follows a state of the old vault.
+            entry.state().unsaved = None;
+        }
+        drop(turns);
+        if let Err(fault) = old.destroy().await {
+            tracing::error!("all that is held was moved to `{kind}`, but the old vault could not be erased: {fault}");
+            let fault = Fault::new(FaultKind::Config, "the old vault could not be erased").because(fault.to_string());
+            return Err(fault.because(format!("all that is held is in `{kind}` now, and is used from there")));
+        }
+        self.forget_failures();
+        tracing::info!(vault = kind, "the vault was moved");
+        self.vault().await
+    }
+
+    fn entry_of(&self, account: &str) -> Option<Arc<Entry>> {
+        let name = AccountName::parse(account).ok()?;
+        Some(self.entries().entry(account.to_owned()).or_insert_with(|| Entry::new(name)).clone())
+    }
+
+    /// Of a locked vault: what a cloud refused stays refused.
+    fn forget_failures(&self) {
+        let locked = |fault: &Fault| fault.hint.as_deref() == Some(UNLOCK);
+        for entry in self.entries().values() {
+            let mut state = entry.state();
+            if state.memo.as_ref().is_some_and(|memo| locked(memo.fault())) {
+                state.memo = None;
+            }
+        }
+    }
+}
+
+/// Copies one account, and looks whether it has arrived.
+async fn copy(from: &dyn Vault, to: &dyn Vault, account: &str) -> Result<(), Fault> {
+    let failed = |why: &str| {
+        Fault::new(FaultKind::Config, format!("what is held of `{account}` could not be moved"))
+            .because(why)
+            .because("the old vault is as it was, and in use")
+    };
+    let Some(record) = from.load(account).await? else { return Ok(()) };
+    match to.save(account, &record.held, None).await? {
+        Saved::As(_) => {}
+        Saved::Newer(_) => return Err(failed("somebody else writes there")),
+    }
+    match to.load(account).await? {
+        Some(copied) if copied.held == record.held => Ok(()),
+        _ => Err(failed("it does not come back as it was")),
+    }
+}
