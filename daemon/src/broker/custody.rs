@@ -16,9 +16,10 @@ impl Broker {
     ///
     /// # Errors
     /// As [`Vault::unlock`].
-    pub async fn unlock(&self, given: Option<Secret>, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
+    pub async fn unlock(self: &Arc<Self>, given: Option<Secret>, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
         let note = self.vault.unlock(given, ask).await?;
         self.forget_failures();
+        self.look_for_idle().await;
         Ok(vec![note])
     }
 

@@ -104,6 +104,6 @@ impl Broker {
     ) -> Result<Option<(Hold, Account)>, Fault> {
         let Some(record) = self.vault_of(entry).load(&entry.name.key()).await? else { return Ok(None) };
         let account = account?;
-        Ok(Some((Hold::from(record).unbound(entry, &account)?, account)))
+        Ok(Some((Hold::from(record).unbound(entry, &account, &*self.clock)?, account)))
     }
 }

@@ -10,6 +10,7 @@ mod describe;
 mod entry;
 mod given;
 mod hold;
+mod idle;
 mod intent;
 mod lifetime;
 mod login;

@@ -119,8 +119,8 @@ impl Broker {
         let mut grant = grant;
         lifetime::apply(entry.state().learned, &mut grant);
         let cached = Arc::new(Cached::new(&grant, up, jitter())?);
-        self.save(entry, account, grant.held, follows).await;
         entry.state().lives_idle(grant.idle_life, up);
+        self.save(entry, account, grant.held, follows).await;
         Ok(cached)
     }
 

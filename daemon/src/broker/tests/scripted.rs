@@ -496,6 +496,7 @@ impl Scene {
         let mut held = self.vault.load(account).await.unwrap()?.held;
         assert!(held.0.remove("@place").is_some(), "whatever is held says for which address");
         held.0.remove("@learned");
+        held.0.remove("@renew-by");
         Some(held)
     }
 }
