@@ -9,14 +9,14 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, curl, exec, login, logout, reject, setup, status, stop};
+use crate::commands::{act, check, clouds, curl, exec, login, logout, reject, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
 use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
-use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper};
+use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
 use custody::{UNLOCK_EXAMPLES, Unlock, VAULT_EXAMPLES, Vault};
 
 const EXAMPLES: &str = "\
@@ -113,17 +113,7 @@ enum Command {
     #[command(after_help = HELPER_HELP, override_usage = "cloud-token helper CONSUMER [ACCOUNT] [OPTIONS] [VERB …]")]
     Helper(Helper),
     /// Make a consumer ask this program, or show what that takes; what it did not write it does not touch
-    Setup {
-        /// Whose configuration
-        #[arg(value_name = "CONSUMER", value_parser = setup::Target::ALL.map(|(word, _)| word))]
-        consumer: String,
-        /// Only show what would change
-        #[arg(long)]
-        print: bool,
-        /// Take out what it wrote
-        #[arg(long)]
-        remove: bool,
-    },
+    Setup(Setup),
     /// Open the vault: with its passphrase, which is asked for hidden, or once its keyring is unlocked
     #[command(after_help = UNLOCK_EXAMPLES)]
     Unlock(Unlock),
@@ -328,10 +318,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Exec(run) => exec::run(&run.accounts, run.command, &run.want.of(String::new())),
         Command::Curl(run) => curl::run(&run.want.of(run.account), &run.arguments),
         Command::Helper(helper) => helper.run(),
-        Command::Setup { consumer, print, remove } => {
-            let target = setup::Target::parse(&consumer).expect("clap takes no other word");
-            setup::run(target, setup::Options { print, remove })
-        }
+        Command::Setup(setup) => setup.run(),
         Command::Reject { account, wait } => reject::run(account, wait.timeout),
         Command::Unlock(unlock) => unlock.run(),
         Command::Vault(vault) => vault.run(),

@@ -31,13 +31,6 @@ pub(super) struct Row {
     pub(super) start: fn() -> Site,
 }
 
-impl Row {
-    /// Whether its next token comes of what the reply before held.
-    pub(super) fn refreshes(&self) -> bool {
-        self.renewed_by.starts_with("a refresh")
-    }
-}
-
 /// A cloud that runs, with a user.
 pub(super) struct Site {
     fake: Box<dyn Fake>,
