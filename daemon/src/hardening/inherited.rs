@@ -13,9 +13,10 @@ pub fn let_go_of_inherited() {
     let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
     // All of them, before one is closed: the list itself has a descriptor, which is gone after this line.
     let open: Vec<RawFd> = open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
-        // SAFETY: nothing in this process owns a descriptor beyond the standard ones yet: `main` has just begun and has one
-        // thread. One that is closed already (that of the list) is an error of the call, which changes nothing.
+    let is_open = |descriptor: &RawFd| std::fs::symlink_metadata(format!("/proc/self/fd/{descriptor}")).is_ok();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2 && is_open(descriptor)) {
+        // SAFETY: it is open, and nothing in this process owns a descriptor beyond the standard ones yet: `main` has just begun
+        // and has one thread.
         unsafe { rustix::io::close(descriptor) };
     }
 }
