@@ -1,6 +1,7 @@
 //! The command line beyond the plain get, and the words of `--help`.
 
 mod consumers;
+mod custody;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, curl, exec, login, logout, reject, setup, status, stop, unlock, vault};
+use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, reject, setup, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
@@ -16,6 +17,7 @@ use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper};
+use custody::{LOCK_EXAMPLES, Opener, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -122,9 +124,17 @@ enum Command {
         #[arg(long)]
         remove: bool,
     },
-    /// Open the vault: with its passphrase, which is asked for hidden, or once its keyring is unlocked
+    /// Seal everything behind a passphrase: nothing is handed out or renewed until `unlock`
+    #[command(after_help = LOCK_EXAMPLES)]
+    Lock(Opener),
+    /// Open what is locked: the agent, or its vault; with a passphrase, which is asked for hidden, or once its keyring is unlocked
     #[command(after_help = UNLOCK_EXAMPLES)]
-    Unlock(Unlock),
+    Unlock(Opener),
+    /// Forget all cached tokens now; what is held is kept, and the next use renews
+    Drop {
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// Which vault holds the secrets, and why; `vault move KIND` copies all to another, looks, then erases the old one
     #[command(after_help = VAULT_EXAMPLES)]
     Vault(Vault),
@@ -244,59 +254,6 @@ struct Do {
     wait: Wait,
 }
 
-const UNLOCK_EXAMPLES: &str = "\
-Examples:
-  cloud-token unlock                         asks; the first time it sets the passphrase
-  cloud-token unlock --passphrase 'cmd:pass show cloud/vault'
-
-SOURCE is as with `cloud-token login --secret`.";
-
-#[derive(Args)]
-struct Unlock {
-    /// Where to read the passphrase from, instead of being asked
-    #[arg(long, value_name = "SOURCE")]
-    passphrase: Option<String>,
-    /// Never ask at the terminal; exit 4 instead
-    #[arg(long)]
-    no_input: bool,
-    #[command(flatten)]
-    wait: Wait,
-}
-
-const VAULT_EXAMPLES: &str = "\
-Examples:
-  cloud-token vault
-  cloud-token vault move passphrase          asks for a new passphrase
-  cloud-token vault move keyring
-
-The kinds are keyring, passphrase, command and memory. The choice is kept in `vault.toml`.";
-
-#[derive(Args)]
-struct Vault {
-    #[command(subcommand)]
-    action: Option<VaultAction>,
-    #[command(flatten)]
-    wait: Wait,
-}
-
-#[derive(Subcommand)]
-enum VaultAction {
-    /// Copy all that is held to another vault, look whether it has arrived, then erase the old one
-    Move {
-        /// keyring, passphrase, command or memory
-        #[arg(value_name = "KIND")]
-        kind: String,
-        /// Where to read the new passphrase from, instead of being asked
-        #[arg(long, value_name = "SOURCE")]
-        passphrase: Option<String>,
-        /// Never ask at the terminal; exit 4 instead
-        #[arg(long)]
-        no_input: bool,
-        #[command(flatten)]
-        wait: Wait,
-    },
-}
-
 #[derive(Args)]
 struct Logout {
     /// Which accounts
@@ -384,13 +341,10 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             setup::run(target, setup::Options { print, remove })
         }
         Command::Reject { account, wait } => reject::run(account, wait.timeout),
-        Command::Unlock(Unlock { passphrase, no_input, wait }) => {
-            unlock::run(passphrase.as_deref(), no_input, wait.timeout)
-        }
-        Command::Vault(Vault { action: None, wait }) => vault::show(wait.timeout),
-        Command::Vault(Vault { action: Some(VaultAction::Move { kind, passphrase, no_input, wait }), .. }) => {
-            vault::move_to(kind, passphrase.as_deref(), no_input, wait.timeout)
-        }
+        Command::Lock(opener) => opener.lock(),
+        Command::Unlock(opener) => opener.unlock(),
+        Command::Vault(vault) => vault.run(),
+        Command::Drop { wait } => drop::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
     }
 }
@@ -446,6 +400,7 @@ mod tests {
             "login work --password hunter2",
             "logout",
             "logout work --all",
+            "lock hunter2",
             "unlock hunter2",
             "vault move",
         ] {

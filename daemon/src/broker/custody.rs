@@ -8,15 +8,13 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind, Secret};
 use super::Broker;
 use super::entry::Entry;
 use super::hold::Turns;
+use super::lock::WhileOpen;
 use crate::provider::Ask;
 use crate::vault::{Saved, UNLOCK, Vault};
 
 impl Broker {
     /// Opens the vault. Whatever failed because it was locked is tried again when somebody asks for it.
-    ///
-    /// # Errors
-    /// As [`Vault::unlock`].
-    pub async fn unlock(&self, given: Option<Secret>, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
+    pub(super) async fn unlock_vault(&self, given: Option<Secret>, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
         let note = self.vault.unlock(given, ask).await?;
         self.forget_failures();
         Ok(vec![note])
@@ -53,6 +51,8 @@ impl Broker {
             return Err(Fault::new(FaultKind::Usage, format!("the vault is `{kind}` already")));
         }
         self.vault.ready()?;
+        let _tracked = self.under_way.track();
+        let ask = &WhileOpen { ask, lock: &self.lock };
         let other = self.vault.prepare(kind, given, ask).await?;
         // Nobody may change in the old one what was copied already. From the first turn on to the last, none is given back.
         let accounts = self.vault.accounts().await?;
@@ -80,13 +80,13 @@ impl Broker {
         self.vault().await
     }
 
-    fn entry_of(&self, account: &str) -> Option<Arc<Entry>> {
+    pub(super) fn entry_of(&self, account: &str) -> Option<Arc<Entry>> {
         let name = AccountName::parse(account).ok()?;
         Some(self.entries().entry(account.to_owned()).or_insert_with(|| Entry::new(name)).clone())
     }
 
     /// Of a locked vault: what a cloud refused stays refused.
-    fn forget_failures(&self) {
+    pub(super) fn forget_failures(&self) {
         let locked = |fault: &Fault| fault.hint.as_deref() == Some(UNLOCK);
         for entry in self.entries().values() {
             let mut state = entry.state();

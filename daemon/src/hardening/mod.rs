@@ -2,9 +2,11 @@
 
 mod allocator;
 mod footprint;
+mod stack;
 
 pub use allocator::ZeroOnFree;
 pub use footprint::let_go_of_code;
+pub(crate) use stack::wipe_stack;
 
 /// Closes the doors that are open by default: core dumps, `ptrace` and `/proc/PID/mem` for programs of the same user, and
 /// files that others may read. Called first in `main`.

@@ -65,7 +65,7 @@ fn hits(pid: u32, secrets: &[String], all: &[String]) -> Vec<String> {
 }
 
 /// How the bodies of requests and replies begin around their secrets, where they would lie if a buffer were not wiped.
-const BODIES: [&str; 6] = [
+pub(super) const BODIES: [&str; 6] = [
     "{\"refresh\":\"eyJh",
     "\",\"access\":\"eyJh",
     "{\"access\":\"eyJhb",
