@@ -2,10 +2,12 @@
 
 mod allocator;
 mod footprint;
+mod pages;
 mod stack;
 
 pub use allocator::ZeroOnFree;
 pub use footprint::let_go_of_code;
+pub(crate) use pages::Kept;
 pub(crate) use stack::wipe_stack;
 
 /// Closes the doors that are open by default: core dumps, `ptrace` and `/proc/PID/mem` for programs of the same user, and

@@ -39,8 +39,8 @@ impl Memory {
 
     /// The shelf, unless what was on it is given away.
     fn open(&self) -> Result<MutexGuard<'_, Shelf>, Fault> {
-        let shelf = self.lock();
-        if shelf.locked { Err(locked("the agent is")) } else { Ok(shelf) }
+        let all = self.lock();
+        if all.locked { Err(locked("the agent is")) } else { Ok(all) }
     }
 
     fn load(&self, account: &str) -> Result<Option<Record>, Fault> {
@@ -73,10 +73,10 @@ impl Memory {
 
     /// What is held of each account, behind its name, its generation and how many pairs there are.
     fn give_away(&self) -> Vec<(String, Secret)> {
-        let mut shelf = self.lock();
-        shelf.locked = true;
+        let mut all = self.lock();
+        all.locked = true;
         let mut pairs = Vec::new();
-        for (account, (generation, packed)) in shelf.held.drain() {
+        for (account, (generation, packed)) in all.held.drain() {
             pairs.push((account, Secret::new(format!("{generation} {}", packed.pairs().count()))));
             pairs.extend(packed.pairs().map(|(name, secret)| (name.to_owned(), Secret::from(secret))));
         }
@@ -93,9 +93,9 @@ impl Memory {
             held.insert(account.clone(), (generation.parse().ok()?, Packed::new(pairs)));
             rest = behind;
         }
-        let mut shelf = self.lock();
-        shelf.held = held;
-        shelf.locked = false;
+        let mut all = self.lock();
+        all.held = held;
+        all.locked = false;
         Some(())
     }
 }

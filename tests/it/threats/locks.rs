@@ -3,12 +3,12 @@
 use cloud_agent_protocol::v1::{Get, GetFor, Lock, Request, Response};
 use cloud_agent_tests::fake::echome::{Options, REFRESH};
 use cloud_agent_tests::fake::{Fault, greencloud};
-use cloud_agent_tests::sandbox::{Agent, Outcome, Run, TOKEN};
+use cloud_agent_tests::sandbox::{Agent, Run, TOKEN};
 use cloud_agent_tests::skip;
 use cloud_agent_tests::wait::{PATIENCE, until};
 use rustix::process::Signal;
 
-use super::memory::{BODIES, nothing_is_left};
+use super::memory::{BODIES, hits, nothing_is_left};
 use super::{Scene, sandbox};
 
 /// What locks, and is looked for afterwards like any other secret.
@@ -19,17 +19,15 @@ fn with_passphrase<'a>(scene: &'a Scene, command: &str, passphrase: &str) -> Run
 }
 
 #[track_caller]
-fn lock(scene: &Scene) -> Outcome {
+fn lock(scene: &Scene) {
     let locked = with_passphrase(scene, "lock", PASSPHRASE).finish();
     assert_eq!(locked.code(), 0, "{locked:?}");
-    locked
 }
 
 #[track_caller]
-fn unlock(scene: &Scene) -> Outcome {
+fn unlock(scene: &Scene) {
     let unlocked = with_passphrase(scene, "unlock", PASSPHRASE).finish();
     assert_eq!(unlocked.code(), 0, "{unlocked:?}");
-    unlocked
 }
 
 /// That nothing is to be had, in the words that mend it.
@@ -43,7 +41,7 @@ fn is_locked(scene: &Scene) {
 fn logged_in(scene: &Scene, flags: &[&str]) -> Agent {
     let agent = scene.sandbox.agent();
     assert_eq!(scene.login().args(flags.iter().copied()).finish().code(), 0);
-    scene.get().ok();
+    let _ = scene.get().ok();
     agent
 }
 
@@ -92,6 +90,38 @@ fn a_core_of_a_locked_agent_holds_no_secret() {
     secrets.push(PASSPHRASE.to_owned());
     assert!(super::contains(&bytes, b"cloud-agent"), "there is something in it");
     assert_eq!(super::found([("the core".to_owned(), bytes.as_slice())], &secrets), None);
+}
+
+/// T9: of an open agent, what it keeps for long, and a dump that root has taken of it.
+#[test]
+fn what_stays_lies_in_locked_pages_that_no_dump_holds() {
+    let what = "the pages of secrets";
+    if !skip::unless_root(what) || skip::unless_tool(what, "gcore").is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    let agent = logged_in(&scene, &["--remember"]);
+    let all: Vec<String> = scene.cloud.secrets().into_iter().collect();
+    let flagged = |range: &str| {
+        let smaps = std::fs::read_to_string(format!("/proc/{}/smaps", agent.pid())).unwrap();
+        let of_it =
+            smaps.split_once(range).map(|(_, rest)| rest.split_once("VmFlags:").unwrap().1.lines().next().unwrap());
+        of_it.is_some_and(|flags| [" lo", " dd", " wf"].iter().all(|flag| flags.contains(flag)))
+    };
+    let mut elsewhere = Vec::new();
+    let settled = until(PATIENCE, || {
+        let found = hits(agent.pid(), &all, &all);
+        assert!(!found.is_empty(), "what is held and cached is somewhere");
+        elsewhere = found.into_iter().filter(|hit| !flagged(hit.split(' ').next().unwrap())).collect();
+        elsewhere.is_empty()
+    });
+    assert!(settled, "{}", elsewhere.join("\n"));
+    let core = scene.sandbox.path("home/core");
+    let dumped = scene.sandbox.command("gcore").arg("-o").arg(&core).arg(agent.pid().to_string()).finish();
+    assert_eq!(dumped.code(), 0, "{dumped:?}");
+    let bytes = std::fs::read(format!("{}.{}", core.display(), agent.pid())).unwrap();
+    assert_eq!(super::found([("the core".to_owned(), bytes.as_slice())], &all), None);
+    let _ = scene.get().ok();
 }
 
 /// T10
@@ -171,14 +201,14 @@ fn without_a_passphrase_nothing_is_locked() {
     assert_eq!(fault.message, "a passphrase cannot be empty");
     let nobody = scene.sandbox.token(["lock", "--no-input"]);
     assert!(nobody.fails(4).contains("cloud-token drop"), "{nobody:?}");
-    scene.get().ok();
+    let _ = scene.get().ok();
     // Once somebody has said one, a hook need not.
     lock(&scene);
     unlock(&scene);
     assert_eq!(scene.sandbox.token(["lock", "--no-input"]).code(), 0);
     is_locked(&scene);
     unlock(&scene);
-    scene.get().ok();
+    let _ = scene.get().ok();
 }
 
 /// T10: the reply may be the only copy of the next refresh token.
