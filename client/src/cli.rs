@@ -9,14 +9,14 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, reject, setup, status, stop};
+use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, reject, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
 use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
-use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper};
+use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
 use custody::{LOCK_EXAMPLES, Opener, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
 
 const EXAMPLES: &str = "\
@@ -113,17 +113,7 @@ enum Command {
     #[command(after_help = HELPER_HELP, override_usage = "cloud-token helper CONSUMER [ACCOUNT] [OPTIONS] [VERB …]")]
     Helper(Helper),
     /// Make a consumer ask this program, or show what that takes; what it did not write it does not touch
-    Setup {
-        /// Whose configuration
-        #[arg(value_name = "CONSUMER", value_parser = setup::Target::ALL.map(|(word, _)| word))]
-        consumer: String,
-        /// Only show what would change
-        #[arg(long)]
-        print: bool,
-        /// Take out what it wrote
-        #[arg(long)]
-        remove: bool,
-    },
+    Setup(Setup),
     /// Seal everything behind a passphrase: nothing is handed out or renewed until `unlock`
     #[command(after_help = LOCK_EXAMPLES)]
     Lock(Opener),
@@ -336,10 +326,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Exec(run) => exec::run(&run.accounts, run.command, &run.want.of(String::new())),
         Command::Curl(run) => curl::run(&run.want.of(run.account), &run.arguments),
         Command::Helper(helper) => helper.run(),
-        Command::Setup { consumer, print, remove } => {
-            let target = setup::Target::parse(&consumer).expect("clap takes no other word");
-            setup::run(target, setup::Options { print, remove })
-        }
+        Command::Setup(setup) => setup.run(),
         Command::Reject { account, wait } => reject::run(account, wait.timeout),
         Command::Lock(opener) => opener.lock(),
         Command::Unlock(opener) => opener.unlock(),
@@ -363,67 +350,4 @@ fn with_command(args: Vec<OsString>) -> Vec<OsString> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn parse(line: &str) -> Result<Command, clap::Error> {
-        let args = line.split_whitespace().map(OsString::from).collect();
-        Cli::try_parse_from(with_command(args)).map(|cli| cli.command)
-    }
-
-    #[test]
-    fn the_definitions_are_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn an_account_is_taken_with_and_without_the_command() {
-        for line in ["work --fresh -o json", "token work --fresh -o json", "--fresh -o json work"] {
-            let Ok(Command::Token(token)) = parse(line) else { panic!("{line}") };
-            assert_eq!((token.account.as_str(), token.fresh, token.output), ("work", true, Format::Json));
-        }
-    }
-
-    #[test]
-    fn mistakes_are_usage_errors() {
-        for line in [
-            "doctor",
-            "work other",
-            "work -o yaml",
-            "work --min-valid soon",
-            "work --timeout 0",
-            "work --shell csh",
-            "login",
-            "login work --remember --ephemeral",
-            "login work --password hunter2",
-            "logout",
-            "logout work --all",
-            "lock hunter2",
-            "unlock hunter2",
-            "vault move",
-        ] {
-            match parse(line) {
-                Ok(_) => panic!("{line} was taken"),
-                Err(error) => assert_eq!(error.exit_code(), 2, "{line}"),
-            }
-        }
-    }
-
-    #[test]
-    fn every_command_is_a_reserved_word() {
-        for command in Cli::command().get_subcommands() {
-            assert!(RESERVED.contains(&command.get_name()), "{}", command.get_name());
-        }
-    }
-
-    #[test]
-    fn help_shows_an_example_and_every_exit_code() {
-        let help = Cli::command().render_help().to_string();
-        assert!(help.contains("cloud-token work") && help.contains("Exit codes"));
-        for code in 0..=6 {
-            assert!(help.contains(&format!("  {code}  ")), "{code}");
-        }
-    }
-}
+mod tests;

@@ -39,7 +39,8 @@ pub(crate) fn parse(args: &[OsString]) -> Option<Options> {
                 if RESERVED.iter().any(|word| arg.eq_ignore_ascii_case(word)) {
                     return None;
                 }
-                arg.clone_into(&mut options.account);
+                // Made in its size: a string that grows calls what lies on a page of its own.
+                options.account = String::from(arg);
             }
             _ => return None,
         }

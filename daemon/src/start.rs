@@ -32,6 +32,9 @@ const LONGEST_LOG: u64 = 1 << 20;
 pub fn main() -> ExitCode {
     let open_doors = hardening::apply();
     let cli = Cli::parse();
+    if cli.detached {
+        hardening::let_go_of_inherited();
+    }
     log::start(cli.verbose, std::env::var(log::ENV_LOG).ok().as_deref());
     for door in open_doors {
         tracing::warn!("{door}");

@@ -213,7 +213,7 @@ pub struct AccountStatus {
     pub method: String,
     /// Its main origin.
     pub origin: String,
-    /// `valid`, `renewable`, `needs-login`, `failing` or `refused`.
+    /// `valid`, `renewable`, `needs-login`, `locked`, `failing` or `refused`.
     pub state: String,
     /// When the cached token ends, in seconds since the Unix epoch.
     pub expires_at: Option<i64>,

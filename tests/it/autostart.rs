@@ -23,6 +23,18 @@ fn a_command_substitution_returns_although_the_agent_stays() {
 }
 
 #[test]
+fn a_pipe_that_the_caller_has_open_besides_ends_although_the_agent_stays() {
+    let cloud = EcHome::start();
+    let secret = cloud.add_key(KEY);
+    let sandbox = sandbox();
+    let script =
+        "\"$0\" login ecHome --cloud echome --url \"$1\" --set access-id=AKIA1 --secret secret=env:S 7>&1 >/dev/null";
+    let run = sandbox.command("sh").args(["-c", script]).arg(sandbox.program(TOKEN)).arg(cloud.url()).env("S", &secret);
+    assert_eq!(run.finish().ok(), "");
+    assert_eq!(sandbox.agents().len(), 1);
+}
+
+#[test]
 fn the_agent_that_was_started_has_not_the_secret_in_its_environment() {
     let cloud = EcHome::start();
     let secret = cloud.add_key(KEY);

@@ -110,7 +110,10 @@ fn unsafe_code_is_in_one_module() {
     let files: Vec<_> =
         sources(&["protocol", "client", "daemon", "tests"]).into_iter().filter(|(_, text)| uses(text)).collect();
     let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["allocator", "footprint", "pages"].map(|name| format!("daemon/src/hardening/{name}.rs")));
+    assert_eq!(
+        names,
+        ["allocator", "footprint", "inherited", "pages"].map(|name| format!("daemon/src/hardening/{name}.rs"))
+    );
     let allowed = ["allow(", "unsafe_code", ")"].concat();
     for (name, text) in sources(&["protocol", "client", "daemon", "tests"]) {
         assert!(!text.contains(&allowed) || names.contains(&name.as_str()), "{name}");

@@ -8,6 +8,8 @@ mod autostart;
 mod cases;
 mod check;
 mod cleura;
+#[cfg(target_os = "linux")]
+mod clocks;
 mod concurrency;
 mod conformance;
 mod conformance_keystone;

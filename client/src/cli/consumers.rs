@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::Args;
 
 use super::Wait;
+use crate::commands::setup;
 use crate::deadline::parse_seconds;
 use crate::frontend::{self, Consumer};
 use crate::get;
@@ -97,6 +98,27 @@ impl Helper {
     pub(super) fn run(self) -> Result<(), Failure> {
         let consumer = Consumer::of_word(OsStr::new(&self.consumer)).expect("clap takes no other word");
         frontend::run(consumer, self.arguments)
+    }
+}
+
+#[derive(Args)]
+pub(super) struct Setup {
+    /// Whose configuration
+    #[arg(value_name = "CONSUMER", value_parser = setup::Target::ALL.map(|(word, _)| word))]
+    consumer: String,
+    /// Only show what would change
+    #[arg(long)]
+    print: bool,
+    /// Take out what it wrote
+    #[arg(long)]
+    remove: bool,
+}
+
+impl Setup {
+    /// Does it, or shows it.
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let target = setup::Target::parse(&self.consumer).expect("clap takes no other word");
+        setup::run(target, setup::Options { print: self.print, remove: self.remove })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The arguments of what locks and opens the agent, and moves its vault.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 use super::Wait;
 use crate::commands::{lock, unlock, vault};
@@ -42,47 +42,40 @@ The kinds are keyring, passphrase, command and memory. The choice is kept in `va
 
 #[derive(Args)]
 pub(super) struct Vault {
-    #[command(subcommand)]
-    action: Option<VaultAction>,
+    /// `move`: copy all that is held to another vault, look whether it has arrived, then erase the old one
+    #[arg(value_parser = ["move"], value_name = "move", requires = "kind", hide_possible_values = true)]
+    action: Option<String>,
+    /// keyring, passphrase, command or memory
+    #[arg(value_name = "KIND")]
+    kind: Option<String>,
+    /// Where to read the new passphrase from, instead of being asked
+    #[arg(long, value_name = "SOURCE")]
+    passphrase: Option<String>,
+    /// Never ask at the terminal; exit 4 instead
+    #[arg(long)]
+    no_input: bool,
     #[command(flatten)]
     wait: Wait,
 }
 
-#[derive(Subcommand)]
-enum VaultAction {
-    /// Copy all that is held to another vault, look whether it has arrived, then erase the old one
-    Move {
-        /// keyring, passphrase, command or memory
-        #[arg(value_name = "KIND")]
-        kind: String,
-        /// Where to read the new passphrase from, instead of being asked
-        #[arg(long, value_name = "SOURCE")]
-        passphrase: Option<String>,
-        /// Never ask at the terminal; exit 4 instead
-        #[arg(long)]
-        no_input: bool,
-        #[command(flatten)]
-        wait: Wait,
-    },
-}
-
 impl Opener {
+    /// Locks.
     pub(super) fn lock(self) -> Result<(), Failure> {
         lock::run(self.passphrase.as_deref(), self.no_input, self.wait.timeout)
     }
 
+    /// Unlocks.
     pub(super) fn unlock(self) -> Result<(), Failure> {
         unlock::run(self.passphrase.as_deref(), self.no_input, self.wait.timeout)
     }
 }
 
 impl Vault {
+    /// Does it.
     pub(super) fn run(self) -> Result<(), Failure> {
-        match self.action {
+        match self.kind {
             None => vault::show(self.wait.timeout),
-            Some(VaultAction::Move { kind, passphrase, no_input, wait }) => {
-                vault::move_to(kind, passphrase.as_deref(), no_input, wait.timeout)
-            }
+            Some(kind) => vault::move_to(kind, self.passphrase.as_deref(), self.no_input, self.wait.timeout),
         }
     }
 }

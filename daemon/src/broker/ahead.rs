@@ -16,9 +16,6 @@ use crate::clock::{Clock, Reading, Wait};
 /// Renewals of one account that nobody waits for are at least this far apart, however short its tokens live.
 const LEAST_GAP: Duration = Duration::from_secs(1);
 
-/// A keep-alive that failed is tried again after this: it has half of an idle life to succeed in.
-const KEEP_ALIVE_PAUSE: Duration = Duration::from_mins(10);
-
 /// A cloud's refusal this soon after the machine woke up may be the network's doing, or the clock's: it is asked once more
 /// before the human is bothered.
 const JUST_AWAKE: Duration = Duration::from_secs(10);
@@ -57,6 +54,11 @@ impl Schedule {
 impl Broker {
     /// Renews what is due, for ever.
     pub async fn keep_fresh(self: Arc<Self>) {
+        // On the side: a vault may take its time.
+        tokio::spawn({
+            let broker = self.clone();
+            async move { broker.look_for_idle().await }
+        });
         let mut before = Reading::of(&*self.clock);
         loop {
             // Armed before the clocks are read: a jump in between is seen now, or ends the wait below.
@@ -99,9 +101,9 @@ impl Broker {
         state.due_up(&*self.clock, self.awake_for().is_some_and(|awake| awake < CATCHING_UP))
     }
 
-    /// Whether the machine has just woken up.
-    pub(super) fn is_just_awake(&self) -> bool {
-        self.awake_for().is_some_and(|awake| awake < JUST_AWAKE)
+    /// If the machine has just woken up, for how long that still counts.
+    pub(super) fn just_awake(&self) -> Option<Duration> {
+        JUST_AWAKE.checked_sub(self.awake_for()?).filter(|left| !left.is_zero())
     }
 
     /// How long ago the machine woke up.
@@ -188,18 +190,6 @@ impl State {
             (one, other) => one.or(other)?,
         };
         Some(due.max(free))
-    }
-
-    /// What is held lives on for `idle` from `up` on, if nobody uses it.
-    pub(super) fn lives_idle(&mut self, idle: Option<Duration>, up: Duration) {
-        self.keep_alive_up = idle.map(|idle| up + idle / 2);
-    }
-
-    /// A renewal has failed at `now`: if it was to keep something alive, there is time until the next.
-    pub(super) fn keep_alive_later(&mut self, now: Duration) {
-        if self.keep_alive_up.is_some_and(|up| up <= now) {
-            self.keep_alive_up = Some(now + KEEP_ALIVE_PAUSE);
-        }
     }
 }
 

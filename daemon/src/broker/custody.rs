@@ -1,5 +1,6 @@
 //! The vault itself: opening it, telling how it is, and moving all that is held to another one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cloud_agent_protocol::v1::VaultStatus;
@@ -14,9 +15,17 @@ use crate::vault::{Saved, UNLOCK, Vault};
 
 impl Broker {
     /// Opens the vault. Whatever failed because it was locked is tried again when somebody asks for it.
-    pub(super) async fn unlock_vault(&self, given: Option<Secret>, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
+    ///
+    /// # Errors
+    /// As [`Vault::unlock`].
+    pub(super) async fn unlock_vault(
+        self: &Arc<Self>,
+        given: Option<Secret>,
+        ask: &dyn Ask,
+    ) -> Result<Vec<String>, Fault> {
         let note = self.vault.unlock(given, ask).await?;
         self.forget_failures();
+        self.look_for_idle().await;
         Ok(vec![note])
     }
 
@@ -55,18 +64,28 @@ impl Broker {
         let ask = &WhileOpen { ask, lock: &self.lock };
         let other = self.vault.prepare(kind, given, ask).await?;
         // Nobody may change in the old one what was copied already. From the first turn on to the last, none is given back.
-        let accounts = self.vault.accounts().await?;
-        let entries: Vec<Arc<Entry>> = accounts.iter().filter_map(|account| self.entry_of(account)).collect();
+        let entries = self.all_that_is_held().await?;
         let mut turns: Vec<Turns<'_>> = Vec::new();
         for entry in &entries {
             turns.push(self.turn(entry).await?);
         }
-        for account in &accounts {
-            copy(&*self.vault, &*other, account).await?;
-        }
-        let old = self.vault.adopt(other).await?;
+        let moved = async {
+            for entry in &entries {
+                self.copy(entry, &*other).await?;
+            }
+            self.vault.adopt(other.clone()).await
+        };
+        let old = match moved.await {
+            Ok(old) => old,
+            Err(fault) => {
+                // Nothing is to be in two places of which one is forgotten.
+                for entry in &entries {
+                    let _ = other.erase(&entry.name.key()).await;
+                }
+                return Err(fault.because("the old vault is as it was, and in use"));
+            }
+        };
         for entry in &entries {
-            // It follows a state of the old vault.
             entry.state().unsaved = None;
         }
         drop(turns);
@@ -85,6 +104,41 @@ impl Broker {
         Some(self.entries().entry(account.to_owned()).or_insert_with(|| Entry::new(name)).clone())
     }
 
+    /// The accounts that something is held of, be it only in memory because the vault would not take it.
+    async fn all_that_is_held(&self) -> Result<Vec<Arc<Entry>>, Fault> {
+        let mut names: BTreeSet<String> = self.vault.accounts().await?.into_iter().collect();
+        let mut entries = self.entries();
+        let unsaved = entries.iter().filter(|(_, entry)| !entry.is_ephemeral() && entry.state().unsaved.is_some());
+        names.extend(unsaved.map(|(key, _)| key.clone()));
+        let names = names.into_iter().filter_map(|key| Some((AccountName::parse(&key).ok()?, key)));
+        Ok(names.map(|(name, key)| entries.entry(key).or_insert_with(|| Entry::new(name)).clone()).collect())
+    }
+
+    /// Copies one account, and looks whether it has arrived.
+    async fn copy(&self, entry: &Entry, to: &dyn Vault) -> Result<(), Fault> {
+        let key = entry.name.key();
+        let failed = |why: &str| {
+            Fault::new(FaultKind::Config, format!("what is held of `{}` could not be moved", entry.name)).because(why)
+        };
+        // What the old vault would not take is newer than what it has.
+        let unsaved = entry.state().unsaved.as_ref().map(|unsaved| unsaved.held().clone());
+        let held = match unsaved {
+            Some(held) => held,
+            None => match self.vault.load(&key).await? {
+                Some(record) => record.held,
+                None => return Ok(()),
+            },
+        };
+        match to.save(&key, &held, None).await? {
+            Saved::As(_) => {}
+            Saved::Newer(_) => return Err(failed("somebody else writes there")),
+        }
+        match to.load(&key).await? {
+            Some(copied) if copied.held == held => Ok(()),
+            _ => Err(failed("it does not come back as it was")),
+        }
+    }
+
     /// Of a locked vault: what a cloud refused stays refused.
     pub(super) fn forget_failures(&self) {
         let locked = |fault: &Fault| fault.hint.as_deref() == Some(UNLOCK);
@@ -94,23 +148,5 @@ impl Broker {
                 state.memo = None;
             }
         }
-    }
-}
-
-/// Copies one account, and looks whether it has arrived.
-async fn copy(from: &dyn Vault, to: &dyn Vault, account: &str) -> Result<(), Fault> {
-    let failed = |why: &str| {
-        Fault::new(FaultKind::Config, format!("what is held of `{account}` could not be moved"))
-            .because(why)
-            .because("the old vault is as it was, and in use")
-    };
-    let Some(record) = from.load(account).await? else { return Ok(()) };
-    match to.save(account, &record.held, None).await? {
-        Saved::As(_) => {}
-        Saved::Newer(_) => return Err(failed("somebody else writes there")),
-    }
-    match to.load(account).await? {
-        Some(copied) if copied.held == record.held => Ok(()),
-        _ => Err(failed("it does not come back as it was")),
     }
 }

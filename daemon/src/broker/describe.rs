@@ -10,6 +10,7 @@ use crate::accounts::Stored;
 use crate::clock::Timestamp;
 use crate::cloud::{AskSpec, Cloud};
 use crate::provider::Held;
+use crate::vault::UNLOCK;
 
 /// How long `status` waits for a vault that says nothing, for all accounts together: it is asked when something is wrong.
 const VAULT_PATIENCE: Duration = Duration::from_secs(2);
@@ -51,7 +52,11 @@ impl Broker {
                 }
             }
         }
-        warnings.extend(self.vault.warnings());
+        for warning in self.vault.warnings() {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
         warnings.extend(self.unsaved());
         self.about(surroundings, warnings, accounts)
     }
@@ -95,6 +100,7 @@ impl Broker {
         let fault = self.resolve(stored).err().or(failed).or(unread.filter(|_| cached.is_none()));
         let state = match (&cached, &fault, &held) {
             (Some(_), _, _) => "valid",
+            (None, Some(fault), _) if fault.hint.as_deref() == Some(UNLOCK) => "locked",
             (None, Some(fault), _) if fault.kind == FaultKind::NeedsHuman => "needs-login",
             (None, Some(fault), _) if fault.kind == FaultKind::Refused => "refused",
             (None, Some(_), _) => "failing",

@@ -12,7 +12,8 @@ use cloud_agent_protocol::{Fault, FaultKind};
 use super::entry::Entry;
 use super::intent::Intent;
 use super::renew::refuse_retired;
-use super::{Broker, lifetime, place};
+use super::{Broker, idle, lifetime, place};
+use crate::clock::Clock;
 use crate::provider::{Account, Boxed, Held, Keep};
 use crate::vault::{Record, Saved, Turn, Vault};
 
@@ -42,6 +43,13 @@ pub(super) struct Unsaved {
     pub(super) follows: Option<u64>,
 }
 
+impl Unsaved {
+    /// It, with all that lies beside it.
+    pub(super) fn held(&self) -> &Held {
+        &self.held
+    }
+}
+
 /// The account's turn: nobody else in this agent, nor in another one on this machine, talks to its cloud.
 pub(super) struct Turns<'a> {
     _here: tokio::sync::MutexGuard<'a, ()>,
@@ -67,10 +75,10 @@ impl Broker {
         let unsaved = entry.state().unsaved.as_ref().map(|unsaved| (unsaved.held.clone(), unsaved.follows));
         if let Some((held, follows)) = unsaved {
             let hold = Hold { held, generation: follows, intent: None };
-            return hold.unbound(entry, account).map(Some);
+            return hold.unbound(entry, account, &*self.clock).map(Some);
         }
         let record = self.vault_of(entry).load(&entry.name.key()).await?;
-        record.map(|record| Hold::from(record).unbound(entry, account)).transpose()
+        record.map(|record| Hold::from(record).unbound(entry, account, &*self.clock)).transpose()
     }
 
     /// Saves what is held, to follow the generation `follows`. Which one it is then; `None` if it is in memory only.
@@ -78,7 +86,16 @@ impl Broker {
     /// A vault that fails does not cost the user the token that the cloud just gave. One that has something newer is
     /// believed: whoever wrote that has spent what this came from, or has logged in since.
     pub(super) async fn save(&self, entry: &Entry, account: &Account, held: Held, follows: Option<u64>) -> Option<u64> {
-        self.put(entry, Unsaved { held: bound(entry, account, held), follows }).await
+        self.put(entry, Unsaved { held: self.bound(entry, account, held), follows }).await
+    }
+
+    /// What is held, with all that is to lie beside it.
+    fn bound(&self, entry: &Entry, account: &Account, held: Held) -> Held {
+        let mut held = place::bind(held, account);
+        let state = entry.state();
+        lifetime::write(state.learned, &mut held);
+        idle::write(&state, &*self.clock, &mut held);
+        held
     }
 
     async fn put(&self, entry: &Entry, unsaved: Unsaved) -> Option<u64> {
@@ -149,9 +166,16 @@ impl Broker {
 
 impl Hold {
     /// The same for `account` alone, as long as it has not moved, and without what the agent itself has put beside it.
-    pub(super) fn unbound(mut self, entry: &Entry, account: &Account) -> Result<Self, Fault> {
-        if let Some(learned) = lifetime::read(&mut self.held) {
-            entry.state().learned.get_or_insert(learned);
+    ///
+    /// # Errors
+    /// `NeedsHuman` if it has moved.
+    pub(super) fn unbound(mut self, entry: &Entry, account: &Account, clock: &dyn Clock) -> Result<Self, Fault> {
+        {
+            let mut state = entry.state();
+            if let Some(learned) = lifetime::read(&mut self.held) {
+                state.learned.get_or_insert(learned);
+            }
+            idle::read(&mut state, clock, &mut self.held);
         }
         Ok(Self { held: place::unbind(self.held, account)?, ..self })
     }
@@ -162,13 +186,6 @@ impl From<Record> for Hold {
         let intent = Intent::take(&mut held);
         Self { held, generation: Some(generation), intent }
     }
-}
-
-/// What is held, with all that is to lie beside it.
-fn bound(entry: &Entry, account: &Account, held: Held) -> Held {
-    let mut held = place::bind(held, account);
-    lifetime::write(entry.state().learned, &mut held);
-    held
 }
 
 /// Keeps what is rotated in the middle of a renewal, whose turn it is, and writes down what is about to be spent.
@@ -240,7 +257,7 @@ impl<'a> Keeper<'a> {
         self.entry.state().held_back = false;
         let vault = self.broker.vault_of(self.entry);
         let intent = Intent { writer: vault.writer(), at: self.broker.clock.now() };
-        let held = intent.beside(bound(self.entry, self.account, self.held()));
+        let held = intent.beside(self.broker.bound(self.entry, self.account, self.held()));
         match vault.reserve(&self.entry.name.key(), &held, self.generation()).await {
             Ok(Saved::As(generation)) => *of(&self.generation) = Some(generation),
             Ok(Saved::Newer(_)) => {

@@ -54,7 +54,11 @@ impl Broker {
 
     async fn log_out(&self, name: &AccountName, forget: bool) -> Result<String, Fault> {
         let key = name.key();
-        let entry = self.entries().remove(&key).unwrap_or_else(|| Entry::new(name.clone()));
+        // Whoever asks or logs in from now on takes turns with this logout: they would find in the vault what is about to be
+        // erased, send it while a renewal does, and save what came of it after.
+        let successor = Entry::new(name.clone());
+        let _first = successor.turn.lock().await;
+        let entry = self.entries().insert(key.clone(), successor.clone()).unwrap_or_else(|| Entry::new(name.clone()));
         let credential = entry.state().cached.clone();
         // A renewal under way must not bring back what is forgotten here.
         entry.retire();
@@ -74,6 +78,7 @@ impl Broker {
         vault.erase(&key).await?;
         drop(turn);
         if forget {
+            self.entries().remove(&key);
             self.accounts.remove(name)?;
         }
         tracing::info!(account = %name, "logged out");
@@ -105,6 +110,6 @@ impl Broker {
     ) -> Result<Option<(Hold, Account)>, Fault> {
         let Some(record) = self.vault_of(entry).load(&entry.name.key()).await? else { return Ok(None) };
         let account = account?;
-        Ok(Some((Hold::from(record).unbound(entry, &account)?, account)))
+        Ok(Some((Hold::from(record).unbound(entry, &account, &*self.clock)?, account)))
     }
 }

@@ -11,6 +11,7 @@ mod entry;
 mod forget;
 mod given;
 mod hold;
+mod idle;
 mod intent;
 mod lifetime;
 mod lock;

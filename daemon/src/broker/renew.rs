@@ -68,15 +68,15 @@ impl Broker {
     /// A refusal right after the machine woke up is no refusal yet: what answered may have been a captive portal, or a cloud
     /// that thinks little of our clock.
     fn soften(&self, entry: &Entry, fault: Fault) -> Fault {
-        if !matches!(fault.kind, FaultKind::Refused | FaultKind::NeedsHuman) || !self.is_just_awake() {
-            return fault;
-        }
+        let permanent = matches!(fault.kind, FaultKind::Refused | FaultKind::NeedsHuman);
+        let Some(left) = self.just_awake().filter(|_| permanent) else { return fault };
         let mut soft = Fault::new(
             FaultKind::Unreachable,
             format!("`{}` could not be renewed right after the machine woke up", entry.name),
         );
         soft.causes = std::iter::once(fault.message).chain(fault.causes).collect();
-        soft.hint("it is tried again in a moment")
+        // Once more, and not before it would count.
+        soft.retry_at(self.clock.now().after(left).seconds() + 1).hint("it is tried again in a moment")
     }
 
     async fn renew_now(&self, entry: &Entry) -> Outcome {
@@ -119,8 +119,8 @@ impl Broker {
         let mut grant = grant;
         lifetime::apply(entry.state().learned, &mut grant);
         let cached = Arc::new(Cached::new(&grant, up, jitter())?);
-        self.save(entry, account, grant.held, follows).await;
         entry.state().lives_idle(grant.idle_life, up);
+        self.save(entry, account, grant.held, follows).await;
         Ok(cached)
     }
 

@@ -20,6 +20,8 @@ pub struct Target {
     port: u16,
     /// Without a slash at its end.
     path: String,
+    /// The path holds an escaped slash or dot: a part of it for some servers, and not for others.
+    escaped: bool,
 }
 
 impl Target {
@@ -56,13 +58,10 @@ impl Target {
             "http" => return nobody("it is not encrypted"),
             _ => return nobody("it is neither `https://` nor on this machine"),
         }
-        // An escaped slash or dot is a part of the path for some servers and not for others.
-        let path = url.path().trim_end_matches('/');
-        let escaped = path.to_ascii_lowercase();
-        if ["%2e", "%2f", "%5c"].iter().any(|escape| escaped.contains(escape)) {
-            return nobody("its path can be read in two ways");
-        }
-        Ok(Self { scheme: url.scheme().to_owned(), host: host.to_owned(), port, path: path.to_owned() })
+        let path = url.path().trim_end_matches('/').to_owned();
+        let lower = path.to_ascii_lowercase();
+        let escaped = ["%2e", "%2f", "%5c"].iter().any(|escape| lower.contains(escape));
+        Ok(Self { scheme: url.scheme().to_owned(), host: host.to_owned(), port, path, escaped })
     }
 
     /// An address that an account is to answer for, in the form that is stored.
@@ -77,6 +76,9 @@ impl Target {
                 .hint("name every host by itself; there are no patterns"));
         }
         match Self::parse(&normal) {
+            Ok(target) if target.escaped => {
+                Err(Fault::new(FaultKind::Usage, format!("the path of `{normal}` can be read in two ways")))
+            }
             Ok(_) => Ok(normal),
             Err(fault) => Err(Fault::new(FaultKind::Usage, format!("`{normal}` cannot be served"))
                 .because(fault.causes.first().cloned().unwrap_or_default())),
@@ -88,7 +90,9 @@ impl Target {
     pub fn within(&self, place: &Self) -> Option<usize> {
         let same = (&self.scheme, &self.host, self.port) == (&place.scheme, &place.host, place.port);
         let rest = self.path.strip_prefix(&place.path)?;
-        (same && (rest.is_empty() || rest.starts_with('/'))).then_some(place.path.len())
+        // All of a host is served however its paths are read.
+        let clear = place.path.is_empty() || !self.escaped;
+        (same && clear && (rest.is_empty() || rest.starts_with('/'))).then_some(place.path.len())
     }
 }
 
@@ -116,6 +120,7 @@ mod tests {
             ("https://git.acme.example:8443/", "https://git.acme.example:8443/"),
             ("https://git.acme.example/team", "https://git.acme.example/team/"),
             ("https://git.acme.example/team/x", "https://git.acme.example/team"),
+            ("https://git.acme.example/@team%2fx", "https://git.acme.example"),
             ("http://127.0.0.1:8080/x", "http://127.0.0.1:8080"),
             ("http://[::1]:8080/x", "http://[::1]:8080"),
         ] {

@@ -2,11 +2,13 @@
 
 mod allocator;
 mod footprint;
+mod inherited;
 mod pages;
 mod stack;
 
 pub use allocator::ZeroOnFree;
 pub use footprint::let_go_of_code;
+pub use inherited::let_go_of_inherited;
 pub(crate) use pages::Kept;
 pub(crate) use stack::wipe_stack;
 

@@ -208,6 +208,10 @@ impl Vault for Choice {
         self.current().ready()
     }
 
+    fn is_quiet(&self) -> bool {
+        self.current().is_quiet()
+    }
+
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Record>> {
         let vault = self.current();
         Box::pin(async move { vault.load(account).await })

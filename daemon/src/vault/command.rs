@@ -161,6 +161,11 @@ impl Vault for Command {
         self.reason.clone()
     }
 
+    /// It may ask for the passphrase of a key.
+    fn is_quiet(&self) -> bool {
+        false
+    }
+
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Record>> {
         Box::pin(self.load(account))
     }

@@ -90,6 +90,11 @@ pub trait Vault: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether it can be read without anybody noticing: nobody is asked, no program of the user's runs.
+    fn is_quiet(&self) -> bool {
+        true
+    }
+
     /// What is held of `account`, if anything.
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Record>>;
 

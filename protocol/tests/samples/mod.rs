@@ -112,7 +112,17 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
     ]
 }
 
-#[expect(clippy::too_many_lines, reason = "a list, as long as there are messages")]
+fn vault_status() -> VaultStatus {
+    VaultStatus {
+        kind: "passphrase".into(),
+        reason: "chosen".into(),
+        place: "/home/u/.local/state/cloud-agent/vault/passphrase".into(),
+        open: false,
+        accounts: vec!["echome".into()],
+        warnings: vec!["a warning".into()],
+    }
+}
+
 pub(crate) fn responses() -> Vec<(&'static str, Response)> {
     let credential = Credential {
         account: "ecHome".into(),
@@ -195,17 +205,7 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
         ("response-actions", Response::Actions(Actions { cloud: "echome".into(), actions: vec![action] })),
-        (
-            "response-vault",
-            Response::Vault(VaultStatus {
-                kind: "passphrase".into(),
-                reason: "chosen".into(),
-                place: "/home/u/.local/state/cloud-agent/vault/passphrase".into(),
-                open: false,
-                accounts: vec!["echome".into()],
-                warnings: vec!["a warning".into()],
-            }),
-        ),
+        ("response-vault", Response::Vault(vault_status())),
         (
             "response-acted",
             Response::Acted(Acted {

@@ -150,4 +150,11 @@ fn headers_that_a_redirect_would_take_along_stay_here() {
     let outcome = stage.sandbox.token(["curl", "keyed", "--", "-sSL", &url]);
     assert!(outcome.fails(2).contains("`X-Keyed-Id`"), "{}", outcome.stderr);
     assert_eq!(api.requests().len(), 1);
+    // curl's own configuration says so, too.
+    let away = site(false, |_| Reply::empty(204));
+    let target = away.url();
+    let leads = site(false, move |_| Reply::empty(302).header("Location", &target));
+    fs::write(stage.sandbox.path("home/.curlrc"), "location\n").unwrap();
+    stage.sandbox.token(["curl", "keyed", "--", "-sS", &leads.url()]).ok();
+    assert_eq!((leads.requests().len(), away.requests().len()), (1, 0));
 }

@@ -4,13 +4,17 @@
 //! Most of its cases store something and want it back. This helper stores nothing: what it answers is an account's. Where
 //! a case stores first, here an account is set up; what comes back is then judged as in the battery.
 //!
+//! Run as it is, against an agent without an account, the battery of git 2.47.3 passes 12 of its 21 cases; the other nine
+//! (3, 8, 10, 11, 13, 14, 18, 19 and 21) want back what they stored.
+//!
 //! | case of the battery | here |
 //! |---|---|
-//! | has no existing data · requires matching protocol, host, username, path | the same |
+//! | has no existing data · requires matching protocol, host, username, path · not confused by long header | the same |
 //! | stores password · can store empty username · stores long username and password · stores `password_expiry_utc` · stores `oauth_refresh_token` | taken in silence; nothing is stored |
 //! | can retrieve password · gets authtype and credential, also with a user name · gets them only if asked for | the account's token |
 //! | can store multiple users · remembers other user | two accounts at one address, told apart by the user name |
-//! | can forget host · can forget user | by the exact token; an account is ended by `cloud-token logout` |
+//! | overwrites on store, and when `password_expiry_utc` changes | nothing is stored |
+//! | can forget host · can forget user · erases all matching · does not erase a password distinct from input | by the exact token; an account is ended by `cloud-token logout` |
 //! | ephemeral credentials are not stored | nothing is |
 //! | times out | does not apply: a token ends when the cloud says so |
 
@@ -107,6 +111,7 @@ fn whatever_git_wants_stored_is_taken_in_silence_and_never_comes_back() {
     let what = "whatever_git_wants_stored_is_taken_in_silence_and_never_comes_back";
     let Some(it) = Battery::new(what, "https://git.example.com") else { return };
     let long = "x".repeat(60_000);
+    it.asks(&format!("protocol=https\nhost=victim.example.com\nwwwauth[]={}\n", "x".repeat(6_000)));
     for stored in [
         "protocol=https\nhost=example.com\nusername=store-user\npassword=store-pass\n",
         "protocol=https\nhost=sso.tld\nusername=\npassword=\n",

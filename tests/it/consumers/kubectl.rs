@@ -41,14 +41,14 @@ fn minor_version(kubectl: &Path) -> Option<u32> {
 }
 
 /// A cluster, and kubectl configured for it.
-struct Cluster {
-    stage: Stage,
-    kubectl: PathBuf,
-    server: Server,
+pub(super) struct Cluster {
+    pub(super) stage: Stage,
+    pub(super) kubectl: PathBuf,
+    pub(super) server: Server,
 }
 
 impl Cluster {
-    fn new(what: &str) -> Option<Self> {
+    pub(super) fn new(what: &str) -> Option<Self> {
         let kubectl = kubectl(what)?;
         let stage = Stage::new();
         let cloud = Arc::clone(&stage.cloud);
@@ -56,11 +56,9 @@ impl Cluster {
             if is_authorised(&cloud, request) {
                 return api(request);
             }
-            Reply::json(
-                401,
-                &json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 401,
-                "reason": "Unauthorized", "message": "Unauthorized"}),
-            )
+            let refusal = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 401,
+                "reason": "Unauthorized", "message": "Unauthorized"});
+            Reply::json(401, &refusal)
         });
         stage.serve(&server.url());
         Some(Self { stage, kubectl, server })

@@ -7,6 +7,7 @@ mod git_battery;
 mod kubectl;
 mod own;
 mod processes;
+mod recipes;
 mod registries;
 mod setup;
 

@@ -1,10 +1,11 @@
 //! The AWS command line, and the protocol that Bazel and uv share.
 
 use std::fs;
+use std::path::Path;
 
 use cloud_agent_tests::fake::{Reply, Server};
 use cloud_agent_tests::lab;
-use cloud_agent_tests::sandbox::TOKEN;
+use cloud_agent_tests::sandbox::{Outcome, TOKEN};
 use serde_json::{Value, json};
 
 use super::git::put_script;
@@ -19,11 +20,8 @@ fn keyed() -> (Stage, Server) {
     (stage, cloud)
 }
 
-#[test]
-fn the_aws_command_line_signs_with_the_accounts_keys_and_runs_the_process_once() {
-    let what = "the_aws_command_line_signs_with_the_accounts_keys_and_runs_the_process_once";
-    let Some(aws) = lab::program(what, "consumers", "aws") else { return };
-    let (stage, _cloud) = keyed();
+/// Lets the AWS command line, configured so, ask a service that takes only the account's keys who it is.
+pub(super) fn caller_identity(stage: &Stage, aws: &Path, config: &str) -> Outcome {
     let api = site(false, |request| {
         let signed = request.header("authorization").unwrap_or_default();
         let right = signed.contains(&format!("Credential={}/", own::ID))
@@ -33,14 +31,20 @@ fn the_aws_command_line_signs_with_the_accounts_keys_and_runs_the_process_once()
             </GetCallerIdentityResponse>";
         if right { Reply::typed(200, "text/xml", answer) } else { Reply::typed(403, "text/xml", "<ErrorResponse/>") }
     });
-    let plugin = stage.sandbox.path("home/plugin");
-    let runs = stage.sandbox.path("home/runs");
-    put_script(&plugin, &format!("#!/bin/sh\necho >> '{}'\nexec cloud-token helper aws keyed\n", runs.display()));
     fs::create_dir(stage.sandbox.path("home/.aws")).unwrap();
-    let config = format!("[default]\nregion = eu-north-1\ncredential_process = {}\n", plugin.display());
     fs::write(stage.sandbox.path("home/.aws/config"), config).unwrap();
-    let run = stage.sandbox.command(aws).args(["sts", "get-caller-identity", "--endpoint-url", &api.url()]);
-    let seen: Value = serde_json::from_str(run.finish().ok()).unwrap();
+    stage.sandbox.command(aws).args(["sts", "get-caller-identity", "--endpoint-url", &api.url()]).finish()
+}
+
+#[test]
+fn the_aws_command_line_signs_with_the_accounts_keys_and_runs_the_process_once() {
+    let what = "the_aws_command_line_signs_with_the_accounts_keys_and_runs_the_process_once";
+    let Some(aws) = lab::program(what, "consumers", "aws") else { return };
+    let (stage, _cloud) = keyed();
+    let (plugin, runs) = (stage.sandbox.path("home/plugin"), stage.sandbox.path("home/runs"));
+    put_script(&plugin, &format!("#!/bin/sh\necho >> '{}'\nexec cloud-token helper aws keyed\n", runs.display()));
+    let config = format!("[default]\nregion = eu-north-1\ncredential_process = {}\n", plugin.display());
+    let seen: Value = serde_json::from_str(caller_identity(&stage, &aws, &config).ok()).unwrap();
     assert_eq!(seen["Arn"], "arn:aws:iam::1:user/me");
     assert_eq!(fs::read_to_string(runs).unwrap().lines().count(), 1);
 }

@@ -26,7 +26,7 @@ const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 /// A registry of container images with one of them; docker sends user name and token as one.
-fn image_registry(stage: &Stage) -> Server {
+pub(super) fn image_registry(stage: &Stage) -> Server {
     let cloud = Arc::clone(&stage.cloud);
     site(false, move |request| {
         let basic = request.header("authorization").and_then(|value| value.strip_prefix("Basic "));
@@ -103,7 +103,7 @@ fn docker_is_spoken_to_as_its_helpers_speak() {
 }
 
 /// A registry of crates with one of them, on the sparse protocol.
-fn crate_registry(stage: &Stage) -> Server {
+pub(super) fn crate_registry(stage: &Stage) -> Server {
     let cloud = Arc::clone(&stage.cloud);
     site(false, move |request: &Request| {
         if !is_authorised(&cloud, request) {
@@ -126,6 +126,25 @@ fn crate_registry(stage: &Stage) -> Server {
     })
 }
 
+/// Resolves a package that needs `thing` of the registry `mine`, which this configuration describes.
+pub(super) fn generate_lockfile(stage: &Stage, config: &str) -> Outcome {
+    let package = stage.sandbox.path("home/package");
+    let _ = fs::remove_dir_all(&package);
+    fs::create_dir_all(package.join("src")).unwrap();
+    fs::write(package.join("src/lib.rs"), "").unwrap();
+    let manifest = "[package]\nname = \"p\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
+        [dependencies]\nthing = { version = \"1\", registry = \"mine\" }\n";
+    fs::write(package.join("Cargo.toml"), manifest).unwrap();
+    fs::write(package.join("config.toml"), config).unwrap();
+    // rustup's stand-in for cargo needs its own home; what is fetched goes into the sandbox's.
+    let own = || format!("{}/.rustup", std::env::var("HOME").unwrap_or_default()).into();
+    let rustup = std::env::var_os("RUSTUP_HOME").unwrap_or_else(own);
+    let run =
+        stage.sandbox.command("cargo").args(["generate-lockfile", "--manifest-path"]).arg(package.join("Cargo.toml"));
+    let run = run.arg("--config").arg(package.join("config.toml"));
+    run.env("CARGO_HOME", package.join("home")).env("RUSTUP_HOME", rustup).finish()
+}
+
 #[test]
 fn cargo_resolves_from_a_private_registry_with_the_accounts_token() {
     if skip::unless_tool("cargo_resolves_from_a_private_registry_with_the_accounts_token", "cargo").is_none() {
@@ -134,47 +153,26 @@ fn cargo_resolves_from_a_private_registry_with_the_accounts_token() {
     let stage = Stage::new();
     let registry = crate_registry(&stage);
     stage.serve(&registry.url());
-    let package = stage.sandbox.path("home/package");
-    fs::create_dir_all(package.join("src")).unwrap();
-    fs::create_dir_all(package.join(".cargo")).unwrap();
-    fs::write(package.join("src/lib.rs"), "").unwrap();
-    fs::write(
-        package.join("Cargo.toml"),
-        "[package]\nname = \"p\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
-        [dependencies]\nthing = { version = \"1\", registry = \"mine\" }\n",
-    )
-    .unwrap();
     let config = format!(
         "[registries.mine]\nindex = \"sparse+{}/index/\"\n[registry]\nglobal-credential-providers = [\"{}\"]\n",
         registry.url(),
         stage.sandbox.program("cargo-credential-cloud-token").display(),
     );
-    fs::write(package.join(".cargo/config.toml"), config).unwrap();
-    // rustup's stand-in for cargo needs its own home; what is fetched goes into the sandbox's.
-    let rustup = std::env::var_os("RUSTUP_HOME")
-        .unwrap_or_else(|| format!("{}/.rustup", std::env::var("HOME").unwrap_or_default()).into());
-    let cargo = |name: &str| -> Outcome {
-        let run = stage
-            .sandbox
-            .command("cargo")
-            .args(["generate-lockfile", "--manifest-path"])
-            .arg(package.join("Cargo.toml"));
-        // The configuration is looked for from the current directory on.
-        let run = run.args(["--config"]).arg(package.join(".cargo/config.toml"));
-        run.env("CARGO_HOME", stage.sandbox.path("home").join(name)).env("RUSTUP_HOME", &rustup).finish()
-    };
-    cargo("first").ok();
-    assert!(fs::read_to_string(package.join("Cargo.lock")).unwrap().contains("name = \"thing\""));
-    let bearer = format!("Bearer {}", stage.token());
-    assert!(registry.requests().iter().any(|request| request.header("authorization") == Some(&bearer)));
+    generate_lockfile(&stage, &config).ok();
+    let lock = fs::read_to_string(stage.sandbox.path("home/package/Cargo.lock")).unwrap();
+    assert!(lock.contains("name = \"thing\""));
+    assert!(was_authorised(&stage, &registry));
     stage.log_out();
-    fs::remove_file(package.join("Cargo.lock")).unwrap();
-    let needed = cargo("second");
-    assert!(
-        needed.stderr.contains("`ecHome` is not logged in") && needed.stderr.contains("cloud-token login ecHome"),
-        "{}",
-        needed.stderr
-    );
+    let needed = generate_lockfile(&stage, &config);
+    for words in ["`ecHome` is not logged in", "cloud-token login ecHome"] {
+        assert!(needed.stderr.contains(words), "{}", needed.stderr);
+    }
+}
+
+/// Whether a site was sent the account's token.
+pub(super) fn was_authorised(stage: &Stage, site: &Server) -> bool {
+    let bearer = format!("Bearer {}", stage.token());
+    site.requests().iter().any(|request| request.header("authorization") == Some(&bearer))
 }
 
 #[test]
@@ -230,6 +228,34 @@ fn terraform_is_spoken_to_as_its_manual_says() {
     assert!(terraform(&["get", "app.acme.example"], "").fails(4).contains("cloud-token login ecHome"));
 }
 
+/// A registry of Terraform modules with one of them.
+pub(super) fn module_registry(stage: &Stage) -> Server {
+    let cloud = Arc::clone(&stage.cloud);
+    site(true, move |request| match request.path.as_str() {
+        "/.well-known/terraform.json" => Reply::json(200, &json!({"modules.v1": "/modules/"})),
+        _ if !is_authorised(&cloud, request) => Reply::json(401, &json!({"errors": ["Unauthorized"]})),
+        VERSIONS => Reply::json(200, &json!({"modules": [{"versions": [{"version": "1.0.0"}]}]})),
+        _ => Reply::json(404, &json!({"errors": ["Not Found"]})),
+    })
+}
+
+const VERSIONS: &str = "/modules/team/thing/acme/versions";
+
+/// Lets Terraform look for that module, with this in its configuration.
+pub(super) fn terraform_init(stage: &Stage, registry: &Server, config: &str) -> Outcome {
+    let plugins = stage.sandbox.path("home/.terraform.d/plugins");
+    fs::create_dir_all(&plugins).unwrap();
+    let name = "terraform-credentials-cloud-token";
+    std::os::unix::fs::symlink(stage.sandbox.program(name), plugins.join(name)).unwrap();
+    let rc = stage.sandbox.path("home/terraformrc");
+    fs::write(&rc, format!("{config}disable_checkpoint = true\n")).unwrap();
+    let module =
+        format!("module \"m\" {{\n  source = \"{}/team/thing/acme\"\n  version = \"1.0.0\"\n}}\n", registry.address());
+    fs::write(stage.sandbox.path("home/main.tf"), module).unwrap();
+    let run = stage.sandbox.command("terraform").args(["init", "-input=false", "-no-color"]);
+    run.env("TF_CLI_CONFIG_FILE", rc).env("SSL_CERT_FILE", registry.ca()).finish()
+}
+
 #[test]
 fn terraform_itself_reads_a_module_of_a_private_registry() {
     // In no list of packages; where it is, it has to work.
@@ -238,30 +264,10 @@ fn terraform_itself_reads_a_module_of_a_private_registry() {
         return;
     }
     let stage = Stage::new();
-    let cloud = Arc::clone(&stage.cloud);
-    let registry = site(true, move |request| match request.path.as_str() {
-        "/.well-known/terraform.json" => Reply::json(200, &json!({"modules.v1": "/modules/"})),
-        _ if !is_authorised(&cloud, request) => Reply::json(401, &json!({"errors": ["Unauthorized"]})),
-        "/modules/team/thing/acme/versions" => {
-            Reply::json(200, &json!({"modules": [{"versions": [{"version": "1.0.0"}]}]}))
-        }
-        _ => Reply::json(404, &json!({"errors": ["Not Found"]})),
-    });
+    let registry = module_registry(&stage);
     stage.serve(&registry.url());
-    let plugins = stage.sandbox.path("home/.terraform.d/plugins");
-    fs::create_dir_all(&plugins).unwrap();
-    let name = "terraform-credentials-cloud-token";
-    std::os::unix::fs::symlink(stage.sandbox.program(name), plugins.join(name)).unwrap();
-    let rc = stage.sandbox.path("home/terraformrc");
-    fs::write(&rc, "credentials_helper \"cloud-token\" {\n  args = []\n}\ndisable_checkpoint = true\n").unwrap();
-    let module =
-        format!("module \"m\" {{\n  source = \"{}/team/thing/acme\"\n  version = \"1.0.0\"\n}}\n", registry.address());
-    fs::write(stage.sandbox.path("home/main.tf"), module).unwrap();
-    let run = stage.sandbox.command("terraform").args(["init", "-input=false", "-no-color"]);
-    let outcome = run.env("TF_CLI_CONFIG_FILE", rc).env("SSL_CERT_FILE", registry.ca()).finish();
-    let bearer = format!("Bearer {}", stage.token());
-    let versions = registry.requests_to("/modules/team/thing/acme/versions");
-    assert!(versions.iter().any(|request| request.header("authorization") == Some(&bearer)), "{outcome:?}");
+    let outcome = terraform_init(&stage, &registry, "credentials_helper \"cloud-token\" {\n  args = []\n}\n");
+    assert!(was_authorised(&stage, &registry) && registry.count(VERSIONS) > 0, "{outcome:?}");
 }
 
 #[test]

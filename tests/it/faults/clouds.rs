@@ -16,6 +16,8 @@ pub(super) struct Row {
     pub(super) method: &'static str,
     /// What gets the next token, in words.
     pub(super) renewed_by: &'static str,
+    /// That is a refresh, with a token that the cloud replaces.
+    pub(super) refreshes: bool,
     /// What is held to renew with can be used once: with a reply that is lost, the session is.
     pub(super) works_once: bool,
     /// What a login is given besides the address and the secret.
@@ -87,6 +89,7 @@ pub(super) const CLOUDS: &[Row] = &[
         name: "cleura",
         method: "password",
         renewed_by: "a login, with `--remember`",
+        refreshes: false,
         works_once: false,
         arguments: &["--set", "username=alice@example.com", "--remember"],
         secret: "password",
@@ -102,6 +105,7 @@ pub(super) const CLOUDS: &[Row] = &[
         name: "echome",
         method: "access-key",
         renewed_by: "a refresh",
+        refreshes: true,
         works_once: false,
         arguments: &["--set", "access-id=AKIA1"],
         secret: "secret",
@@ -117,6 +121,7 @@ pub(super) const CLOUDS: &[Row] = &[
         name: "greencloud",
         method: "password",
         renewed_by: "a refresh, with a token that works once",
+        refreshes: true,
         works_once: true,
         arguments: &["--set", "email=alice@example.com"],
         secret: "password",
@@ -132,6 +137,7 @@ pub(super) const CLOUDS: &[Row] = &[
         name: "keystone",
         method: "application-credential",
         renewed_by: "a login with what is held",
+        refreshes: false,
         works_once: false,
         arguments: &[],
         secret: "secret",
@@ -148,6 +154,7 @@ pub(super) const CLOUDS: &[Row] = &[
         name: "openvcloud",
         method: "client-credentials",
         renewed_by: "a login with what is held",
+        refreshes: false,
         works_once: false,
         arguments: &["--set", "client-id=client-1"],
         secret: "client-secret",
@@ -163,6 +170,7 @@ pub(super) const CLOUDS: &[Row] = &[
         name: "webitel",
         method: "password",
         renewed_by: "a login, with `--remember`",
+        refreshes: false,
         works_once: false,
         arguments: &["--set", "username=100@mydomain.com", "--remember"],
         secret: "password",

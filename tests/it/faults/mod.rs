@@ -6,6 +6,7 @@
 //! | `clouds` | the clouds, and how an account at each renews by itself |
 //! | `play` | one fault at one cloud |
 //! | `names` | a world in which names can be taken away |
+//! | `turns` | how many do something at a time |
 //! | `page` | docs/reliability.md |
 
 mod clouds;
@@ -13,9 +14,10 @@ mod names;
 mod page;
 mod play;
 mod table;
+mod turns;
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use cloud_agent_protocol::v1::{ListClouds, Request, Response};
@@ -27,42 +29,42 @@ use clouds::CLOUDS;
 use names::Names;
 use play::{Seen, Stage, play};
 use table::FAULTS;
-
-/// How many pairs are played at a time of those that need no waiting.
-const AT_A_TIME: usize = 6;
+use turns::Turns;
 
 #[test]
 fn every_fault_at_every_cloud_is_told_in_time_loses_nothing_and_is_over_when_it_is_over() {
-    let sandbox = sandbox();
-    let names = Names::new(&sandbox);
-    let authority = Arc::new(Authority::new());
-    let run = names.as_ref().map_or_else(|| sandbox.command(AGENT), |names| names.agent(&sandbox));
-    let agent = sandbox.agent_from(run.args(["--vault", "memory"]).env("SSL_CERT_FILE", authority.ca()));
-    let stage = Stage { sandbox: &sandbox, names: names.as_ref(), authority, elsewhere: Server::unvisited() };
+    let names = Names::new(&sandbox());
+    let (authority, elsewhere, turns) = (Arc::new(Authority::new()), Server::unvisited(), Turns::default());
+    // An agent for each cloud, as one that has every account spends its time on telling `status` of them.
+    let stages: Vec<_> = CLOUDS
+        .iter()
+        .map(|cloud| {
+            let sandbox = sandbox();
+            let run = names.as_ref().map_or_else(|| sandbox.command(AGENT), |names| names.agent(&sandbox));
+            let agent = sandbox.agent_from(run.args(["--vault", "memory"]).env("SSL_CERT_FILE", authority.ca()));
+            let (authority, elsewhere, turns) = (&authority, &elsewhere, &turns);
+            Stage { cloud, agent, sandbox, names: names.as_ref(), authority, elsewhere, turns }
+        })
+        .collect();
 
-    let pairs: Vec<_> = FAULTS.iter().flat_map(|fault| CLOUDS.iter().map(move |cloud| (fault, cloud))).collect();
-    let (waiting, quick): (Vec<_>, Vec<_>) = (0..pairs.len()).partition(|at| waits(pairs[*at].0));
-    let one = |at: usize| (at, play(&stage, pairs[at].0, pairs[at].1));
-    let next = AtomicUsize::new(0);
-    let mut seen: Vec<(usize, Option<Seen>)> = thread::scope(|scope| {
-        // Those that wait for a deadline do so side by side, beside the others: the whole takes as long as the slowest.
-        let (one, quick, next) = (&one, &quick, &next);
-        let waiting = waiting.iter().map(|at| scope.spawn(move || vec![one(*at)])).collect::<Vec<_>>();
-        let some = || std::iter::from_fn(|| quick.get(next.fetch_add(1, Ordering::SeqCst)).map(|at| one(*at)));
-        let quick = (0..AT_A_TIME).map(|_| scope.spawn(move || some().collect())).collect::<Vec<_>>();
-        let threads = waiting.into_iter().chain(quick);
-        threads.flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    // Those that wait for a deadline begin, so that the whole takes little longer than the longest.
+    let mut faults: Vec<_> = FAULTS.iter().collect();
+    faults.sort_by_key(|fault| std::cmp::Reverse(fault.silent.then_some(fault.bound)));
+    let pairs: Vec<_> = faults.into_iter().flat_map(|fault| stages.iter().map(move |stage| (fault, stage))).collect();
+    let seen: Vec<Option<Seen>> = thread::scope(|scope| {
+        let threads: Vec<_> = pairs.iter().map(|(fault, stage)| scope.spawn(|| play(stage, fault))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
-    seen.sort_by_key(|(at, _)| *at);
 
-    assert!(agent.runs());
-    assert_eq!(stage.elsewhere.connections(), 0, "a redirect was followed");
-    for ((fault, cloud), (_, seen)) in pairs.iter().zip(&seen) {
+    assert!(stages.iter().all(|stage| stage.agent.runs()));
+    assert_eq!(elsewhere.connections(), 0, "a redirect was followed");
+    let played: Vec<_> = pairs.iter().map(|(fault, stage)| (*fault, stage.cloud)).zip(seen).collect();
+    for ((fault, cloud), seen) in &played {
         if let Some(seen) = seen {
             assert_eq!(*seen, Seen::promised(fault, cloud), "{} at {}", fault.name, cloud.name);
         }
     }
-    page::judge(&pairs.into_iter().zip(seen.into_iter().map(|(_, seen)| seen)).collect::<Vec<_>>());
+    page::judge(&played);
 }
 
 #[test]
@@ -74,9 +76,4 @@ fn every_cloud_that_is_built_in_has_its_row() {
     };
     let built_in: Vec<_> = known.clouds.iter().map(|cloud| cloud.name.as_str()).collect();
     assert_eq!(CLOUDS.iter().map(|row| row.name).collect::<Vec<_>>(), built_in);
-}
-
-/// Whether somebody waits for a deadline, or for a time that the cloud names.
-fn waits(fault: &table::Row) -> bool {
-    fault.silent || fault.patience.is_some()
 }

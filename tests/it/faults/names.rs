@@ -31,11 +31,12 @@ const SILENT: &[u8] = b"\x06silent";
 pub(super) struct Names {
     files: [PathBuf; 3],
     hosts: File,
+    _dir: tempfile::TempDir,
     _server: Server,
 }
 
 impl Names {
-    /// A world for an agent in `sandbox`; none, and a word about it, where nobody may make one.
+    /// A world for the agents of any sandbox; none, and a word about it, where nobody may make one.
     pub(super) fn new(sandbox: &Sandbox) -> Option<Self> {
         let what = "a cloud whose name resolves no longer";
         skip::unless_tool(what, "unshare")?;
@@ -44,13 +45,14 @@ impl Names {
         // Longer than any deadline of the agent's, which is to be the one that ends.
         let resolver = format!("nameserver {}\noptions timeout:30 attempts:1\n", server.address.ip());
         let texts = [("hosts", lines), ("resolv.conf", resolver), ("nsswitch.conf", "hosts: files dns\n".to_owned())];
+        let dir = tempfile::tempdir().expect("a temporary directory can be made");
         let files = texts.map(|(file, text)| {
-            let path = sandbox.path("home").join(file);
-            fs::write(&path, text).expect("the sandbox can be written");
+            let path = dir.path().join(file);
+            fs::write(&path, text).expect("a temporary file can be written");
             path
         });
         let hosts = File::options().write(true).open(&files[0]).expect("it was just written");
-        let names = Self { files, hosts, _server: server };
+        let names = Self { files, hosts, _dir: dir, _server: server };
         let outcome = names.wrap(sandbox, "true").finish();
         if !outcome.status.success() {
             skip::skip(what, &format!("nothing can be mounted here: {}", outcome.stderr.trim()));
@@ -73,7 +75,7 @@ impl Names {
     pub(super) fn set(&self, name: &str, resolves: bool) {
         let at = all().take_while(|other| other != name).map(|other| LINE.len() + other.len() + 1).sum::<usize>();
         let byte = if resolves { &LINE.as_bytes()[..1] } else { b"#" };
-        self.hosts.write_all_at(byte, at as u64).expect("the sandbox can be written");
+        self.hosts.write_all_at(byte, at as u64).expect("a temporary file can be written");
     }
 }
 

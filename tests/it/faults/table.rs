@@ -27,6 +27,8 @@ pub(super) struct Row {
     pub(super) requests: usize,
     /// The cloud has done what it was asked to do, and only its reply is of no use.
     pub(super) lost_reply: bool,
+    /// Nobody knows whether the cloud has acted, and it is known at once: a refresh is sent once more.
+    pub(super) asked_again: bool,
     /// The cloud itself says when to come again, in seconds.
     pub(super) patience: Option<u64>,
 }
@@ -52,7 +54,7 @@ pub(super) enum Lookup {
 }
 
 /// The deadlines of a request to a cloud.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Bound {
     /// Finding the host and shaking hands.
     Connect,
@@ -84,6 +86,7 @@ const ASKED: Row = Row {
     connections: 1,
     requests: 1,
     lost_reply: false,
+    asked_again: false,
     patience: None,
 };
 
@@ -194,6 +197,7 @@ pub(super) const FAULTS: &[Row] = &[
         wrong: Wrong::Reply(|_| Fault::ResetMidBody),
         says: "broke the connection off",
         lost_reply: true,
+        asked_again: true,
         ..ASKED
     },
     Row {
@@ -201,6 +205,7 @@ pub(super) const FAULTS: &[Row] = &[
         wrong: Wrong::Reply(|_| Fault::Truncated),
         says: "broke the connection off",
         lost_reply: true,
+        asked_again: true,
         ..ASKED
     },
     Row {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use cloud_agent_protocol::v1::{Answer, Get, ListClouds, Logout, Reject, Request};
+use cloud_agent_protocol::v1::{Answer, Get, GetFor, ListClouds, Logout, Reject, RejectFor, Request};
 use cloud_agent_tests::fake::Fault;
 use cloud_agent_tests::fake::echome::{REFRESH, TOKEN as LOGIN};
 use cloud_agent_tests::process;
@@ -24,6 +24,15 @@ fn no_answer_of_the_agent_ever_holds_what_the_agent_holds() {
     assert_eq!(held.len(), 2, "the refresh token and the secret");
     let get =
         |environment| Get { account: "ecHome".into(), min_valid: None, fresh: false, environment, deadline_ms: 5000 };
+    let get_for = GetFor {
+        url: scene.cloud.url(),
+        account: None,
+        consumer: "git".into(),
+        min_valid: None,
+        repeat_rejects: true,
+        environment: false,
+        deadline_ms: 5000,
+    };
     let requests = [
         Request::Get(get(false)),
         Request::Get(get(true)),
@@ -31,6 +40,10 @@ fn no_answer_of_the_agent_ever_holds_what_the_agent_holds() {
         Request::Clouds(ListClouds { name: None }),
         Request::Clouds(ListClouds { name: Some("ecHome".into()) }),
         Request::Answer(Answer { value: None }),
+        Request::GetFor(get_for.clone()),
+        Request::GetFor(GetFor { url: String::new(), account: Some("ecHome".into()), environment: true, ..get_for }),
+        Request::RejectFor(RejectFor { url: scene.cloud.url(), account: None, token: "another".into() }),
+        Request::ListServed,
         Request::Reject(Reject { account: "ecHome".into(), token: Some("another".into()) }),
         Request::Logout(Logout { accounts: vec!["ecHome".into()], all: false, forget: true }),
         Request::Stop,
@@ -152,6 +165,14 @@ fn at_the_chattiest_level_no_secret_is_in_any_log_message_or_file() {
     }
     assert_eq!(tell("reject", token(&["reject", "ecHome"]).stdin(scene.get().stdout), false), 0);
     assert_eq!(tell("renewal", token(&["ecHome"]), true), 0);
+    let host = scene.cloud.address().to_string();
+    let git = format!("protocol=http\nhost={host}\n\n");
+    assert_eq!(tell("helper git", token(&["helper", "git", "get"]).stdin(git), true), 0);
+    assert_eq!(tell("helper kubectl", token(&["helper", "kubectl", "ecHome"]), true), 0);
+    assert_eq!(tell("helper aws", token(&["helper", "aws", "ecHome"]), false), 1);
+    assert_eq!(tell("exec", token(&["exec", "ecHome", "--", "true"]), false), 0);
+    assert_eq!(tell("exec of nothing", token(&["exec", "ecHome", "--", "no-such-program"]), false), 127);
+    assert_ne!(tell("curl", token(&["curl", "ecHome", "--", "-sv", "http://127.0.0.1:1"]), false), 0);
     assert_eq!(tell("status", token(&["status"]), false), 0);
     assert_eq!(tell("status --json", token(&["status", "--json"]), false), 0);
 

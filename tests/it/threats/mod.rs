@@ -10,6 +10,7 @@
 //! | `memory` | whoever reads the agent's memory afterwards |
 //! | `crowds` | too many clients, and silent ones |
 //! | `frames` | hostile bytes from a client, other versions |
+//! | `helpers` | a repository, a link or a server that wants a token through a helper |
 //! | `keyrings` | a keyring that is locked, absent, lying, hanging or dying |
 //! | `leaks` | readers of arguments, environments, logs |
 //! | `terminals` | whoever looks over a shoulder |
@@ -21,6 +22,7 @@
 mod callers;
 mod crowds;
 mod frames;
+mod helpers;
 #[cfg(target_os = "linux")]
 mod keyrings;
 mod leaks;

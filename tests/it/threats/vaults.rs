@@ -190,6 +190,22 @@ fn a_full_or_closed_disk_costs_nobody_the_token_and_is_made_up_for() {
     }
 }
 
+#[test]
+fn moving_out_of_a_full_disk_takes_along_what_could_not_be_saved() {
+    let scene = scene();
+    let Some(disk) = disk(&scene, "moving_out_of_a_full_disk_takes_along_what_could_not_be_saved") else { return };
+    let _agent = agent(&scene);
+    assert_eq!(scene.login().finish().code(), 0);
+    disk.fill();
+    reject(&scene);
+    assert!(scene.cloud.accepts(scene.get().ok()));
+    assert!(scene.sandbox.token(["status"]).ok().contains("in memory only"));
+    scene.sandbox.token(["vault", "move", "memory"]).ok();
+    assert!(!scene.sandbox.token(["status"]).ok().contains("in memory only"));
+    assert!(scene.cloud.accepts(scene.renew().ok()), "the refresh token that was moved is the newest");
+    assert_eq!((scene.cloud.logins(), scene.cloud.refreshes()), (1, 2));
+}
+
 /// The room for what a rotation brings is there before the request is sent.
 #[test]
 fn a_disk_that_fills_up_while_the_cloud_answers_still_takes_the_new_token() {

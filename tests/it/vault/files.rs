@@ -61,7 +61,8 @@ fn a_locked_vault_is_exit_4_with_the_command_and_unlocking_heals_everything() {
         assert!(locked.fails(4).contains("hint: `cloud-token unlock`"), "{locked:?}");
     }
     let status = scene.sandbox.token(["status"]);
-    assert!(status.ok().contains("vault passphrase") && status.ok().contains("the vault is locked"), "{status:?}");
+    assert!(status.ok().contains("vault passphrase") && status.ok().contains("echome  locked"), "{status:?}");
+    assert_eq!(status.ok().matches("warning: the vault is locked").count(), 1, "{status:?}");
     assert!(scene.sandbox.token(["vault"]).ok().starts_with("passphrase (locked)"));
     assert!(scene.sandbox.token(["unlock", "--no-input"]).fails(4).contains("locked"));
     let wrong = unlock("wrong");

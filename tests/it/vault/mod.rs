@@ -1,6 +1,8 @@
 //! Vaults at rest: what outlives the agent, and how it is opened.
 
 mod command;
+#[cfg(target_os = "linux")]
+mod crashes;
 mod files;
 #[cfg(target_os = "linux")]
 mod keyring;

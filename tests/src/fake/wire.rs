@@ -120,6 +120,9 @@ impl Reply {
         for (name, value) in &self.headers {
             head.extend([name, ": ", value, "\r\n"]);
         }
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("date")) {
+            head.extend(["Date: ", &now(), "\r\n"]);
+        }
         match length {
             // A 204 must not carry a length (RFC 9110 §8.6).
             Some(_) if self.status == 204 => {}
@@ -215,6 +218,12 @@ fn fill(stream: &mut impl Read, pending: &mut Vec<u8>) -> io::Result<usize> {
 ///
 /// # Errors
 /// Of the stream.
+/// What every server says that has a clock (RFC 9110, section 6.6.1).
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).expect("the year has four digits")
+}
+
 pub(super) fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes)?;
     stream.flush()

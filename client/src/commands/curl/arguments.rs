@@ -9,9 +9,6 @@ use cloud_agent_protocol::{Fault, FaultKind};
 /// Short options that take a value.
 const VALUED: &[u8] = b"AbcCdDeEFHKmoPQrtTuUwxXyYz";
 
-/// Methods that may be repeated (RFC 9110, 9.2.2).
-const REPEATABLE: [&str; 5] = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"];
-
 /// What matters of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -19,6 +16,8 @@ pub(super) struct Plan {
     pub(super) repeatable: Result<(), &'static str>,
     /// Redirects are followed.
     pub(super) follows: bool,
+    /// They must not be, whatever curl's own configuration says.
+    pub(super) stays: bool,
     /// The user has the response's head written somewhere, so it cannot be looked at.
     pub(super) dumps: bool,
     /// The first argument is the one that has to be first.
@@ -27,6 +26,19 @@ pub(super) struct Plan {
     pub(super) saves: bool,
     /// The first address.
     pub(super) url: Option<String>,
+}
+
+/// Whether a word names stdin, or what can be read only once like it.
+#[cold]
+fn reads_a_stream(word: &str) -> bool {
+    // A value that sticks to its option: `-d@-` ends as others do, `-T-` and `-K-` do not.
+    matches!(word, "-" | "-T-" | "-T." | "-K-")
+        || word.ends_with("@-")
+        || word.ends_with("<-")
+        || word.ends_with("=-")
+        || word.contains("/dev/stdin")
+        || word.contains("/dev/fd/")
+        || word.contains("/proc/")
 }
 
 /// What is collected on the way.
@@ -61,17 +73,12 @@ impl Plan {
                 seen.short(letters.as_bytes(), next)?;
             }
         }
-        let stdin = words.iter().any(|word| {
-            *word == "-"
-                || ["@-", "<-", "=-"].iter().any(|end| word.ends_with(end))
-                || ["/dev/stdin", "/dev/fd/", "/proc/"].iter().any(|place| word.contains(place))
-                // A value that sticks to its option: `-d@-` ends as above, `-T-` and `-K-` do not.
-                || ["-T-", "-T.", "-K-"].contains(&word.as_ref())
-        });
+        let stdin = words.iter().any(|word| reads_a_stream(word));
         let url = words.iter().find(|word| word.starts_with("https://") || word.starts_with("http://"));
         Ok(Self {
             repeatable: seen.judge(stdin),
             follows: seen.follows,
+            stays: false,
             dumps: seen.dumps,
             saves: seen.saves,
             disabled: words.first().is_some_and(|word| word == "-q" || word == "--disable"),
@@ -91,7 +98,8 @@ impl Seen {
         if let Some(method) = next.filter(|_| may_be("request") && name != "re") {
             self.method = Some(method.to_owned());
         }
-        self.body |= name.starts_with("data") || name.starts_with("form") || ["dat", "da", "for", "fo"].contains(&name);
+        self.body |=
+            name.starts_with("data") || name.starts_with("form") || matches!(name, "dat" | "da" | "for" | "fo");
         self.body |= may_be("json") || name == "url-query" && self.body;
         self.get |= name == "get";
         self.upload |= may_be("upload-file");
@@ -148,10 +156,11 @@ impl Seen {
         if self.resume {
             return Err("what was saved would be continued");
         }
-        if !REPEATABLE.contains(&self.method.as_deref().unwrap_or(by_default)) {
-            return Err("it may not be safe to do that twice");
+        // RFC 9110, 9.2.2.
+        match self.method.as_deref().unwrap_or(by_default) {
+            "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" => Ok(()),
+            _ => Err("it may not be safe to do that twice"),
         }
-        Ok(())
     }
 }
 

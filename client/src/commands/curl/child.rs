@@ -36,6 +36,9 @@ pub(super) fn run(headers: &str, plan: &Plan, arguments: &[OsString], hold: bool
         // A proxy's own answer is none of the API's.
         curl.arg("--suppress-connect-headers").arg("--dump-header").arg(place(&from_curl));
     }
+    if plan.stays {
+        curl.arg("--no-location");
+    }
     // With a pipe for its output, curl would show its progress where a terminal was meant.
     if hold && stdio::stdout_is_tty() && !plan.saves {
         curl.arg("--no-progress-meter");

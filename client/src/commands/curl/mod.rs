@@ -12,7 +12,7 @@ use cloud_agent_protocol::{Credential, Fault, FaultKind, Secret};
 
 use crate::client::Client;
 use crate::report::{self, Failure};
-use crate::{get, output, stdio};
+use crate::{get, stdio};
 use arguments::Plan;
 
 /// The status by which an API says that it does not take a token.
@@ -23,7 +23,7 @@ const REFUSED: u16 = 401;
 pub(crate) fn run(want: &get::Options, arguments: &[OsString]) -> Result<(), Failure> {
     let plan = Plan::of(arguments)?;
     let credential = get::credential(want)?;
-    stay_here(&credential, &plan)?;
+    let plan = stay_here(&credential, plan)?;
     let first = once(&credential, &plan, arguments, plan.repeatable.is_ok())?;
     if first.status != Some(REFUSED) {
         std::process::exit(first.code);
@@ -63,7 +63,7 @@ struct Ran {
 
 /// A redirect takes the headers that curl was given along to wherever it leads, all but `Authorization`.
 #[cold]
-fn stay_here(credential: &Credential, plan: &Plan) -> Result<(), Failure> {
+fn stay_here(credential: &Credential, plan: Plan) -> Result<Plan, Failure> {
     let other = credential.headers.iter().find(|header| !header.name.eq_ignore_ascii_case("authorization"));
     match other {
         Some(header) if plan.follows => {
@@ -72,7 +72,7 @@ fn stay_here(credential: &Credential, plan: &Plan) -> Result<(), Failure> {
                 .hint("leave `--location` out, and look where the redirect leads")
                 .into())
         }
-        _ => Ok(()),
+        other => Ok(Plan { stays: other.is_some(), ..plan }),
     }
 }
 
@@ -107,7 +107,7 @@ fn renewed(want: &get::Options, refused: &Credential) -> Result<Credential, Stri
 
 #[cfg(unix)]
 fn once(credential: &Credential, plan: &Plan, arguments: &[OsString], hold: bool) -> Result<Ran, Failure> {
-    let headers = output::curl(credential)?;
+    let headers = crate::output::curl(credential)?;
     child::run(&headers, plan, arguments, hold).map_err(|error| {
         let fault = Fault::new(FaultKind::Config, "cannot run `curl`").because(error.to_string());
         fault.hint(format!("`cloud-token {} -o headers` gives the headers to any program", credential.account)).into()

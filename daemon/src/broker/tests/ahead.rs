@@ -89,6 +89,26 @@ async fn what_is_held_and_dies_of_idleness_is_kept_alive_at_half_its_life_though
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_that_is_started_anew_keeps_alive_what_the_one_before_it_held() {
+    let scene = Scene::new();
+    *scene.cloud.idle_life.lock().unwrap() = Some(24 * HOUR);
+    scene.login("work").await.unwrap();
+    scene.clock.advance(7 * HOUR);
+    let successor = scene.restarted();
+    successor.keeps_fresh();
+    successor.pass(4 * HOUR).await;
+    assert_eq!(scene.cloud.called(), 1);
+    successor.pass(2 * HOUR).await;
+    assert_eq!(scene.cloud.called(), 2, "twelve hours after the login, by whichever agent");
+    // The machine was off for so long that it is late, but not too late.
+    scene.clock.advance(20 * HOUR);
+    let successor = scene.restarted();
+    successor.keeps_fresh();
+    successor.settled().await;
+    assert_eq!(scene.cloud.called(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_keep_alive_that_fails_is_tried_again_with_patience() {
     let scene = Scene::new();
     *scene.cloud.idle_life.lock().unwrap() = Some(24 * HOUR);

@@ -7,6 +7,7 @@ mod freshness;
 mod getting_in;
 mod isolation;
 mod locking;
+mod model;
 mod rotation;
 mod scripted;
 mod serving;

@@ -28,7 +28,7 @@ async fn refresh(scene: &Scene) -> String {
 }
 
 async fn is_intended(scene: &Scene) -> bool {
-    scene.held("work").await.unwrap().0.contains_key("@pending")
+    scene.vault.is_intended("work").await
 }
 
 /// That only a login helps, by the fault's own words, and that the cloud is left in peace.
@@ -126,9 +126,9 @@ async fn a_cloud_that_answers_has_spent_nothing_and_the_intent_is_taken_back() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_died_after_it_wrote_its_intent_has_a_successor_that_tries_once() {
     for (then, kind) in [(refused(), FaultKind::NeedsHuman), (Act::Lose, FaultKind::Unreachable)] {
-        let mut scene = expired().await;
+        let scene = expired().await;
         scene.vault.intend("work", scene.clock.now().seconds(), "").await;
-        scene.restart();
+        let scene = scene.restarted();
         scene.cloud.then(then);
         let fault = scene.get("work").await.unwrap_err();
         assert_eq!(
@@ -138,9 +138,9 @@ async fn an_agent_that_died_after_it_wrote_its_intent_has_a_successor_that_tries
         );
         assert_eq!(scene.spent().len(), 1);
     }
-    let mut scene = expired().await;
+    let scene = expired().await;
     scene.vault.intend("work", scene.clock.now().seconds(), "").await;
-    scene.restart();
+    let scene = scene.restarted();
     scene.get("work").await.unwrap();
     assert!(!is_intended(&scene).await);
 }
@@ -260,13 +260,13 @@ async fn what_could_not_be_saved_gives_way_to_what_somebody_else_saved_since() {
 
 #[tokio::test(start_paused = true)]
 async fn an_ephemeral_login_is_in_no_vault_and_renews_all_the_same() {
-    let mut scene = Scene::new();
+    let scene = Scene::new();
     let request = Login { ephemeral: true, ..Scene::login_request("work") };
     scene.broker.login(request, Arc::new(Human::default())).await.unwrap();
     assert!(scene.held("work").await.is_none());
     scene.clock.advance(61 * MINUTE);
     assert_eq!(scene.get("work").await.unwrap(), "token-2");
     assert!(scene.held("work").await.is_none());
-    scene.restart();
+    let scene = scene.restarted();
     assert_eq!(scene.get("work").await.unwrap_err().kind, FaultKind::UnknownAccount);
 }

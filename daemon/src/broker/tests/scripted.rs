@@ -183,12 +183,16 @@ impl Provider for Cloud {
                 return Err(unreachable());
             }
             let key = account.name.key();
-            let next = self.script.lock().unwrap().pop_front_if(|act| matches!(act, Act::Lose | Act::Outrun(_)));
+            let next = {
+                let mut script = self.script.lock().unwrap();
+                let ours = matches!(script.front(), Some(Act::Lose | Act::Outrun(_)));
+                ours.then(|| script.pop_front()).flatten()
+            };
             if let Some(Act::Outrun(refresh)) = next {
                 self.vault.put(&key, refresh).await;
             }
             keep.spend().await?;
-            let there = self.vault.load(&key).await?.is_some_and(|record| record.held.0.contains_key("@pending"));
+            let there = self.vault.is_intended(&key).await;
             let sent = held.0.get("refresh").map_or("", Secret::expose);
             self.spent.lock().unwrap().push(format!("{sent}{}", if there { " intended" } else { "" }));
             if let Some(Act::Lose) = next {
@@ -290,6 +294,12 @@ impl Shelf {
         let mut held = Vault::load(&self.inner, account).await.unwrap().unwrap().held;
         held.0.insert("@pending".into(), Secret::new(format!("{at} {writer}")));
         Vault::save(&self.inner, account, &held, None).await.unwrap();
+    }
+
+    /// Whether somebody has written that down.
+    pub(super) async fn is_intended(&self, account: &str) -> bool {
+        let there = Vault::load(&self.inner, account).await.unwrap();
+        there.is_some_and(|record| record.held.0.contains_key("@pending"))
     }
 }
 
@@ -434,11 +444,6 @@ impl Scene {
         Self::around(self.clock.clone(), self.cloud.clone(), self.vault.clone(), self.dir.clone())
     }
 
-    /// The agent dies, and another one starts with what the vault has.
-    pub(super) fn restart(&mut self) {
-        self.broker = self.restarted().broker;
-    }
-
     /// The refresh tokens that were sent so far.
     pub(super) fn spent(&self) -> Vec<String> {
         self.cloud.spent.lock().unwrap().clone()
@@ -508,7 +513,7 @@ impl Scene {
     pub(super) async fn held(&self, account: &str) -> Option<Held> {
         let mut held = self.vault.load(account).await.unwrap()?.held;
         assert!(held.0.remove("@place").is_some(), "whatever is held says for which address");
-        held.0.remove("@learned");
+        held.0.retain(|name, _| !name.starts_with('@'));
         Some(held)
     }
 }

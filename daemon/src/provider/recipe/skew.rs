@@ -25,10 +25,14 @@ impl Skew {
     /// By a reply whose `date` was written between `sent_at` and `received_at`.
     fn by_date(date: Timestamp, sent_at: Timestamp, received_at: Timestamp) -> Self {
         // In the middle of its second, and of the time that the exchange took.
-        let date = date.after(Duration::from_millis(500));
-        let skew = Self::between(sent_at.after(received_at.since(sent_at) / 2), date);
+        let middle = date.after(Duration::from_millis(500));
+        let guess = Self::between(sent_at.after(received_at.since(sent_at) / 2), middle);
         let doubt = NO_SKEW + received_at.since(sent_at) / 2;
-        if u128::from(skew.0.unsigned_abs()) <= doubt.as_millis() { Self::default() } else { skew }
+        if u128::from(guess.0.unsigned_abs()) <= doubt.as_millis() {
+            return Self::default();
+        }
+        // The most that it can be: what ends by the cloud's clock then ends too early by ours, and never too late.
+        Self::between(sent_at, date.after(Duration::from_millis(999)))
     }
 
     /// A moment on the cloud's clock, on ours.
@@ -105,6 +109,18 @@ mod tests {
         assert_eq!(slow.local(end).seconds(), NOON.seconds() + 3599);
         assert_eq!(slow.theirs(slow.local(end)), end);
         assert!(date(-3600, 0).local(end) > end);
+    }
+
+    #[test]
+    fn an_end_on_ours_is_never_too_late_however_late_in_its_second_the_date_was_written() {
+        for late in [0, 1, 500, 999] {
+            // What the cloud's clock shows when ours shows noon.
+            let theirs = Timestamp::from_millis(NOON.millis() + 3_600_000 + late);
+            let date = Timestamp::from_seconds(theirs.seconds());
+            let end = theirs.after(Duration::from_secs(2));
+            let left = Skew::by_date(date, NOON, NOON.after(Duration::from_millis(300))).local(end).since(NOON);
+            assert!(left <= Duration::from_secs(2) && left > Duration::from_secs(1), "{late}: {left:?}");
+        }
     }
 
     #[test]

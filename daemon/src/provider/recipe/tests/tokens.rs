@@ -83,6 +83,50 @@ async fn nothing_more_is_sent_for_an_account_that_is_gone() {
     assert_eq!((fault.kind, world.sent().len()), (FaultKind::Unsupported, 1));
 }
 
+/// Writes down what it is told, and lets nothing be spent if it has no room.
+#[derive(Default)]
+struct Ledger {
+    lines: Mutex<Vec<&'static str>>,
+    full: bool,
+}
+
+impl Keep for Ledger {
+    fn keep(&self, _: Held) -> Boxed<'_, ()> {
+        self.lines.lock().unwrap().push("kept");
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn spend(&self) -> Boxed<'_, ()> {
+        self.lines.lock().unwrap().push("spends");
+        let full = Fault::new(FaultKind::Config, "no room");
+        Box::pin(std::future::ready(if self.full { Err(full) } else { Ok(()) }))
+    }
+
+    fn lost(&self) {
+        self.lines.lock().unwrap().push("lost");
+    }
+}
+
+#[tokio::test]
+async fn what_its_reply_replaces_is_announced_before_it_is_sent_and_nothing_else_is() {
+    let world = World::new(&format!("{HEAD}{PARENT}"), "jwt");
+    let renew = async |ledger: &Ledger| {
+        let done = Provider::renew(&world.recipe, &world.account, &held(&[("parent", "p1")]), ledger).await;
+        (done.map(drop), ledger.lines.lock().unwrap().clone(), world.sent().len())
+    };
+    world.replies(200, "p2").replies(200, "c");
+    let (done, lines, sent) = renew(&Ledger::default()).await;
+    // The second step sends the parent, too, and does not replace it.
+    assert_eq!((done.is_ok(), lines, sent), (true, vec!["spends", "kept"], 2));
+    for (status, told) in [(502, vec!["spends", "lost"]), (504, vec!["spends", "lost"]), (503, vec!["spends"])] {
+        world.replies(status, "");
+        let (done, lines, sent) = renew(&Ledger::default()).await;
+        assert_eq!((done.is_ok(), lines, sent), (false, told, 1), "{status}");
+    }
+    let (done, lines, sent) = renew(&Ledger { full: true, ..Ledger::default() }).await;
+    assert_eq!((done.unwrap_err().kind, lines, sent), (FaultKind::Config, vec!["spends"], 0), "nothing is sent");
+}
+
 const SCHEME: &str = r#"
 [[method]]
 name    = "key"
