@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, curl, exec, login, logout, reject, status, stop};
+use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, reject, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
@@ -17,7 +17,7 @@ use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
-use custody::{UNLOCK_EXAMPLES, Unlock, VAULT_EXAMPLES, Vault};
+use custody::{LOCK_EXAMPLES, Opener, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -114,9 +114,17 @@ enum Command {
     Helper(Helper),
     /// Make a consumer ask this program, or show what that takes; what it did not write it does not touch
     Setup(Setup),
-    /// Open the vault: with its passphrase, which is asked for hidden, or once its keyring is unlocked
+    /// Seal everything behind a passphrase: nothing is handed out or renewed until `unlock`
+    #[command(after_help = LOCK_EXAMPLES)]
+    Lock(Opener),
+    /// Open what is locked: the agent, or its vault; with a passphrase, which is asked for hidden, or once its keyring is unlocked
     #[command(after_help = UNLOCK_EXAMPLES)]
-    Unlock(Unlock),
+    Unlock(Opener),
+    /// Forget all cached tokens now; what is held is kept, and the next use renews
+    Drop {
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// Which vault holds the secrets, and why; `vault move KIND` copies all to another, looks, then erases the old one
     #[command(after_help = VAULT_EXAMPLES)]
     Vault(Vault),
@@ -320,8 +328,10 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Helper(helper) => helper.run(),
         Command::Setup(setup) => setup.run(),
         Command::Reject { account, wait } => reject::run(account, wait.timeout),
-        Command::Unlock(unlock) => unlock.run(),
+        Command::Lock(opener) => opener.lock(),
+        Command::Unlock(opener) => opener.unlock(),
         Command::Vault(vault) => vault.run(),
+        Command::Drop { wait } => drop::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
     }
 }

@@ -6,9 +6,9 @@ use cloud_agent_protocol::frame::MAX_RESPONSE;
 use cloud_agent_protocol::v1::Response;
 use cloud_agent_protocol::{Credential, Fault, FaultKind, Frame, Header, Secret};
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
 use crate::clock::{Clock, Timestamp};
+use crate::hardening::Kept;
 use crate::packed::Packed;
 use crate::provider::Grant;
 
@@ -33,7 +33,7 @@ const THE_TOKEN: &str = "\0";
 pub struct Cached {
     /// The answer without the environment, ready to be written. It is the only copy of the token here: whoever wants the
     /// credential as such, which is rare, decodes it.
-    frame: Zeroizing<Box<[u8]>>,
+    frame: Kept,
     /// Names and values; [`THE_TOKEN`] in the place of the token itself.
     environment: Packed,
     expires_at: Option<Timestamp>,
@@ -183,12 +183,12 @@ impl Cached {
     }
 }
 
-fn framed(credential: Credential) -> Result<Zeroizing<Box<[u8]>>, Fault> {
+fn framed(credential: Credential) -> Result<Kept, Fault> {
     let frame = Response::Credential(credential).encode().map_err(|e| {
         Fault::new(FaultKind::MalformedReply, "the cloud's credential is too long to be handed out")
             .because(e.to_string())
     })?;
-    Ok(Zeroizing::new(frame.encode().as_slice().into()))
+    Ok(Kept::copy_of(&frame.encode()))
 }
 
 /// The first 12 hexadecimal characters of a token's SHA-256: enough to tell tokens apart, of no use to anybody else.

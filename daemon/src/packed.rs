@@ -1,28 +1,32 @@
 //! Pairs of text in one piece of memory that is wiped on drop: there may be a thousand accounts, and every allocation and
 //! every node of a tree costs each of them more than its contents.
 
-use zeroize::Zeroizing;
+use crate::hardening::Kept;
 
 /// Names and values, one behind the other, each preceded by its length.
 #[derive(Clone)]
-pub(crate) struct Packed(Zeroizing<Box<[u8]>>);
+pub(crate) struct Packed(Kept);
 
 impl Packed {
-    /// Packs `pairs`, which are gone through twice: the piece is made in its final size, so that growing leaves no copy.
+    /// Packs `pairs`, which are gone through twice: the piece is made in its final size and filled where it stays.
     pub(crate) fn new<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
         let texts = pairs.flat_map(|(name, value)| [name, value]);
-        let mut bytes = Vec::with_capacity(texts.clone().map(|text| LENGTH + text.len()).sum());
+        let mut bytes = Kept::zeros(texts.clone().map(|text| LENGTH + text.len()).sum());
+        let mut rest = &mut bytes[..];
         for text in texts {
             let length = u32::try_from(text.len()).expect("what an agent keeps is far shorter than 4 GiB");
-            bytes.extend_from_slice(&length.to_le_bytes());
-            bytes.extend_from_slice(text.as_bytes());
+            let (head, behind) = rest.split_at_mut(LENGTH);
+            let (place, behind) = behind.split_at_mut(text.len());
+            head.copy_from_slice(&length.to_le_bytes());
+            place.copy_from_slice(text.as_bytes());
+            rest = behind;
         }
-        Self(Zeroizing::new(bytes.into_boxed_slice()))
+        Self(bytes)
     }
 
     /// A copy of `bytes`, which were packed. What is not as packing makes it ends the pairs.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        Self(Zeroizing::new(bytes.into()))
+        Self(Kept::copy_of(bytes))
     }
 
     /// All of it.

@@ -101,6 +101,7 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     // Before there is anything to tidy up: whoever sees the socket may want it gone.
     let shutdown = Shutdown::default();
     let mut again = std::pin::pin!(signals(shutdown.clone())?);
+    let drops = drops()?;
     let (place, listener) = match socket::claim(path)? {
         Claim::Taken(place, listener) => (place, listener),
         Claim::AlreadyRunning => {
@@ -139,6 +140,7 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     // Most of what a start runs through is never run again.
     hardening::let_go_of_code();
     tokio::spawn(broker.clone().keep_fresh());
+    tokio::spawn(drops.serve(broker.clone()));
     // A task like the sessions, which takes its turn among them. What the runtime itself blocks on goes first whenever it can
     // run: under load it would accept faster than ended sessions can leave.
     let server = tokio::spawn(server::run(listener, broker, Limits::for_files(files), surroundings, shutdown));
@@ -198,6 +200,38 @@ fn signals(shutdown: Shutdown) -> Result<impl Future<Output = ()>, Fault> {
         shutdown.request();
         let _ = tokio::signal::ctrl_c().await;
     })
+}
+
+/// The signal that has every cached token forgotten, as `drop` does. It is caught from the start on: by default it ends
+/// whoever gets it.
+struct Drops(#[cfg(unix)] tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+fn drops() -> Result<Drops, Fault> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::user_defined1())
+        .map(Drops)
+        .map_err(|e| Fault::new(FaultKind::Internal, "signals cannot be handled").because(e.to_string()))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as where there is such a signal")]
+fn drops() -> Result<Drops, Fault> {
+    Ok(Drops())
+}
+
+impl Drops {
+    async fn serve(self, broker: Arc<Broker>) {
+        #[cfg(unix)]
+        {
+            let Self(mut signal) = self;
+            while signal.recv().await.is_some() {
+                broker.drop_cached();
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = broker;
+    }
 }
 
 /// Leaves the client that started us: its session, its directory, its pipes. A shell that waits for the end of our

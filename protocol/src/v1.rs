@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
 pub use serve::{GetFor, Place, RejectFor, Served};
-pub use vault::{Unlock, Vault, VaultStatus};
+pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
 
 use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
 
@@ -143,6 +143,10 @@ pub enum Request {
     Vault(Vault),
     /// See [`Unlock`].
     Unlock(Unlock),
+    /// See [`Lock`].
+    Lock(Lock),
+    /// Forget every cached credential now. What is held is kept, and the next use renews.
+    Drop,
     /// See [`GetFor`].
     GetFor(GetFor),
     /// See [`RejectFor`].
@@ -292,9 +296,8 @@ pub struct Clouds {
 pub enum Response {
     /// To [`Request::Get`] and [`Request::GetFor`].
     Credential(Credential),
-    /// To [`Request::Login`], [`Request::Logout`], [`Request::Reject`], [`Request::RejectFor`], [`Request::Stop`],
-    /// [`Request::Unlock`], and to [`Request::Check`] if the
-    /// token is alive; a dead one is a fault of kind [`Refused`](crate::FaultKind::Refused).
+    /// To whatever only does something; to [`Request::Check`] if the token is alive, and a dead one is a fault of kind
+    /// [`Refused`](crate::FaultKind::Refused).
     Done(Done),
     /// To [`Request::Status`].
     Status(Status),
@@ -375,6 +378,8 @@ messages! { Request:
     10 Do(Do),
     11 Vault(Vault),
     12 Unlock(Unlock),
+    13 Lock(Lock),
+    14 Drop,
     15 GetFor(GetFor),
     16 RejectFor(RejectFor),
     17 ListServed,

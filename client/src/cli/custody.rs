@@ -1,10 +1,17 @@
-//! The arguments of what is about the vault.
+//! The arguments of what locks and opens the agent, and moves its vault.
 
 use clap::Args;
 
 use super::Wait;
-use crate::commands::{unlock, vault};
+use crate::commands::{lock, unlock, vault};
 use crate::report::Failure;
+
+pub(super) const LOCK_EXAMPLES: &str = "\
+Examples:
+  cloud-token lock                           asks for a passphrase, twice
+  cloud-token lock --no-input                with the passphrase of the last time: for a hook
+
+A lock is of the running agent's memory. `cloud-token drop` forgets tokens only, and takes no passphrase.";
 
 pub(super) const UNLOCK_EXAMPLES: &str = "\
 Examples:
@@ -14,7 +21,7 @@ Examples:
 SOURCE is as with `cloud-token login --secret`.";
 
 #[derive(Args)]
-pub(super) struct Unlock {
+pub(super) struct Opener {
     /// Where to read the passphrase from, instead of being asked
     #[arg(long, value_name = "SOURCE")]
     passphrase: Option<String>,
@@ -51,9 +58,14 @@ pub(super) struct Vault {
     wait: Wait,
 }
 
-impl Unlock {
-    /// Does it.
-    pub(super) fn run(self) -> Result<(), Failure> {
+impl Opener {
+    /// Locks.
+    pub(super) fn lock(self) -> Result<(), Failure> {
+        lock::run(self.passphrase.as_deref(), self.no_input, self.wait.timeout)
+    }
+
+    /// Unlocks.
+    pub(super) fn unlock(self) -> Result<(), Failure> {
         unlock::run(self.passphrase.as_deref(), self.no_input, self.wait.timeout)
     }
 }

@@ -34,6 +34,7 @@ fn mistakes_are_usage_errors() {
         "login work --password hunter2",
         "logout",
         "logout work --all",
+        "lock hunter2",
         "unlock hunter2",
         "vault move",
     ] {

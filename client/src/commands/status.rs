@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use cloud_agent_protocol::Fault;
-use cloud_agent_protocol::v1::{AccountStatus, Request, Response, Status};
+use cloud_agent_protocol::v1::{AccountStatus, LOCKED, Request, Response, Status};
 
 use crate::client::{Client, unexpected};
 use crate::report::{Failure, printable};
@@ -38,6 +38,9 @@ fn to_words(status: &Status, now: i64) -> String {
     );
     for warning in &status.warnings {
         writeln!(text, "warning: {}", printable(warning)).expect("a string takes every write");
+    }
+    if status.warnings.first().is_some_and(|warning| warning.starts_with(LOCKED)) {
+        return text;
     }
     if status.accounts.is_empty() {
         text.push_str(

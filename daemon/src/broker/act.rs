@@ -8,6 +8,7 @@ use cloud_agent_protocol::{AccountName, Credential, Fault, FaultKind};
 
 use super::describe::ask_info;
 use super::given::{Askable, Given};
+use super::lock::WhileOpen;
 use super::login::{ACCOUNT_SETTINGS, settle_account};
 use super::renew::refuse_retired;
 use super::{Broker, Need};
@@ -41,7 +42,7 @@ impl Broker {
     pub async fn act(self: &Arc<Self>, request: Do, ask: Arc<dyn Ask>) -> Result<v1::Acted, Fault> {
         let (broker, tracked) = (self.clone(), self.under_way.track());
         let task = tokio::spawn(async move {
-            let done = broker.act_out(request, &*ask).await;
+            let done = broker.act_out(request, &WhileOpen { ask: &*ask, lock: &broker.lock }).await;
             drop(tracked);
             done
         });

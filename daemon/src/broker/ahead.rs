@@ -134,6 +134,9 @@ impl Broker {
     }
 
     fn renew_due(self: &Arc<Self>) {
+        if self.lock.is_shut() {
+            return;
+        }
         let now = self.clock.uptime();
         let due = |entry: Arc<Entry>| {
             let up = self.due_up(&entry.state())?;
@@ -147,11 +150,20 @@ impl Broker {
         }
     }
 
+    /// Looks for what is due, because that may have changed for every account.
+    pub(super) fn look_again(&self) {
+        self.schedule.bell.notify_one();
+    }
+
     fn next_due(&self) -> Option<Duration> {
+        if self.lock.is_shut() {
+            // Whoever opens it looks again.
+            return None;
+        }
         self.every_entry().iter().filter_map(|entry| self.due_up(&entry.state())).min()
     }
 
-    fn every_entry(&self) -> Vec<Arc<Entry>> {
+    pub(super) fn every_entry(&self) -> Vec<Arc<Entry>> {
         self.entries().values().cloned().collect()
     }
 }

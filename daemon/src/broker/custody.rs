@@ -9,6 +9,7 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind, Secret};
 use super::Broker;
 use super::entry::Entry;
 use super::hold::Turns;
+use super::lock::WhileOpen;
 use crate::provider::Ask;
 use crate::vault::{Saved, UNLOCK, Vault};
 
@@ -17,7 +18,11 @@ impl Broker {
     ///
     /// # Errors
     /// As [`Vault::unlock`].
-    pub async fn unlock(self: &Arc<Self>, given: Option<Secret>, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
+    pub(super) async fn unlock_vault(
+        self: &Arc<Self>,
+        given: Option<Secret>,
+        ask: &dyn Ask,
+    ) -> Result<Vec<String>, Fault> {
         let note = self.vault.unlock(given, ask).await?;
         self.forget_failures();
         self.look_for_idle().await;
@@ -55,6 +60,8 @@ impl Broker {
             return Err(Fault::new(FaultKind::Usage, format!("the vault is `{kind}` already")));
         }
         self.vault.ready()?;
+        let _tracked = self.under_way.track();
+        let ask = &WhileOpen { ask, lock: &self.lock };
         let other = self.vault.prepare(kind, given, ask).await?;
         // Nobody may change in the old one what was copied already. From the first turn on to the last, none is given back.
         let entries = self.all_that_is_held().await?;
@@ -90,6 +97,11 @@ impl Broker {
         self.forget_failures();
         tracing::info!(vault = kind, "the vault was moved");
         self.vault().await
+    }
+
+    pub(super) fn entry_of(&self, account: &str) -> Option<Arc<Entry>> {
+        let name = AccountName::parse(account).ok()?;
+        Some(self.entries().entry(account.to_owned()).or_insert_with(|| Entry::new(name)).clone())
     }
 
     /// The accounts that something is held of, be it only in memory because the vault would not take it.
@@ -128,7 +140,7 @@ impl Broker {
     }
 
     /// Of a locked vault: what a cloud refused stays refused.
-    fn forget_failures(&self) {
+    pub(super) fn forget_failures(&self) {
         let locked = |fault: &Fault| fault.hint.as_deref() == Some(UNLOCK);
         for entry in self.entries().values() {
             let mut state = entry.state();

@@ -28,7 +28,11 @@ pub struct Surroundings {
 
 impl Broker {
     /// How agent and accounts are. A vault that fails or says nothing is a warning: whoever asks wants to know that.
+    /// A locked agent tells of no account.
     pub async fn status(&self, surroundings: &Surroundings) -> Status {
+        if let Err(fault) = self.refuse_locked() {
+            return self.about(surroundings, vec![with_hint(&fault)], Vec::new());
+        }
         let (stored, broken) = self.accounts.list();
         let mut warnings: Vec<String> = broken.iter().chain(self.clouds.broken()).map(with_hint).collect();
         let mut accounts = Vec::new();
@@ -54,6 +58,10 @@ impl Broker {
             }
         }
         warnings.extend(self.unsaved());
+        self.about(surroundings, warnings, accounts)
+    }
+
+    fn about(&self, surroundings: &Surroundings, warnings: Vec<String>, accounts: Vec<AccountStatus>) -> Status {
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),

@@ -38,9 +38,9 @@ pub(super) struct Hold {
 #[derive(Debug)]
 pub(super) struct Unsaved {
     /// With all that lies beside it.
-    held: Held,
+    pub(super) held: Held,
     /// Which state it is to follow; `None`: whichever is there.
-    follows: Option<u64>,
+    pub(super) follows: Option<u64>,
 }
 
 impl Unsaved {
@@ -57,9 +57,10 @@ pub(super) struct Turns<'a> {
 }
 
 impl Broker {
-    /// Waits for the account's turn.
+    /// Waits for the account's turn; nobody gets one of a locked agent.
     pub(super) async fn turn<'a>(&self, entry: &'a Entry) -> Result<Turns<'a>, Fault> {
         let here = entry.turn.lock().await;
+        self.lock.refuse()?;
         let elsewhere = self.vault_of(entry).turn(&entry.name.key()).await?;
         Ok(Turns { _here: here, _elsewhere: elsewhere })
     }
@@ -128,7 +129,9 @@ impl Broker {
             while entry.state().unsaved.is_some() {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
+                let tracked = broker.under_way.track();
                 broker.save_again(&entry).await;
+                drop(tracked);
             }
             entry.is_saving.store(false, Ordering::Release);
         });

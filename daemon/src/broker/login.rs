@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::Broker;
 use super::entry::Entry;
 use super::given::{Askable, Given, Missing};
+use super::lock::WhileOpen;
 use crate::accounts::{Stored, parse_lifetime};
 use crate::cloud::{AskSpec, Cloud, Method, Target};
 use crate::provider::{Ask, Held};
@@ -31,7 +32,7 @@ impl Broker {
         let (broker, tracked) = (self.clone(), self.under_way.track());
         let task = tokio::spawn(async move {
             let account = request.account.to_ascii_lowercase();
-            let done = broker.log_in(request, &*ask).await;
+            let done = broker.log_in(request, &WhileOpen { ask: &*ask, lock: &broker.lock }).await;
             let entry = broker.entries().get(&account).cloned();
             entry.inspect(|entry| broker.save_later(entry));
             drop(tracked);

@@ -20,6 +20,7 @@ impl Broker {
     /// `UnknownAccount` (nothing is done then), `Usage` if none is named, `Config` if the settings cannot be forgotten.
     pub async fn logout(&self, request: &Logout) -> Result<Vec<String>, Fault> {
         let names = self.named(request)?;
+        let _tracked = self.under_way.track();
         let mut notes = Vec::new();
         for name in names {
             notes.push(self.log_out(&name, request.forget).await?);

@@ -8,11 +8,14 @@ mod ahead;
 mod custody;
 mod describe;
 mod entry;
+mod forget;
 mod given;
 mod hold;
 mod idle;
 mod intent;
 mod lifetime;
+mod lock;
+mod locking;
 mod login;
 mod logout;
 mod memo;
@@ -38,6 +41,7 @@ use crate::tracker::Tracker;
 use crate::vault::{Memory, Vault};
 use ahead::Schedule;
 use entry::Entry;
+use lock::Lock;
 use repeat::Repeats;
 
 pub use describe::Surroundings;
@@ -67,6 +71,7 @@ pub struct Broker {
     /// Renewals and logins under way, which a shutdown waits for: one of them may hold the only copy of a rotated secret.
     under_way: Tracker,
     schedule: Schedule,
+    lock: Lock,
 }
 
 impl std::fmt::Debug for Broker {
@@ -96,6 +101,7 @@ impl Broker {
             repeats: Mutex::default(),
             under_way: Tracker::default(),
             schedule: Schedule::default(),
+            lock: Lock::default(),
         })
     }
 
@@ -124,6 +130,7 @@ impl Broker {
     /// `UnknownAccount`, `UnknownCloud` and `Config`; `NeedsHuman` if only a login helps; `Refused`, `Unreachable` and
     /// `MalformedReply` from the cloud; `Unreachable` if it took too long.
     pub async fn get(self: &Arc<Self>, account: &str, need: Need, deadline: Duration) -> Result<Arc<Cached>, Fault> {
+        self.lock.refuse()?;
         let entry = self.entry(&AccountName::parse(account)?)?;
         let mut flight = {
             let mut state = entry.state();
@@ -151,6 +158,8 @@ impl Broker {
                 .because(format!("the cloud has not answered within {} s; the renewal goes on", deadline.as_secs_f32()))
                 .hint("try again in a moment, or with a longer `--timeout`")),
         };
+        // It may have been locked while this waited.
+        self.lock.refuse()?;
         let mut state = entry.state();
         let cached = outcome.or_else(|fault| state.living(&*self.clock).filter(|_| !need.fresh).ok_or(fault))?;
         self.use_up(&mut state);

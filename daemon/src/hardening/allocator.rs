@@ -1,4 +1,4 @@
-//! The one place of `unsafe` in the project: an allocator that wipes what is freed.
+//! An allocator that wipes what is freed.
 //!
 //! `Secret` wipes itself, but the libraries between it and the network do not: without this, a full copy of every access
 //! token stays in freed memory behind the TLS and JSON layers, for a debugger, a crash dump or a swap partition to find.

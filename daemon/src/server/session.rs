@@ -75,6 +75,11 @@ impl<'a> Session<'a> {
         }
         let request = Request::decode_body(header.kind, self.inbox.body(header, start));
         self.inbox.take(header, start);
+        if let (Ok(request), Err(fault)) = (&request, self.shared.broker.refuse_locked())
+            && !is_for_the_locked(request)
+        {
+            return self.answer(&Response::Fault(fault)).await;
+        }
         match request {
             Ok(Request::Get(get)) => self.get(get).await,
             Ok(Request::GetFor(get)) => self.get_for(get).await,
@@ -144,6 +149,8 @@ impl<'a> Session<'a> {
             Request::Do(act) => self.act(act).await?,
             Request::Vault(vault) => self.vault(vault).await?,
             Request::Unlock(unlock) => done(self.unlock(unlock).await?),
+            Request::Lock(lock) => done(self.lock(lock).await?),
+            Request::Drop => done(Ok(vec![broker.drop_cached()])),
             Request::Answer(_) => Err(Fault::new(FaultKind::Usage, "nothing was asked")),
             _ => Err(Fault::new(FaultKind::Unsupported, "the agent does not know that request")),
         };
@@ -192,6 +199,14 @@ impl<'a> Session<'a> {
         let work = async move { broker.unlock(unlock.passphrase, &asker).await };
         let work = unless_it_ends(self.shared.shutdown.clone(), work);
         self.converse(work, questions, given, "unlock").await
+    }
+
+    async fn lock(&mut self, lock: v1::Lock) -> Result<Result<Vec<String>, Fault>, End> {
+        let (asker, questions) = Asker::new(lock.interactive, "lock".into());
+        let given = Duration::from_millis(lock.deadline_ms.into());
+        let broker = self.shared.broker.clone();
+        let work = async move { broker.lock(lock.passphrase, &asker).await };
+        self.converse(work, questions, given, "lock").await
     }
 
     /// Waits for `work`, and puts the questions that it has in between. It belongs to this connection: if the client
@@ -315,6 +330,12 @@ impl<'a> Session<'a> {
         timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
         Ok(())
     }
+}
+
+/// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
+fn is_for_the_locked(request: &Request) -> bool {
+    use Request::{Answer, Drop, Lock, Status, Stop, Unlock};
+    matches!(request, Answer(_) | Drop | Lock(_) | Status | Stop | Unlock(_))
 }
 
 /// What waits for a keyring may wait for a human who has gone home: the agent's end does not.

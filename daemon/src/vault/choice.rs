@@ -251,6 +251,14 @@ impl Vault for Choice {
         Box::pin(async move { vault.unlock(given, ask).await })
     }
 
+    fn surrender(&self) -> Vec<(String, Secret)> {
+        self.current().surrender()
+    }
+
+    fn restore(&self, given_away: Vec<(String, Secret)>) -> bool {
+        self.current().restore(given_away)
+    }
+
     fn prepare<'a>(&'a self, kind: &'a str, given: Option<Secret>, ask: &'a dyn Ask) -> Boxed<'a, Arc<dyn Vault>> {
         Box::pin(async move {
             let reason = "chosen by `cloud-token vault move`".to_owned();

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use cloud_agent_protocol::Secret;
+use cloud_agent_protocol::{Fault, Secret};
 
-use super::{Record, Saved, Vault};
+use super::{Record, Saved, Vault, locked};
 use crate::packed::Packed;
 use crate::provider::{Boxed, Held};
 
@@ -21,6 +21,8 @@ struct Shelf {
     held: HashMap<String, (u64, Packed)>,
     /// The last generation that was given, whoever got it.
     last: u64,
+    /// What was held is given away.
+    locked: bool,
 }
 
 impl Memory {
@@ -35,24 +37,66 @@ impl Memory {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn load(&self, account: &str) -> Option<Record> {
+    /// The shelf, unless what was on it is given away.
+    fn open(&self) -> Result<MutexGuard<'_, Shelf>, Fault> {
         let all = self.lock();
-        let (generation, packed) = all.held.get(account)?;
-        let held = packed.pairs().map(|(name, secret)| (name.to_owned(), Secret::from(secret))).collect();
-        Some(Record { held: Held(held), generation: *generation })
+        if all.locked { Err(locked("the agent is")) } else { Ok(all) }
     }
 
-    fn save(&self, account: &str, held: &Held, follows: Option<u64>) -> Saved {
-        let there = self.load(account);
+    fn load(&self, account: &str) -> Result<Option<Record>, Fault> {
+        let all = self.open()?;
+        let Some((generation, packed)) = all.held.get(account) else { return Ok(None) };
+        let held = packed.pairs().map(|(name, secret)| (name.to_owned(), Secret::from(secret))).collect();
+        Ok(Some(Record { held: Held(held), generation: *generation }))
+    }
+
+    fn save(&self, account: &str, held: &Held, follows: Option<u64>) -> Result<Saved, Fault> {
+        let there = self.load(account)?;
         if follows.is_some_and(|follows| follows != there.as_ref().map_or(0, |record| record.generation)) {
-            return Saved::Newer(there);
+            return Ok(Saved::Newer(there));
         }
         let pairs = held.0.iter().map(|(name, secret)| (name.as_str(), secret.expose()));
-        let mut all = self.lock();
+        let mut all = self.open()?;
         all.last += 1;
         let generation = all.last;
         all.held.insert(account.to_owned(), (generation, Packed::new(pairs)));
-        Saved::As(generation)
+        Ok(Saved::As(generation))
+    }
+
+    fn erase(&self, account: &str) -> Result<bool, Fault> {
+        Ok(self.open()?.held.remove(account).is_some())
+    }
+
+    fn accounts(&self) -> Result<Vec<String>, Fault> {
+        Ok(self.open()?.held.keys().cloned().collect())
+    }
+
+    /// What is held of each account, behind its name, its generation and how many pairs there are.
+    fn give_away(&self) -> Vec<(String, Secret)> {
+        let mut all = self.lock();
+        all.locked = true;
+        let mut pairs = Vec::new();
+        for (account, (generation, packed)) in all.held.drain() {
+            pairs.push((account, Secret::new(format!("{generation} {}", packed.pairs().count()))));
+            pairs.extend(packed.pairs().map(|(name, secret)| (name.to_owned(), Secret::from(secret))));
+        }
+        pairs
+    }
+
+    fn take_back(&self, pairs: &[(String, Secret)]) -> Option<()> {
+        let mut held = HashMap::new();
+        let mut rest = pairs;
+        while let Some(((account, head), behind)) = rest.split_first() {
+            let (generation, count) = head.expose().split_once(' ')?;
+            let (pairs, behind) = behind.split_at_checked(count.parse().ok()?)?;
+            let pairs = pairs.iter().map(|(name, secret)| (name.as_str(), secret.expose()));
+            held.insert(account.clone(), (generation.parse().ok()?, Packed::new(pairs)));
+            rest = behind;
+        }
+        let mut all = self.lock();
+        all.held = held;
+        all.locked = false;
+        Some(())
     }
 }
 
@@ -66,26 +110,36 @@ impl Vault for Memory {
     }
 
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Record>> {
-        Box::pin(std::future::ready(Ok(self.load(account))))
+        Box::pin(std::future::ready(self.load(account)))
     }
 
     fn save<'a>(&'a self, account: &'a str, held: &'a Held, follows: Option<u64>) -> Boxed<'a, Saved> {
-        Box::pin(std::future::ready(Ok(self.save(account, held, follows))))
+        Box::pin(std::future::ready(self.save(account, held, follows)))
     }
 
     /// Nothing: an intent that ends with the agent tells nobody anything.
     fn reserve<'a>(&'a self, account: &'a str, _: &'a Held, follows: Option<u64>) -> Boxed<'a, Saved> {
-        let there = self.load(account);
-        let generation = there.as_ref().map_or(0, |record| record.generation);
-        let is_it = follows.is_none_or(|follows| follows == generation);
-        Box::pin(std::future::ready(Ok(if is_it { Saved::As(generation) } else { Saved::Newer(there) })))
+        let reserved = self.load(account).map(|there| {
+            let generation = there.as_ref().map_or(0, |record| record.generation);
+            let is_it = follows.is_none_or(|follows| follows == generation);
+            if is_it { Saved::As(generation) } else { Saved::Newer(there) }
+        });
+        Box::pin(std::future::ready(reserved))
     }
 
     fn erase<'a>(&'a self, account: &'a str) -> Boxed<'a, bool> {
-        Box::pin(std::future::ready(Ok(self.lock().held.remove(account).is_some())))
+        Box::pin(std::future::ready(self.erase(account)))
     }
 
     fn accounts(&self) -> Boxed<'_, Vec<String>> {
-        Box::pin(std::future::ready(Ok(self.lock().held.keys().cloned().collect())))
+        Box::pin(std::future::ready(self.accounts()))
+    }
+
+    fn surrender(&self) -> Vec<(String, Secret)> {
+        self.give_away()
+    }
+
+    fn restore(&self, given_away: Vec<(String, Secret)>) -> bool {
+        self.take_back(&given_away).is_some()
     }
 }

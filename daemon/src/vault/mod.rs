@@ -42,6 +42,7 @@ pub(crate) use keyring::store::main as ask_keyring;
 pub use memory::Memory;
 pub use passphrase::Passphrase;
 pub use sealed::Sealed;
+pub(crate) use sealed::{locked, penalty};
 pub use turn::Turn;
 
 use std::sync::Arc;
@@ -134,6 +135,16 @@ pub trait Vault: Send + Sync + 'static {
         let _ = (given, ask);
         let message = format!("the vault `{}` has no lock", self.kind());
         Box::pin(std::future::ready(Err(Fault::new(FaultKind::Usage, message))))
+    }
+
+    /// Gives away what it has in memory and could not do without, and keeps none of it: it is locked until [`Self::restore`].
+    fn surrender(&self) -> Vec<(String, Secret)> {
+        Vec::new()
+    }
+
+    /// Takes back what it has given away; whether it was that.
+    fn restore(&self, given_away: Vec<(String, Secret)>) -> bool {
+        given_away.is_empty()
     }
 
     /// Erases all of it, once it was moved elsewhere.

@@ -9,6 +9,8 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use cloud_agent_protocol::{Fault, FaultKind, Secret};
 use zeroize::Zeroizing;
 
+use crate::hardening::Kept;
+
 /// Bytes of a key.
 pub(crate) const KEY: usize = 32;
 /// Bytes by which what is sealed is longer than it was: a nonce before it, a tag behind it.
@@ -24,7 +26,7 @@ const MOST_PASSES: u32 = 64;
 const MOST_LANES: u32 = 16;
 
 /// A key; wiped on drop, and never printed.
-pub(crate) struct Key(Box<Zeroizing<[u8; KEY]>>);
+pub(crate) struct Key(Kept);
 
 impl Key {
     /// A new one.
@@ -48,13 +50,16 @@ impl Key {
     }
 
     /// Its bytes.
+    ///
+    /// # Panics
+    /// Never: every key has as many.
     pub(crate) fn expose(&self) -> &[u8; KEY] {
-        &self.0
+        self.0.first_chunk().expect("a key is made with as many bytes")
     }
 
     /// Made where it stays, so that no copy is left on the stack.
     fn empty() -> Self {
-        Self(Box::default())
+        Self(Kept::zeros(KEY))
     }
 }
 

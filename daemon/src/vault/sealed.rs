@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use cloud_agent_protocol::{Fault, FaultKind, Secret};
+use zeroize::Zeroizing;
 
 use super::files::Files;
 use super::head::Head;
@@ -14,6 +17,9 @@ use super::{Record, Saved, Turn, UNLOCK, Vault, disk};
 use crate::clock::Clock;
 use crate::provider::{Ask, Boxed, Held};
 use crate::thread;
+
+/// What its key is called among what it gives away.
+const KEY: &str = "key";
 
 /// By how much longer each wrong answer in a row has to wait …
 const PENALTY: Duration = Duration::from_millis(100);
@@ -117,8 +123,13 @@ impl Sealed {
     }
 }
 
+/// How long the answer waits after the `times`th wrong one in a row.
+pub(crate) fn penalty(times: u32) -> Duration {
+    PENALTY.saturating_mul(times).min(LONGEST_PENALTY)
+}
+
 /// The fault of a vault that somebody has to open.
-pub(super) fn locked(why: impl Into<String>) -> Fault {
+pub(crate) fn locked(why: impl Into<String>) -> Fault {
     Fault::new(FaultKind::NeedsHuman, "the vault is locked").because(why).hint(UNLOCK)
 }
 
@@ -183,7 +194,7 @@ impl Vault for Sealed {
                     if fault.kind == FaultKind::Refused {
                         // Whoever guesses waits, and nobody else: others are answered meanwhile.
                         let times = self.wrong.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-                        tokio::time::sleep(PENALTY.saturating_mul(times).min(LONGEST_PENALTY)).await;
+                        tokio::time::sleep(penalty(times)).await;
                     } else {
                         let mut key = self.key();
                         if key.is_err() {
@@ -194,6 +205,24 @@ impl Vault for Sealed {
                 }
             }
         })
+    }
+
+    fn surrender(&self) -> Vec<(String, Secret)> {
+        let key = std::mem::replace(&mut *self.key(), Err(locked("the agent is")));
+        key.map(|key| (KEY.to_owned(), Secret::new(STANDARD.encode(key.expose())))).into_iter().collect()
+    }
+
+    fn restore(&self, given_away: Vec<(String, Secret)>) -> bool {
+        *self.key() = match given_away.as_slice() {
+            [] => Err(locked("it was locked before the agent was")),
+            [(name, text)] if name == KEY => {
+                let bytes = STANDARD.decode(text.expose()).map(Zeroizing::new);
+                let Some(key) = bytes.ok().and_then(|bytes| Key::from_bytes(&bytes)) else { return false };
+                Ok(Arc::new(key))
+            }
+            _ => return false,
+        };
+        true
     }
 
     fn destroy(&self) -> Boxed<'_, ()> {

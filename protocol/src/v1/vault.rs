@@ -17,6 +17,20 @@ pub struct Vault {
     pub deadline_ms: u32,
 }
 
+/// How the first warning of a locked agent's status begins.
+pub const LOCKED: &str = "the agent is locked";
+
+/// Seal all that is secret in memory, until somebody unlocks it. What it takes is asked for, if `interactive`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// What is to open it again; `None` to be asked, or for the one of the last time.
+    pub passphrase: Option<Secret>,
+    /// Somebody is there to answer questions.
+    pub interactive: bool,
+    /// How long the caller waits, in milliseconds, not counting the time questions take.
+    pub deadline_ms: u32,
+}
+
 /// Open what is locked. What it takes is asked for, if `interactive`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unlock {

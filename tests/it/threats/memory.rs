@@ -48,7 +48,7 @@ fn memory(pid: u32) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Where pieces of `secrets`, which are some of `all`, are in a process, with what is around them.
-fn hits(pid: u32, secrets: &[String], all: &[String]) -> Vec<String> {
+pub(super) fn hits(pid: u32, secrets: &[String], all: &[String]) -> Vec<String> {
     let wanted = pieces(secrets, all);
     assert!(wanted.len() >= secrets.len(), "there is something to look for");
     let mut found = Vec::new();
@@ -65,7 +65,7 @@ fn hits(pid: u32, secrets: &[String], all: &[String]) -> Vec<String> {
 }
 
 /// How the bodies of requests and replies begin around their secrets, where they would lie if a buffer were not wiped.
-const BODIES: [&str; 6] = [
+pub(super) const BODIES: [&str; 6] = [
     "{\"refresh\":\"eyJh",
     "\",\"access\":\"eyJh",
     "{\"access\":\"eyJhb",

@@ -6,6 +6,7 @@
 //! | `places` | whoever gets to the socket's path first |
 //! | `starts` | agents that start and die beside each other |
 //! | `prying` | debuggers and crash dumps |
+//! | `locks` | whoever meets a locked agent, or guesses its passphrase |
 //! | `memory` | whoever reads the agent's memory afterwards |
 //! | `crowds` | too many clients, and silent ones |
 //! | `frames` | hostile bytes from a client, other versions |
@@ -25,6 +26,7 @@ mod helpers;
 #[cfg(target_os = "linux")]
 mod keyrings;
 mod leaks;
+mod locks;
 mod memory;
 mod network;
 mod places;

@@ -6,6 +6,7 @@ mod clocks;
 mod freshness;
 mod getting_in;
 mod isolation;
+mod locking;
 mod model;
 mod rotation;
 mod scripted;

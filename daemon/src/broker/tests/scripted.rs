@@ -276,6 +276,11 @@ impl Shelf {
         door
     }
 
+    /// Whether it has given away what it had of `account`.
+    pub(super) async fn load_locked(&self, account: &str) -> bool {
+        Vault::load(&self.inner, account).await.is_err_and(|fault| fault.kind == FaultKind::NeedsHuman)
+    }
+
     /// Somebody else saves another refresh token, with nothing else changed.
     pub(super) async fn put(&self, account: &str, refresh: &str) {
         let mut held = Vault::load(&self.inner, account).await.unwrap().unwrap().held;
@@ -347,11 +352,19 @@ impl Vault for Shelf {
     }
 
     fn erase<'a>(&'a self, account: &'a str) -> Boxed<'a, bool> {
-        self.inner.erase(account)
+        Vault::erase(&self.inner, account)
     }
 
     fn accounts(&self) -> Boxed<'_, Vec<String>> {
-        self.inner.accounts()
+        Vault::accounts(&self.inner)
+    }
+
+    fn surrender(&self) -> Vec<(String, Secret)> {
+        self.inner.surrender()
+    }
+
+    fn restore(&self, given_away: Vec<(String, Secret)>) -> bool {
+        self.inner.restore(given_away)
     }
 }
 
