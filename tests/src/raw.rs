@@ -80,6 +80,9 @@ impl Raw {
     }
 
     /// Whether the agent closes the connection within `deadline`, and how many bytes came before.
+    ///
+    /// # Panics
+    /// If the connection fails in another way.
     #[must_use]
     pub fn closed(&mut self, deadline: Duration) -> Option<usize> {
         let end = Instant::now() + deadline;
@@ -92,7 +95,10 @@ impl Raw {
                 Ok(0) => return Some(count),
                 Ok(some) => count += some,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Some(count),
-                Err(_) => return None,
+                // A signal ends a read that has a deadline, whatever its handler says about restarts.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() >= end => return None,
+                Err(error) => panic!("neither closed nor silent: {error}"),
             }
         }
     }
