@@ -5,6 +5,7 @@ mod message;
 mod peer;
 mod session;
 pub mod socket;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::broker::{Broker, Surroundings};
 use crate::shutdown::Shutdown;
 use crate::tracker::Tracker;
 use session::Session;
+use workers::Workers;
 
 /// Connections beyond this wait in the kernel's queue. A thousand clients that stay connected find room.
 const MAX_CONNECTIONS: usize = 4096;
@@ -90,6 +92,16 @@ pub async fn run(
     let room = Arc::new(Semaphore::new(limits.connections));
     let sessions = Tracker::default();
     let shared = Arc::new(Shared { broker, limits, surroundings, shutdown, leave: Notify::new() });
+    let workers = Workers::new({
+        let shared = shared.clone();
+        move |(stream, permit, tracked)| {
+            let shared = shared.clone();
+            async move {
+                Session::new(stream, &shared).serve().await;
+                drop((permit, tracked));
+            }
+        }
+    });
     loop {
         let permit = tokio::select! {
             biased;
@@ -112,11 +124,7 @@ pub async fn run(
         if !peer::is_trusted(&stream) {
             continue;
         }
-        let (shared, tracked) = (shared.clone(), sessions.track());
-        tokio::spawn(async move {
-            Session::new(stream, &shared).serve().await;
-            drop((permit, tracked));
-        });
+        workers.give((stream, permit, sessions.track()));
     }
     drop(listener);
     // Idle sessions leave now; the others finish what they were asked, and then see that they are to leave.
