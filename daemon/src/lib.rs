@@ -18,6 +18,7 @@ pub mod hardening;
 pub mod http;
 mod log;
 mod packed;
+mod passphrase;
 mod paths;
 pub mod provider;
 pub mod server;

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::packed::Packed;
+use crate::passphrase;
 use crate::provider::{Ask, Boxed};
 use crate::thread;
 use crate::vault::seal::{self, Derivation, Key};
@@ -64,7 +65,9 @@ impl Lock {
     pub(super) async fn prepare(&self, given: Option<Secret>, ask: &dyn Ask) -> Result<Prepared, Fault> {
         let passphrase = match given {
             Some(given) => given,
-            None if ask.is_anyone_there() => said_twice(ask).await?,
+            None if ask.is_anyone_there() => {
+                passphrase::twice(ask, "Passphrase to lock the agent with", "`cloud-token lock`").await?
+            }
             None => {
                 return self.last_time().ok_or_else(|| {
                     Fault::new(FaultKind::NeedsHuman, "a passphrase is needed to lock with")
@@ -114,7 +117,7 @@ impl Lock {
     pub(super) async fn open(&self, given: Option<Secret>, ask: &dyn Ask) -> Result<Option<(Packed, Key)>, Fault> {
         let passphrase = match given {
             Some(given) => given,
-            None => ask.ask(question("Passphrase that the agent was locked with")).await?,
+            None => passphrase::once(ask, "Passphrase that the agent was locked with").await?,
         };
         let opened = {
             let _one = self.attempt.lock().await;
@@ -207,24 +210,4 @@ impl Ask for WhileOpen<'_> {
 /// The fault of whatever a locked agent does not do.
 pub(super) fn locked() -> Fault {
     Fault::new(FaultKind::NeedsHuman, LOCKED).hint(UNLOCK)
-}
-
-async fn said_twice(ask: &dyn Ask) -> Result<Secret, Fault> {
-    let first = ask.ask(question("Passphrase to lock the agent with")).await?;
-    let second = ask.ask(question("The same again")).await?;
-    if first == second {
-        return Ok(first);
-    }
-    Err(Fault::new(FaultKind::Refused, "the two passphrases differ").hint("`cloud-token lock`"))
-}
-
-fn question(prompt: &str) -> Question {
-    Question {
-        name: "passphrase".into(),
-        prompt: prompt.into(),
-        detail: None,
-        secret: true,
-        optional: false,
-        choices: Vec::new(),
-    }
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cloud_agent_protocol::v1::Question;
 use cloud_agent_protocol::{Fault, FaultKind, Secret};
 use zeroize::Zeroizing;
 
@@ -12,6 +11,7 @@ use super::head::Head;
 use super::seal::{Derivation, Key};
 use super::sealed::{Keeper, Sealed, locked};
 use crate::clock::Clock;
+use crate::passphrase;
 use crate::provider::{Ask, Boxed};
 use crate::thread;
 
@@ -57,8 +57,8 @@ impl Passphrase {
                 return Err(locked("it is new, and has no passphrase yet"));
             }
             (None, None) if !ask.is_anyone_there() => return Err(locked("nobody has said its passphrase")),
-            (None, _) if is_new => said_twice(ask).await?,
-            (None, _) => ask.ask(question("Passphrase of the vault")).await?,
+            (None, _) if is_new => passphrase::twice(ask, "New passphrase for the vault", UNLOCK).await?,
+            (None, _) => passphrase::once(ask, "Passphrase of the vault").await?,
         };
         if passphrase.is_empty() {
             return Err(Fault::new(FaultKind::Refused, "a passphrase cannot be empty").hint(UNLOCK));
@@ -101,26 +101,6 @@ fn begin(passphrase: &Secret, costs: Option<(u32, u32)>) -> Result<(Head, Key), 
     }
     let wrapping = derivation.key(passphrase)?;
     Ok((Head::new(&key)?.wrap(&key, derivation, &wrapping)?, key))
-}
-
-async fn said_twice(ask: &dyn Ask) -> Result<Secret, Fault> {
-    let first = ask.ask(question("New passphrase for the vault")).await?;
-    let second = ask.ask(question("The same again")).await?;
-    if first == second {
-        return Ok(first);
-    }
-    Err(Fault::new(FaultKind::Refused, "the two passphrases differ").hint(UNLOCK))
-}
-
-fn question(prompt: &str) -> Question {
-    Question {
-        name: "passphrase".into(),
-        prompt: prompt.into(),
-        detail: None,
-        secret: true,
-        optional: false,
-        choices: Vec::new(),
-    }
 }
 
 /// What is in the file, without its last line end. Others must not be able to read it.

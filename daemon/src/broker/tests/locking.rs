@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use cloud_agent_protocol::v1::Login;
 use cloud_agent_protocol::{FaultKind, Secret};
@@ -84,7 +83,7 @@ async fn a_lock_waits_for_a_renewal_and_gives_its_token_to_nobody() {
     scene.settled().await;
     let locking = tokio::spawn(async move { broker.lock(Some(PASSPHRASE.into()), &Human::default()).await });
     while scene.broker.refuse_locked().is_ok() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
     }
     scene.settled().await;
     assert!(!locking.is_finished(), "the only copy of a rotated secret is on its way");

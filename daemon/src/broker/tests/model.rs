@@ -130,6 +130,7 @@ impl Provider for Strict {
     fn login<'a>(&'a self, account: &'a Account, _: &'a Held, _: bool, _: &'a dyn Ask) -> Boxed<'a, Grant> {
         Box::pin(async move {
             let began = self.begin();
+            // What a login takes, on a clock that is moved: the others go on meanwhile.
             tokio::time::sleep(Duration::from_millis(700)).await;
             let mut state = self.state();
             state.busy = false;
