@@ -81,6 +81,7 @@ impl Broker {
             self.entries().remove(&key);
             self.accounts.remove(name)?;
         }
+        crate::hardening::wipe_stack();
         tracing::info!(account = %name, "logged out");
         Ok(match told {
             None => format!("`{name}` was not logged in"),

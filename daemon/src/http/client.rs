@@ -97,11 +97,13 @@ impl HttpClient {
     }
 }
 
-/// Lets go of the code that an exchange ran through, once its connection and whoever waited for it have come to their end.
+/// Lets go of the code that an exchange ran through, and of what it has left on the stack, once its connection and whoever waited
+/// for it have come to their end.
 async fn tidy() {
     for _ in 0..TIDY_TURNS {
         tokio::task::yield_now().await;
     }
+    crate::hardening::wipe_stack();
     crate::hardening::let_go_of_code();
 }
 
