@@ -1,15 +1,16 @@
 //! The command line beyond the plain get, and the words of `--help`.
 
+mod completing;
 mod consumers;
 mod custody;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, reject, status, stop};
+use crate::commands::{act, check, clouds, completions, curl, drop, exec, login, logout, man, reject, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
@@ -133,7 +134,30 @@ enum Command {
         #[command(flatten)]
         wait: Wait,
     },
+    /// Print what teaches a shell to complete commands, options, and the names of accounts and clouds
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL", value_parser = completions::SHELLS)]
+        shell: String,
+    },
+    /// Print the manual, or the page of a command, for `man -l -`
+    #[command(after_help = "Examples:\n  cloud-token man | man -l -\n  cloud-token man login | man -l -")]
+    Man {
+        /// Which command's page
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
 }
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  source <(cloud-token completions bash)                           in ~/.bashrc
+  source <(cloud-token completions zsh)                            in ~/.zshrc, behind compinit
+  cloud-token completions fish | source                            in ~/.config/fish/config.fish
+  cloud-token completions powershell | Out-String | Invoke-Expression
+
+The shell then asks this program at each press of the key; names come from the agent, if one runs.";
 
 #[derive(Args)]
 struct Wait {
@@ -273,9 +297,18 @@ fn shell(name: &str) -> Result<Shell, String> {
     })
 }
 
+/// The whole command line, for whoever writes its manual.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Does what `args`, without the program's name, say.
 #[cold]
 pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
+    if let Some(shell) = std::env::var_os(completions::VARIABLE) {
+        return completions::answer(&shell, completing::command(), args);
+    }
     if let Some((consumer, arguments)) = consumers::helper(&args) {
         return frontend::run(consumer, arguments);
     }
@@ -333,6 +366,8 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Vault(vault) => vault.run(),
         Command::Drop { wait } => drop::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
+        Command::Completions { shell } => completions::register(&shell),
+        Command::Man { command } => man::run(command.as_deref()),
     }
 }
 

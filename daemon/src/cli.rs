@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 /// Holds refresh tokens and keys, caches access tokens in memory and renews them, and answers over a private socket.
 ///
@@ -27,6 +27,12 @@ pub(crate) struct Cli {
     pub(crate) detached: bool,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+/// The whole command line, for whoever writes its manual.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 #[derive(Debug, Subcommand)]

@@ -26,6 +26,7 @@ mod keystone;
 mod main_job;
 mod openvcloud;
 mod own_cloud;
+mod pages;
 mod readme;
 mod secrets;
 mod support;

@@ -3,6 +3,7 @@
 pub(crate) mod act;
 pub(crate) mod check;
 pub(crate) mod clouds;
+pub(crate) mod completions;
 pub(crate) mod curl;
 pub(crate) mod drop;
 pub(crate) mod exec;
@@ -10,6 +11,7 @@ mod given;
 pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod man;
 pub(crate) mod reject;
 pub(crate) mod setup;
 pub(crate) mod source;
