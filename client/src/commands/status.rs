@@ -3,29 +3,49 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use cloud_agent_protocol::Fault;
-use cloud_agent_protocol::v1::{AccountStatus, LOCKED, Request, Response, Status};
+use cloud_agent_protocol::v1::{AccountStatus, Holding, LOCKED, Overview, Request, Response};
+use cloud_agent_protocol::{Fault, FaultKind};
 
 use crate::client::{Client, unexpected};
 use crate::report::{Failure, printable};
 use crate::{json, moment, stdio};
 
 /// The columns of the table.
-const HEADINGS: [&str; 6] = ["ACCOUNT", "CLOUD", "STATE", "EXPIRES", "HOLDS", "LAST FAULT"];
+const HEADINGS: [&str; COLUMNS] = ["ACCOUNT", "CLOUD", "STATE", "EXPIRES", "HELD UNTIL", "HOLDS", "LAST FAULT"];
+const COLUMNS: usize = 7;
 
 /// Shows the status.
 #[cold]
 pub(crate) fn run(as_json: bool, timeout: Duration) -> Result<(), Failure> {
     let client = Client::new(timeout)?;
-    let status = match client.ask(&Request::Status)? {
-        Response::Status(status) => status,
-        other => return Err(unexpected(&other)),
-    };
-    let text = if as_json { to_json(&status) } else { to_words(&status, moment::now()) };
+    let overview = ask(&client)?;
+    let text = if as_json { to_json(&overview) } else { to_words(&overview, moment::now()) };
     stdio::stdout(text.as_bytes())
 }
 
-fn to_words(status: &Status, now: i64) -> String {
+fn ask(client: &Client) -> Result<Overview, Failure> {
+    let answer = match client.ask(&Request::Overview) {
+        // An agent from before there was such a request.
+        Err(failure) if failure.fault.kind == FaultKind::Unsupported => client.ask(&Request::Status),
+        other => other,
+    };
+    match answer? {
+        Response::Overview(overview) => Ok(overview),
+        Response::Status(status) => {
+            let holdings = vec![Holding::default(); status.accounts.len()];
+            Ok(Overview { status, hold_for: None, hold_idle: None, holdings })
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The accounts, and how each is held.
+fn accounts(overview: &Overview) -> impl Iterator<Item = (&AccountStatus, &Holding)> {
+    overview.status.accounts.iter().zip(&overview.holdings)
+}
+
+fn to_words(overview: &Overview, now: i64) -> String {
+    let status = &overview.status;
     let mut text = format!(
         "agent {} (pid {}), started {}, vault {} ({})\nsocket {}, configuration {}\n",
         printable(&status.version),
@@ -49,27 +69,28 @@ fn to_words(status: &Status, now: i64) -> String {
         return text;
     }
     text.push('\n');
-    table(&status.accounts.iter().map(|account| row(account, now)).collect::<Vec<_>>(), &mut text);
+    table(&accounts(overview).map(|(account, holding)| row(account, holding, now)).collect::<Vec<_>>(), &mut text);
     text
 }
 
-fn row(account: &AccountStatus, now: i64) -> [String; 6] {
+fn row(account: &AccountStatus, holding: &Holding, now: i64) -> [String; COLUMNS] {
     let dash = || "-".to_owned();
     [
         printable(&account.name),
         printable(&account.cloud),
         printable(&account.state),
         account.expires_at.map_or_else(dash, |at| moment::relative(at, now)),
+        holding.until.map_or_else(dash, |at| moment::relative(at, now)),
         if account.holds.is_empty() { dash() } else { printable(&account.holds.join(", ")) },
         account.fault.as_ref().map_or_else(dash, |fault| printable(&fault.to_string())),
     ]
 }
 
 /// Columns as wide as their widest cell; nothing behind the last.
-fn table(rows: &[[String; 6]], text: &mut String) {
+fn table(rows: &[[String; COLUMNS]], text: &mut String) {
     let headings = HEADINGS.map(str::to_owned);
     let lines = || std::iter::once(&headings).chain(rows);
-    let mut widths = [0; 6];
+    let mut widths = [0; COLUMNS];
     for line in lines() {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = (*width).max(cell.chars().count());
@@ -82,7 +103,8 @@ fn table(rows: &[[String; 6]], text: &mut String) {
     }
 }
 
-fn to_json(status: &Status) -> String {
+fn to_json(overview: &Overview) -> String {
+    let status = &overview.status;
     let mut text = String::new();
     json::Writer::new(&mut text).object(|o| {
         o.key("version").string(&status.version);
@@ -92,14 +114,18 @@ fn to_json(status: &Status) -> String {
         o.key("config").string(&status.config);
         o.key("vault").string(&status.vault);
         o.key("vault_reason").string(&status.vault_reason);
+        o.key("hold_for").number_or_null(overview.hold_for.map(i64::from));
+        o.key("hold_idle").number_or_null(overview.hold_idle.map(i64::from));
         o.key("warnings").array(|a| status.warnings.iter().for_each(|warning| a.string(warning)));
-        o.key("accounts").array(|a| status.accounts.iter().for_each(|account| a.object(|o| account_json(account, o))));
+        o.key("accounts").array(|a| {
+            accounts(overview).for_each(|(account, holding)| a.object(|o| account_json(account, holding, o)));
+        });
     });
     text.push('\n');
     text
 }
 
-fn account_json(account: &AccountStatus, o: &mut json::Writer<'_>) {
+fn account_json(account: &AccountStatus, holding: &Holding, o: &mut json::Writer<'_>) {
     o.key("name").string(&account.name);
     o.key("cloud").string(&account.cloud);
     o.key("method").string(&account.method);
@@ -109,6 +135,10 @@ fn account_json(account: &AccountStatus, o: &mut json::Writer<'_>) {
     o.key("expiry_source").string(&account.expiry_source);
     o.key("renews_at").number_or_null(account.renews_at);
     o.key("holds").array(|a| account.holds.iter().for_each(|name| a.string(name)));
+    o.key("held_in").string_or_null(Some(holding.place.as_str()).filter(|place| !place.is_empty()));
+    o.key("held_since").number_or_null(holding.since);
+    o.key("held_until").number_or_null(holding.until);
+    o.key("held_by").string_or_null(Some(holding.by.as_str()).filter(|by| !by.is_empty()));
     o.key("fingerprint").string_or_null(account.fingerprint.as_deref());
     match &account.fault {
         Some(fault) => o.key("fault").object(|o| fault_json(fault, o)),
@@ -126,9 +156,15 @@ fn fault_json(fault: &Fault, o: &mut json::Writer<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use cloud_agent_protocol::FaultKind;
+    use cloud_agent_protocol::v1::Status;
 
     use super::*;
+
+    fn overview() -> Overview {
+        let status = status();
+        let limited = Holding { place: "memory".into(), since: Some(400), until: Some(4600), by: "hold-for".into() };
+        Overview { status, hold_for: Some(4200), hold_idle: None, holdings: vec![limited, Holding::default()] }
+    }
 
     fn status() -> Status {
         let account = AccountStatus {
@@ -168,30 +204,34 @@ mod tests {
     #[test]
     fn the_table_is_aligned_and_cannot_steer_the_terminal() {
         assert_eq!(
-            to_words(&status(), 1000),
+            to_words(&overview(), 1000),
             "agent 0.1.0 (pid 7), started 10 min ago, vault memory (no keyring answered)\n\
              socket /s, configuration /c\n\
              warning: nothing is kept\n\
              \n\
-             ACCOUNT      CLOUD  STATE    EXPIRES    HOLDS              LAST FAULT\n\
-             work         acme   valid    in 10 min  refresh, password  -\n\
-             longer-name  acme   failing  -          -                  no \u{fffd}[2Jroute: timeout\n"
+             ACCOUNT      CLOUD  STATE    EXPIRES    HELD UNTIL  HOLDS              LAST FAULT\n\
+             work         acme   valid    in 10 min  in 60 min   refresh, password  -\n\
+             longer-name  acme   failing  -          -           -                  no \u{fffd}[2Jroute: timeout\n"
         );
     }
 
     #[test]
     fn no_accounts_say_how_to_get_one() {
-        let text = to_words(&Status { accounts: vec![], ..status() }, 1000);
+        let status = Status { accounts: vec![], ..status() };
+        let text = to_words(&Overview { status, holdings: vec![], ..overview() }, 1000);
         assert!(text.contains("cloud-token login ACCOUNT"), "{text}");
     }
 
     #[test]
     fn json_carries_everything_that_the_protocol_does() {
-        let text = to_json(&status());
+        let text = to_json(&overview());
         for part in [
             r#""pid":7,"started_at":400"#,
             r#""warnings":["nothing is kept"]"#,
-            r#""holds":["refresh","password"],"fingerprint":"ab12","fault":null}"#,
+            r#""hold_for":4200,"hold_idle":null,"#,
+            r#""holds":["refresh","password"],"held_in":"memory","held_since":400,"held_until":4600,"held_by":"hold-for","#,
+            r#""fingerprint":"ab12","fault":null}"#,
+            r#""held_in":null,"held_since":null,"held_until":null,"held_by":null"#,
             r#""fault":{"kind":"unreachable","message":"no \u001b[2Jroute","causes":["timeout"],"hint":null,"retry_at":1010}"#,
         ] {
             assert!(text.contains(part), "{part} in {text}");
