@@ -71,6 +71,9 @@ enum Command {
         /// As one JSON object; times are seconds since the Unix epoch
         #[arg(long)]
         json: bool,
+        /// Go on: redraw it on a terminal, else print it again whenever it has changed
+        #[arg(long)]
+        watch: bool,
         #[command(flatten)]
         wait: Wait,
     },
@@ -310,7 +313,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             timeout: login.wait.timeout,
         }),
         Command::Logout(logout) => logout::run(logout.accounts, logout.all, logout.forget, logout.wait.timeout),
-        Command::Status { json, wait } => status::run(json, wait.timeout),
+        Command::Status { json, watch, wait } => status::run(status::Options { json, watch, timeout: wait.timeout }),
         Command::Clouds { name, wait } => clouds::run(name, wait.timeout),
         Command::Check { account, wait } => check::run(account, wait.timeout),
         Command::Do(act) => act::run(act::Options {

@@ -28,6 +28,7 @@ mod openvcloud;
 mod own_cloud;
 mod readme;
 mod secrets;
+mod status;
 mod support;
 mod threats;
 mod tutorial;
