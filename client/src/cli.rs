@@ -21,7 +21,8 @@ use custody::{LOCK_EXAMPLES, Opener, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
 
 const EXAMPLES: &str = "\
 Examples:
-  cloud-token login work --cloud CLOUD       set the account `work` up and log in; asks for what is missing
+  cloud-token login                          set an account up and log in; asks which cloud, and for all it takes
+  cloud-token login work --cloud CLOUD       the same for the account `work`; asks for what is missing
   cloud-token work                           print its token, renewed if need be
   curl -H @<(cloud-token work -o headers) URL
   cloud-token work -o curl | curl -K - URL   the token appears in no argument and on no screen
@@ -171,6 +172,7 @@ struct Token {
 
 const LOGIN_EXAMPLES: &str = "\
 Examples:
+  cloud-token login                          asks for everything
   cloud-token login work --cloud CLOUD
   cloud-token login ci --cloud CLOUD --set username=ci --secret password=env:CI_PASSWORD --no-input
   cloud-token login ci --cloud CLOUD --secret 'password=cmd:pass show cloud/ci'
@@ -181,9 +183,9 @@ A secret itself is never an argument: `ps` would show it to everybody.";
 
 #[derive(Args)]
 struct Login {
-    /// What to call it: letters, digits, `.`, `_`, `-`, `@`
+    /// What to call it: letters, digits, `.`, `_`, `-`, `@`; asked for if left out
     #[arg(value_name = "ACCOUNT")]
-    account: String,
+    account: Option<String>,
     /// Which cloud; not needed for an account that has one or is named after it
     #[arg(long, value_name = "CLOUD")]
     cloud: Option<String>,

@@ -4,6 +4,11 @@ use std::io;
 
 use cloud_agent_protocol::Secret;
 
+#[cfg_attr(not(unix), allow(dead_code))]
+mod busy;
+
+pub(crate) use busy::Busy;
+
 /// Somebody who can be told and asked things. A trait, so that a dialogue is tested without a terminal.
 pub(crate) trait Human {
     /// Shows a line.
@@ -11,6 +16,12 @@ pub(crate) trait Human {
 
     /// Shows `prompt` and reads a line; `hidden` shows nothing of it. `None` if they end the input instead (^D).
     fn ask(&mut self, prompt: &str, hidden: bool) -> io::Result<Option<Secret>>;
+
+    /// Shows that something is going on, if it takes long, until what is returned is dropped.
+    fn busy(&self, what: &str) -> Busy {
+        let _ = what;
+        Busy::unseen()
+    }
 }
 
 /// A line as it is being typed with the terminal's own editing off: hidden input is read byte by byte, because in line

@@ -23,6 +23,7 @@ mod gates;
 mod greencloud;
 mod house;
 mod keystone;
+mod login;
 mod main_job;
 mod openvcloud;
 mod own_cloud;
