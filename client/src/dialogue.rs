@@ -1,5 +1,7 @@
 //! A login or an action as a conversation: the agent asks over the connection, the human answers at the terminal.
 
+mod busy;
+
 use std::time::Instant;
 
 use cloud_agent_protocol::v1::{Answer, Done, Login, Question, Request, Response, Show};
@@ -54,18 +56,16 @@ fn hold(
     what: &str,
     hear: Hear<'_>,
 ) -> Result<Response, Failure> {
-    // Gone before anything else is shown, be it an error.
-    let busy = |human: &Option<&mut dyn Human>, what| human.as_ref().map(|human| human.busy(what));
-    let mut connection = {
-        let _busy = busy(&human, AGENT);
-        client.connect()?
-    };
+    let mut connection = client.connect()?;
     loop {
         // Never sent twice: a password that is tried again unasked may lock the login out.
-        let response = {
-            let _busy = busy(&human, what);
-            answered(connection.ask(&request, &client.deadline))?
+        let answer = match &mut human {
+            Some(human) => connection.ask_while(&request, &client.deadline, |connection| {
+                busy::wait(connection, &client.deadline, *human, what);
+            }),
+            None => connection.ask(&request, &client.deadline),
         };
+        let response = answered(answer)?;
         let asked = Instant::now();
         let value = match (&response, &mut human) {
             (Response::Question(_) | Response::Show(_), None) => Ok(None),

@@ -4,11 +4,6 @@ use std::io;
 
 use cloud_agent_protocol::Secret;
 
-#[cfg_attr(not(unix), allow(dead_code))]
-mod busy;
-
-pub(crate) use busy::Busy;
-
 /// Somebody who can be told and asked things. A trait, so that a dialogue is tested without a terminal.
 pub(crate) trait Human {
     /// Shows a line.
@@ -17,10 +12,9 @@ pub(crate) trait Human {
     /// Shows `prompt` and reads a line; `hidden` shows nothing of it. `None` if they end the input instead (^D).
     fn ask(&mut self, prompt: &str, hidden: bool) -> io::Result<Option<Secret>>;
 
-    /// Shows that something is going on, if it takes long, until what is returned is dropped.
-    fn busy(&self, what: &str) -> Busy {
-        let _ = what;
-        Busy::unseen()
+    /// Shows `line` in the place of the one before, while there is nothing to tell; an empty one is the last.
+    fn pass_time(&mut self, line: &str) {
+        let _ = line;
     }
 }
 

@@ -14,8 +14,8 @@ use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SI
 use signal_hook::low_level::emulate_default_handler;
 use zeroize::Zeroizing;
 
+use super::Human;
 use super::line::{Line, Typed};
-use super::{Busy, Human};
 
 /// Everything that ends or stops a process and would leave its terminal mute.
 const SIGNALS: [i32; 10] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU];
@@ -74,12 +74,10 @@ impl Human for Tty {
         read_line(&self.file, &mut self.ahead, || Ok(()))
     }
 
-    fn busy(&self, what: &str) -> Busy {
+    fn pass_time(&mut self, line: &str) {
         // What cannot take a line back is shown none.
-        let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        match self.file.try_clone() {
-            Ok(screen) if !dumb => Busy::on(screen, what),
-            _ => Busy::unseen(),
+        if std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb") {
+            let _ = (&self.file).write_all(format!("\r{line}\x1b[K").as_bytes());
         }
     }
 }

@@ -8,7 +8,6 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 use super::Options;
 use crate::client::{Client, unexpected};
-use crate::dialogue::AGENT;
 use crate::report::{Failure, printable};
 use crate::tty::Human;
 
@@ -17,22 +16,21 @@ const ATTEMPTS: u8 = 3;
 
 /// Asks for all of it, and completes `options`; the account's name.
 pub(super) fn account(options: &mut Options, human: &mut dyn Human) -> Result<String, Failure> {
-    let clouds = {
-        let _busy = human.busy(AGENT);
-        clouds(options.cloud.clone(), options.timeout)?
-    };
+    let clouds = clouds(options.cloud.clone(), options.timeout)?;
     let cloud = match clouds.as_slice() {
         [one] if options.cloud.is_some() => one,
         all => {
             let items: Vec<_> = all.iter().map(|cloud| (cloud.name.as_str(), cloud.title.as_str())).collect();
-            &all[chosen(pick("Which cloud?", &items, None, human), "no cloud was chosen")?]
+            let picked = told(pick("Which cloud?", &items, None, human))?;
+            picked.and_then(|i| all.get(i)).ok_or_else(|| given_up("no cloud was chosen"))?
         }
     };
     told(human.tell(&format!("{}: {}", printable(&cloud.title), printable(&cloud.docs))))?;
     if options.method.is_none() && cloud.methods.len() > 1 {
         let items: Vec<_> = cloud.methods.iter().map(|method| (method.name.as_str(), method.title.as_str())).collect();
-        let method = chosen(pick("How to log in?", &items, Some(0), human), "no way in was chosen")?;
-        options.method = Some(cloud.methods[method].name.clone());
+        let picked = told(pick("How to log in?", &items, Some(0), human))?;
+        let method = picked.and_then(|i| cloud.methods.get(i)).ok_or_else(|| given_up("no way in was chosen"))?;
+        options.method = Some(method.name.clone());
     }
     options.cloud = Some(cloud.name.clone());
     name(cloud, &accounts(options.timeout)?, human)
@@ -107,10 +105,6 @@ fn pick(
         human.tell(&format!("answer with a number from 1 to {}, or a name; ^D gives up", items.len()))?;
     }
     Ok(None)
-}
-
-fn chosen(picked: io::Result<Option<usize>>, what: &str) -> Result<usize, Failure> {
-    told(picked)?.ok_or_else(|| given_up(what))
 }
 
 fn told<T>(done: io::Result<T>) -> Result<T, Failure> {

@@ -1,7 +1,5 @@
 //! The status for people: a table that is read in one look, or a block for each account where the screen is too narrow for one.
 
-use std::fmt::Write;
-
 use cloud_agent_protocol::v1::{AccountStatus, Holding, LOCKED, Overview};
 use cloud_agent_protocol::{Fault, v1};
 
@@ -10,8 +8,9 @@ use super::paint::{Paint, Tone};
 use crate::moment;
 use crate::report::printable;
 
-/// The columns of the table. The last is there only if something in it is.
-const HEADINGS: [&str; 7] = ["ACCOUNT", "CLOUD", "STATE", "EXPIRES IN", "RENEWS IN", "HELD IN", "HELD FOR"];
+/// The columns of the table. The last is there only if something in it is. One text, because every call of this program pays for
+/// a list of them: its addresses are set when it starts.
+const HEADINGS: &str = "ACCOUNT,CLOUD,STATE,EXPIRES IN,RENEWS IN,HELD IN,HELD FOR";
 const STATE: usize = 2;
 /// Between two columns.
 const GAP: &str = "  ";
@@ -42,14 +41,17 @@ pub(super) fn words(overview: &Overview, now: i64, paint: &Paint) -> String {
         return text;
     }
     let limited = overview.holdings.iter().any(|holding| holding.until.is_some());
-    let columns = if limited { HEADINGS.len() } else { HEADINGS.len() - 1 };
+    let mut headings: Vec<String> = HEADINGS.split(',').map(str::to_owned).collect();
+    if !limited {
+        headings.pop();
+    }
     let rows: Vec<Row> = accounts(overview).map(|(account, holding)| row(account, holding, now)).collect();
-    let widths: Vec<usize> = (0..columns).map(|column| width(&rows, column)).collect();
-    let whole = widths.iter().sum::<usize>() + GAP.len() * (columns - 1);
+    let widths = widths(&headings, &rows);
+    let whole = widths.iter().map(|width| width + GAP.len()).sum::<usize>().saturating_sub(GAP.len());
     if paint.width.is_none_or(|screen| whole <= screen) {
-        table(&rows, &widths, paint, &mut text);
+        table(&headings, &rows, &widths, paint, &mut text);
     } else {
-        blocks(&rows, columns, paint, &mut text);
+        blocks(&headings, &rows, paint, &mut text);
     }
     text
 }
@@ -113,27 +115,29 @@ fn notes(fault: &Fault, now: i64) -> Vec<(&'static str, Tone, String)> {
     notes
 }
 
-fn width(rows: &[Row], column: usize) -> usize {
-    let cells = rows.iter().map(|row| row.cells[column].chars().count());
-    cells.chain([HEADINGS[column].len()]).max().unwrap_or_default()
+/// How wide each column is: as its widest cell.
+fn widths(headings: &[String], rows: &[Row]) -> Vec<usize> {
+    let mut widths = vec![0; headings.len()];
+    for cells in std::iter::once(headings).chain(rows.iter().map(|row| row.cells.as_slice())) {
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    widths
 }
 
-/// Columns as wide as their widest cell; nothing behind the last.
-fn table(rows: &[Row], widths: &[usize], paint: &Paint, text: &mut String) {
-    let headings = HEADINGS.map(str::to_owned);
-    text.push_str(&line(&headings, widths, paint, |_| Some(Tone::Heading)));
+/// Columns beside each other; nothing behind the last.
+fn table(headings: &[String], rows: &[Row], widths: &[usize], paint: &Paint, text: &mut String) {
+    text.push_str(&line(headings, widths, paint, |_| Some(Tone::Heading)));
     for row in rows {
         text.push_str(&line(&row.cells, widths, paint, |column| Some(row.tone).filter(|_| column == STATE)));
-        for (label, tone, note) in &row.notes {
-            text.push_str(&labelled(label, *tone, note, INDENT, paint));
-        }
+        noted(row, paint, text);
     }
 }
 
 fn line(cells: &[String], widths: &[usize], paint: &Paint, tone: impl Fn(usize) -> Option<Tone>) -> String {
-    let last = widths.len() - 1;
     let cells = cells.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
-        let padded = if column == last { cell.clone() } else { format!("{cell:width$}") };
+        let padded = if column + 1 == widths.len() { cell.clone() } else { padded(cell, *width) };
         match tone(column) {
             Some(tone) => paint.tint(tone, &padded),
             None => padded,
@@ -143,49 +147,54 @@ fn line(cells: &[String], widths: &[usize], paint: &Paint, tone: impl Fn(usize) 
 }
 
 /// A block for each account, a line for each column.
-fn blocks(rows: &[Row], columns: usize, paint: &Paint, text: &mut String) {
-    let widest = HEADINGS.iter().map(|heading| heading.len()).max().unwrap_or_default() + GAP.len();
+fn blocks(headings: &[String], rows: &[Row], paint: &Paint, text: &mut String) {
+    let widest = headings.iter().map(String::len).max().unwrap_or_default() + GAP.len();
     for (i, row) in rows.iter().enumerate() {
         if i > 0 {
             text.push('\n');
         }
-        text.push_str(&(paint.tint(Tone::Heading, &row.cells[0]) + "\n"));
-        for (column, cell) in row.cells.iter().enumerate().take(columns).skip(1) {
-            let cell = if column == STATE { paint.tint(row.tone, cell) } else { cell.clone() };
-            let heading = HEADINGS[column].to_lowercase();
-            writeln!(text, "{:INDENT$}{heading:widest$}{cell}", "").expect("a string takes every write");
+        for (column, (heading, cell)) in headings.iter().zip(&row.cells).enumerate() {
+            let line = match column {
+                0 => paint.tint(Tone::Heading, cell),
+                STATE => padded("", INDENT) + &padded(&heading.to_lowercase(), widest) + &paint.tint(row.tone, cell),
+                _ => padded("", INDENT) + &padded(&heading.to_lowercase(), widest) + cell,
+            };
+            text.push_str(&(line + "\n"));
         }
-        for (label, tone, note) in &row.notes {
-            text.push_str(&labelled(label, *tone, note, INDENT, paint));
-        }
+        noted(row, paint, text);
     }
+}
+
+fn noted(row: &Row, paint: &Paint, text: &mut String) {
+    for (label, tone, note) in &row.notes {
+        text.push_str(&labelled(label, *tone, note, INDENT, paint));
+    }
+}
+
+fn padded(cell: &str, width: usize) -> String {
+    format!("{cell:width$}")
 }
 
 /// `words` behind a label, in lines that begin below each other.
 fn labelled(label: &str, tone: Tone, words: &str, indent: usize, paint: &Paint) -> String {
     let body = wrapped(words, indent + label.len() + 1, paint);
-    format!("{:indent$}{} {}", "", paint.tint(tone, label), body.trim_start())
+    padded("", indent) + &paint.tint(tone, label) + " " + body.trim_start()
 }
 
 /// `words` in lines of the screen's width, each `indent` columns in. What is longer than a line stays in one piece, so that it can
 /// be copied.
 fn wrapped(words: &str, indent: usize, paint: &Paint) -> String {
     let room = paint.width.map_or(usize::MAX, |screen| screen.saturating_sub(indent).max(1));
-    let mut lines: Vec<String> = vec![String::new()];
+    let (mut text, mut line) = (String::new(), String::new());
     for word in words.split(' ') {
-        let line = lines.last_mut().expect("there is one from the start");
         if line.is_empty() {
-            line.push_str(word);
+            word.clone_into(&mut line);
         } else if line.chars().count() + 1 + word.chars().count() <= room {
-            line.push(' ');
-            line.push_str(word);
+            line = line + " " + word;
         } else {
-            lines.push(word.to_owned());
+            text = text + &padded("", indent) + &line + "\n";
+            word.clone_into(&mut line);
         }
     }
-    let mut text = String::new();
-    for line in lines {
-        writeln!(text, "{:indent$}{line}", "").expect("a string takes every write");
-    }
-    text
+    text + &padded("", indent) + &line + "\n"
 }

@@ -19,12 +19,13 @@ pub(super) enum Tone {
 }
 
 impl Tone {
-    fn code(self) -> &'static str {
+    /// As terminals number it.
+    fn number(self) -> u8 {
         match self {
-            Self::Good => "32",
-            Self::Waits => "33",
-            Self::Bad => "31",
-            Self::Heading => "1",
+            Self::Heading => 1,
+            Self::Bad => 31,
+            Self::Good => 32,
+            Self::Waits => 33,
         }
     }
 }
@@ -61,7 +62,7 @@ impl Paint {
 
     /// `text` in a tone, if there are colours.
     pub(super) fn tint(&self, tone: Tone, text: &str) -> String {
-        if self.colours { format!("\x1b[{}m{text}\x1b[0m", tone.code()) } else { text.to_owned() }
+        if self.colours { format!("\x1b[{}m{text}\x1b[0m", tone.number()) } else { text.to_owned() }
     }
 }
 
