@@ -1,8 +1,11 @@
 //! The agent's command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+use crate::accounts::parse_span;
 
 /// Holds refresh tokens and keys, caches access tokens in memory and renews them, and answers over a private socket.
 ///
@@ -19,6 +22,12 @@ pub(crate) struct Cli {
     /// Read `accounts.toml` and `clouds/` here instead of in `$CLOUD_AGENT_CONFIG` or `$XDG_CONFIG_HOME/cloud-agent`
     #[arg(long, value_name = "DIR")]
     pub(crate) config: Option<PathBuf>,
+    /// Forget what is held of an account this long after its login: `8h`, `90m`; sooner if its `hold-for` says so
+    #[arg(long, value_name = "DURATION", value_parser = span)]
+    pub(crate) hold_for: Option<Duration>,
+    /// Forget what is held of an account once nobody has asked for it for this long; sooner if its `hold-idle` says so
+    #[arg(long, value_name = "DURATION", value_parser = span)]
+    pub(crate) hold_idle: Option<Duration>,
     /// Say more; twice: everything. `$CLOUD_AGENT_LOG` (error, warn, info, debug, trace, off) wins
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -60,9 +69,15 @@ pub(crate) enum VaultKind {
     Memory,
 }
 
+fn span(text: &str) -> Result<Duration, String> {
+    parse_span(text)
+        .map_err(|fault| fault.hint.map_or(fault.message.clone(), |hint| format!("{}: {hint}", fault.message)))
+}
+
 const AFTER: &str = "\
 Examples:
   cloud-agent &                      run it in this session
+  cloud-agent --hold-idle 1h &       forget whatever nobody has asked for in an hour
   cloud-agent check clouds/acme.toml judge a cloud file of your own
 
 A second agent for the same socket finds the first, says so and exits 0.";

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use cloud_agent_protocol::{Fault, FaultKind, endpoint};
 
-use crate::accounts::Accounts;
+use crate::accounts::{self, Accounts};
 use crate::broker::{Broker, Surroundings};
 use crate::cli::{Cli, Command, VaultKind};
 use crate::clock::{Clock, SystemClock};
@@ -129,6 +129,7 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
         () = &mut again => return Ok(()),
     };
     let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault);
+    broker.hold_at_most(accounts::Limits { since_login: cli.hold_for, since_asked: cli.hold_idle });
     if cli.detached {
         detach(&paths.log());
     }

@@ -12,3 +12,4 @@ mod rotation;
 mod scripted;
 mod serving;
 mod single_flight;
+mod terms;
