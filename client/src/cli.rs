@@ -112,7 +112,7 @@ enum Command {
     /// Answer git, kubectl and other programs, each in its own protocol; they run this, people do not
     #[command(after_help = HELPER_HELP, override_usage = "cloud-token helper CONSUMER [ACCOUNT] [OPTIONS] [VERB …]")]
     Helper(Helper),
-    /// Make a consumer ask this program, or show what that takes; what it did not write it does not touch
+    /// Make a consumer ask this program, or systemd or launchd run the agent; what it did not write it does not touch
     Setup(Setup),
     /// Seal everything behind a passphrase: nothing is handed out or renewed until `unlock`
     #[command(after_help = LOCK_EXAMPLES)]

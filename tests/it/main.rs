@@ -27,6 +27,7 @@ mod main_job;
 mod openvcloud;
 mod own_cloud;
 mod readme;
+mod running;
 mod secrets;
 mod support;
 mod threats;

@@ -13,6 +13,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 use super::Settings;
 use crate::cloud::{Cloud, Target};
 use crate::suggest::nearest;
+use crate::words;
 
 /// An account as the file holds it. Nothing in it is a secret.
 #[derive(Debug, Clone)]
@@ -65,6 +66,12 @@ impl Stored {
             lifetime: None,
             serves: None,
         }
+    }
+
+    /// Whether a token of this account is one of that one, too: where it answers does not matter.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let bare = |stored: &Self| Self { serves: None, ..stored.clone() };
+        bare(self) == bare(other)
     }
 
     fn written(&self) -> String {
@@ -200,12 +207,12 @@ const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// A span of time as people write it: `12h`, `1d 6h`, `90 minutes`.
 pub(crate) fn parse_lifetime(text: &str) -> Result<Duration, Fault> {
-    let span: Option<jiff::Span> = text.trim().parse().ok();
-    let exact = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
-    let lifetime = exact.and_then(|exact| Duration::try_from(exact).ok());
-    lifetime.filter(|lifetime| (Duration::from_secs(1)..=LONGEST).contains(lifetime)).ok_or_else(|| {
-        Fault::new(FaultKind::Usage, format!("`{text}` is no lifetime")).hint("`lifetime=12h`, `1d 6h`, `90 minutes`")
-    })
+    words::parse_duration(text).filter(|lifetime| (Duration::from_secs(1)..=LONGEST).contains(lifetime)).ok_or_else(
+        || {
+            Fault::new(FaultKind::Usage, format!("`{text}` is no lifetime"))
+                .hint("`lifetime=12h`, `1d 6h`, `90 minutes`")
+        },
+    )
 }
 
 fn lifetime_text(lifetime: Duration) -> String {

@@ -3,7 +3,7 @@
 mod file;
 mod settings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -25,12 +25,16 @@ pub struct Accounts {
 
 #[derive(Debug)]
 struct Inner {
-    /// What the file says, or why it cannot be used.
-    stored: Result<BTreeMap<String, Stored>, Fault>,
+    /// What the file said when it could last be used.
+    stored: BTreeMap<String, Stored>,
+    /// Why it cannot be used now.
+    broken: Option<Fault>,
     /// Which state of the file that was.
     stamp: Option<Stamp>,
     /// Accounts that no file knows.
     ephemeral: BTreeMap<String, Stored>,
+    /// The keys of those that somebody has edited, other than where they answer.
+    edited: BTreeSet<String>,
 }
 
 impl Accounts {
@@ -38,22 +42,29 @@ impl Accounts {
     #[must_use]
     pub fn open(path: PathBuf) -> Self {
         let stamp = file::stamp(&path);
-        let stored = file::read(&path);
-        Self { path, inner: Mutex::new(Inner { stored, stamp, ephemeral: BTreeMap::new() }) }
+        let (stored, broken) = match file::read(&path) {
+            Ok(stored) => (stored, None),
+            Err(fault) => (BTreeMap::new(), Some(fault)),
+        };
+        let (ephemeral, edited) = (BTreeMap::new(), BTreeSet::new());
+        Self { path, inner: Mutex::new(Inner { stored, broken, stamp, ephemeral, edited }) }
     }
 
     /// The account of that key.
     ///
     /// # Errors
-    /// `UnknownAccount` with the nearest name; `Config` if the file cannot be used.
+    /// `UnknownAccount` with the nearest name; `Config` if it may be in the file, which cannot be used.
     pub fn find(&self, name: &AccountName) -> Result<Stored, Fault> {
         let inner = self.fresh();
         let key = name.key();
         if let Some(account) = inner.ephemeral.get(&key) {
             return Ok(account.clone());
         }
-        let stored = inner.stored.as_ref().map_err(Clone::clone)?;
-        stored.get(&key).cloned().ok_or_else(|| {
+        let stored = &inner.stored;
+        if let Some(account) = stored.get(&key) {
+            return Ok(account.clone());
+        }
+        Err(inner.broken.clone().unwrap_or_else(|| {
             let fault = Fault::new(FaultKind::UnknownAccount, format!("no account `{name}`"));
             match nearest(&key, stored.keys().chain(inner.ephemeral.keys()).map(String::as_str)) {
                 Some(near) => {
@@ -62,15 +73,15 @@ impl Accounts {
                 }
                 None => fault.hint(format!("set it up: `cloud-token login {name}`")),
             }
-        })
+        }))
     }
 
     /// All accounts, in the order of their keys, and what is wrong with the file if it cannot be used.
     pub fn list(&self) -> (Vec<Stored>, Option<Fault>) {
         let inner = self.fresh();
-        let mut all = inner.stored.as_ref().cloned().unwrap_or_default();
+        let mut all = inner.stored.clone();
         all.extend(inner.ephemeral.iter().map(|(key, account)| (key.clone(), account.clone())));
-        (all.into_values().collect(), inner.stored.as_ref().err().cloned())
+        (all.into_values().collect(), inner.broken.clone())
     }
 
     /// Adds or replaces an account, in the file unless it is `ephemeral`.
@@ -84,9 +95,9 @@ impl Accounts {
             inner.ephemeral.insert(key, account);
             return Ok(());
         }
-        let stored = inner.stored.as_mut().map_err(|fault| fault.clone())?;
+        inner.whole()?;
         file::write(&self.path, &account)?;
-        stored.insert(key.clone(), account);
+        inner.stored.insert(key.clone(), account);
         inner.ephemeral.remove(&key);
         inner.stamp = file::stamp(&self.path);
         Ok(())
@@ -100,13 +111,18 @@ impl Accounts {
         let mut inner = self.fresh();
         let key = name.key();
         inner.ephemeral.remove(&key);
-        let stored = inner.stored.as_mut().map_err(|fault| fault.clone())?;
-        if let Some(account) = stored.get(&key) {
+        inner.whole()?;
+        if let Some(account) = inner.stored.get(&key) {
             file::erase(&self.path, &account.name)?;
-            stored.remove(&key);
+            inner.stored.remove(&key);
             inner.stamp = file::stamp(&self.path);
         }
         Ok(())
+    }
+
+    /// Reads the file again if somebody has edited it. The keys of the accounts whose tokens may not be what they were.
+    pub fn refresh(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.fresh().edited)
     }
 
     /// The accounts, read again if somebody has edited the file since. Never called while a cached token is handed out.
@@ -114,13 +130,38 @@ impl Accounts {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = file::stamp(&self.path);
         if stamp != inner.stamp {
-            inner.stored = file::read(&self.path);
             inner.stamp = stamp;
-            if let Err(fault) = &inner.stored {
-                tracing::warn!("{fault}");
+            match file::read(&self.path) {
+                Ok(stored) => inner.adopt(stored),
+                Err(fault) => {
+                    tracing::warn!("{fault}; the accounts are used as they were");
+                    inner.broken = Some(fault);
+                }
             }
         }
         inner
+    }
+}
+
+impl Inner {
+    /// Whether what is known is what is in the file.
+    fn whole(&self) -> Result<(), Fault> {
+        self.broken.clone().map_or(Ok(()), Err)
+    }
+
+    /// Takes what the file says now.
+    fn adopt(&mut self, stored: BTreeMap<String, Stored>) {
+        let same = |old: Option<&Stored>, new: Option<&Stored>| match (old, new) {
+            (Some(old), Some(new)) => old.is_as(new),
+            (old, new) => old.is_none() && new.is_none(),
+        };
+        let keys: BTreeSet<&String> = self.stored.keys().chain(stored.keys()).collect();
+        let edited = keys.into_iter().filter(|key| !same(self.stored.get(*key), stored.get(*key))).cloned();
+        let edited: Vec<String> = edited.collect();
+        tracing::info!(edited = edited.len(), "the accounts were read again");
+        self.edited.extend(edited);
+        self.stored = stored;
+        self.broken = None;
     }
 }
 
@@ -205,6 +246,27 @@ mod tests {
         let path = dir.path().join("config/accounts.toml");
         std::fs::write(&path, "[account.work]\ncloud = \"acme\"\nmethod = \"password\"\n").unwrap();
         assert_eq!(accounts.find(&name("work")).unwrap().cloud, "acme");
+    }
+
+    #[test]
+    fn a_bad_edit_keeps_what_was_there_and_a_good_one_tells_whose_tokens_are_in_doubt() {
+        let account =
+            |name: &str, rest: &str| format!("[account.{name}]\ncloud = \"acme\"\nmethod = \"password\"\n{rest}");
+        let (dir, accounts) = accounts(Some(&(account("a", "") + &account("b", "") + &account("c", ""))));
+        let path = dir.path().join("config/accounts.toml");
+        std::fs::write(&path, account("a", "metod = 1\n")).unwrap();
+        for known in ["a", "b", "c"] {
+            assert_eq!(accounts.find(&name(known)).unwrap().cloud, "acme");
+        }
+        let unknown = accounts.find(&name("d")).unwrap_err();
+        assert!(unknown.kind == FaultKind::Config && unknown.to_string().contains("accounts.toml:4"), "{unknown}");
+        assert!(accounts.list().1.is_some() && accounts.refresh().is_empty());
+        let serves = "serves = [\"https://git.acme.example\"]\n";
+        let edited = account("a", serves) + &account("b", "url = \"https://other.example\"\n") + &account("d", "");
+        std::fs::write(&path, edited).unwrap();
+        let edited: Vec<_> = accounts.refresh().into_iter().collect();
+        assert_eq!(edited, ["b", "c", "d"], "where an account answers makes its token no other");
+        assert!(accounts.list().1.is_none() && accounts.refresh().is_empty());
     }
 
     #[test]

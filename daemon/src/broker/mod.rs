@@ -22,15 +22,18 @@ mod memo;
 mod place;
 mod recover;
 mod reject;
+mod reload;
 mod renew;
 mod repeat;
 mod serve;
+mod spare;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
+use tokio::sync::Notify;
 
 use crate::accounts::Accounts;
 use crate::cache::Cached;
@@ -46,6 +49,7 @@ use repeat::Repeats;
 
 pub use describe::Surroundings;
 pub use repeat::Caller;
+pub(crate) use spare::Spare;
 
 /// What a caller wants of a credential.
 #[derive(Debug, Clone, Copy, Default)]
@@ -72,6 +76,8 @@ pub struct Broker {
     under_way: Tracker,
     schedule: Schedule,
     lock: Lock,
+    /// Rung when this agent has written its configuration.
+    configured: Notify,
 }
 
 impl std::fmt::Debug for Broker {
@@ -102,6 +108,7 @@ impl Broker {
             under_way: Tracker::default(),
             schedule: Schedule::default(),
             lock: Lock::default(),
+            configured: Notify::new(),
         })
     }
 

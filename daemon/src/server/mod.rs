@@ -1,6 +1,7 @@
 //! Accepts connections, and ends in good order.
 
 mod asker;
+mod idle;
 mod message;
 mod peer;
 mod session;
@@ -13,11 +14,12 @@ use std::time::Duration;
 use cloud_agent_protocol::Fault;
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::traits::tokio::Listener as _;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::broker::{Broker, Surroundings};
 use crate::shutdown::Shutdown;
 use crate::tracker::Tracker;
+use idle::Idle;
 use session::Session;
 use workers::Workers;
 
@@ -48,6 +50,8 @@ pub struct Limits {
     /// For what is under way when the agent is told to end. No less than the longest a cloud may take: a rotated secret
     /// may be on its way.
     pub drain: Duration,
+    /// After this long without a caller the agent ends, if the user wants that.
+    pub idle_exit: Option<Duration>,
 }
 
 impl Limits {
@@ -63,6 +67,7 @@ impl Limits {
             question: Duration::from_mins(5),
             longest_wait: Duration::from_mins(2),
             drain: Duration::from_secs(25),
+            idle_exit: None,
         }
     }
 }
@@ -76,14 +81,24 @@ pub(crate) struct Shared {
     /// Wakes idle sessions so that they leave: the one that has been idle longest for every connection that waits for
     /// room, all of them when the agent ends.
     pub(crate) leave: Notify,
+    /// If the agent is to end when nobody calls.
+    idle: Option<Idle>,
+}
+
+/// What a server is told while it runs.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// Accept from here from now on.
+    Listen(Listener),
 }
 
 /// Serves connections from `listener` until `shutdown`, then lets what is under way come to its end.
 ///
 /// # Errors
 /// None today; whatever the listener does, the agent lives on.
-pub async fn run(
-    listener: Listener,
+pub(crate) async fn run(
+    mut listener: Listener,
+    mut control: mpsc::Receiver<Control>,
     broker: Arc<Broker>,
     limits: Limits,
     surroundings: Surroundings,
@@ -91,7 +106,11 @@ pub async fn run(
 ) -> Result<(), Fault> {
     let room = Arc::new(Semaphore::new(limits.connections));
     let sessions = Tracker::default();
-    let shared = Arc::new(Shared { broker, limits, surroundings, shutdown, leave: Notify::new() });
+    let idle = limits.idle_exit.map(Idle::new);
+    let shared = Arc::new(Shared { broker, limits, surroundings, shutdown, leave: Notify::new(), idle });
+    if shared.idle.is_some() {
+        tokio::spawn(idle::watch(shared.clone(), sessions.clone()));
+    }
     let workers = Workers::new({
         let shared = shared.clone();
         move |(stream, permit, tracked)| {
@@ -112,6 +131,11 @@ pub async fn run(
             biased;
             accepted = listener.accept() => accepted,
             () = shared.shutdown.requested() => break,
+            // Nobody waits at the old one by now: that was asked first, and nobody finds it any more.
+            Some(Control::Listen(anew)) = control.recv() => {
+                listener = anew;
+                continue;
+            }
         };
         let stream = match accepted {
             Ok(stream) => stream,
@@ -123,6 +147,9 @@ pub async fn run(
         };
         if !peer::is_trusted(&stream) {
             continue;
+        }
+        if let Some(idle) = &shared.idle {
+            idle.stir(&shared.broker);
         }
         workers.give((stream, permit, sessions.track()));
     }

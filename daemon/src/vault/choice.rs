@@ -212,6 +212,10 @@ impl Vault for Choice {
         self.current().is_quiet()
     }
 
+    fn outlives_agent(&self) -> bool {
+        self.current().outlives_agent()
+    }
+
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Record>> {
         let vault = self.current();
         Box::pin(async move { vault.load(account).await })
