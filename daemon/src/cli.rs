@@ -1,7 +1,7 @@
 //! The agent's command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
@@ -44,6 +44,9 @@ pub(crate) struct Cli {
     /// Started for the program that this process's parent is about to become: end with it
     #[arg(long, hide = true)]
     pub(crate) bound: bool,
+    /// Started by an agent that hands over all that it has, over stdin
+    #[arg(long, hide = true)]
+    pub(crate) successor: bool,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// Run this with an agent, which ends with it
@@ -52,12 +55,13 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// What an agent is to be started with that stands in for this one, but for where it listens.
-    pub(crate) fn handed_down(&self) -> Vec<OsString> {
+    /// What an agent is to be started with that stands in for this one, but for where it listens. `config` is the directory that
+    /// was given, whatever the working directory is by then.
+    pub(crate) fn handed_down(&self, config: &Path) -> Vec<OsString> {
         let mut all =
             vec!["--vault".into(), self.vault.to_possible_value().expect("none is skipped").get_name().into()];
-        if let Some(config) = &self.config {
-            all.extend(["--config".into(), config.clone().into_os_string()]);
+        if self.config.is_some() {
+            all.extend(["--config".into(), config.into()]);
         }
         if let Some(patience) = self.idle_exit {
             all.extend(["--idle-exit".into(), format!("{}s", patience.as_secs()).into()]);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use cloud_agent_protocol::{Fault, FaultKind, endpoint};
+use interprocess::local_socket::tokio::Listener;
 use tokio::sync::{Notify, mpsc};
 
 use crate::accounts::Accounts;
@@ -17,14 +18,15 @@ use crate::cloud::Clouds;
 use crate::life::bond::Bond;
 use crate::life::detach::{detach, ready};
 use crate::life::launch::{Failed, Launch};
-use crate::life::manager::Manager;
+use crate::life::manager::{Handed, Manager};
 use crate::life::reload::reload;
 use crate::life::signals::{drops, signals};
-use crate::life::{Inherited, Shell};
+use crate::life::successor::{self, Coming, Estate, Leaving};
+use crate::life::{self, Inherited, Shell};
 use crate::paths::Paths;
 use crate::provider::Recipe;
-use crate::server::socket::{self, Claim};
-use crate::server::{self, Limits};
+use crate::server::socket::{self, Claim, Place};
+use crate::server::{self, Gate, Limits, Reins};
 use crate::shutdown::Shutdown;
 use crate::vault::{Choice, Kind};
 use crate::{check, hardening, http, log, vault};
@@ -41,6 +43,7 @@ pub fn main() -> ExitCode {
         });
     }
     let (manager, handed) = Manager::take();
+    let origin = life::origin();
     let open_doors = hardening::apply();
     if cli.detached {
         hardening::let_go_of_inherited();
@@ -53,7 +56,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Some(Command::Check { file }) => return judge(file),
         Some(Command::Keyring { what, id }) => return vault::ask_keyring(what, id),
-        None => run(&cli, Inherited { bond, manager, handed }),
+        None => run(&cli, Inherited { bond, manager, handed, origin }),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -132,15 +135,21 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
         .map_err(|e| Fault::new(FaultKind::Internal, "the agent cannot start").because(e.to_string()))
 }
 
-async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited: Inherited) -> Result<(), Fault> {
-    let Inherited { bond, manager, handed } = inherited;
-    // Before there is anything to tidy up: whoever sees the socket may want it gone.
-    let shutdown = Shutdown::default();
-    let told_to_reload = Arc::new(Notify::new());
-    let mut again = std::pin::pin!(signals(shutdown.clone(), told_to_reload.clone(), cli.detached)?);
-    let drops = drops()?;
-    if let Some(bond) = bond {
-        tokio::spawn(bond.watch(shutdown.clone()));
+/// Where an agent begins to listen.
+struct Begun {
+    path: PathBuf,
+    place: Place,
+    listener: Listener,
+    bond: Option<Bond>,
+    /// Of an agent that this one replaces.
+    estate: Option<Estate>,
+}
+
+/// `None` if another agent is there already.
+async fn begin(cli: &Cli, path: PathBuf, handed: Handed, bond: Option<Bond>) -> Result<Option<Begun>, Fault> {
+    if cli.successor {
+        let Coming { path, place, listener, bond, estate } = successor::meet().await?;
+        return Ok(Some(Begun { path, place, listener, bond, estate: Some(estate) }));
     }
     let (path, claim) = if let Some(adopted) = socket::adopt(handed).await? {
         adopted
@@ -148,16 +157,31 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         let claim = socket::claim(&path)?;
         (path, claim)
     };
-    let (place, listener) = match claim {
-        Claim::Taken(place, listener) => (place, listener),
+    match claim {
+        Claim::Taken(place, listener) => Ok(Some(Begun { path, place, listener, bond, estate: None })),
         Claim::AlreadyRunning => {
             eprintln!("cloud-agent: another agent is already running at {}", path.display());
             if cli.detached {
                 ready();
             }
-            return Ok(());
+            Ok(None)
         }
-    };
+    }
+}
+
+async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited: Inherited) -> Result<(), Fault> {
+    let Inherited { bond, manager, handed, origin } = inherited;
+    // Before there is anything to tidy up: whoever sees the socket may want it gone.
+    let shutdown = Shutdown::default();
+    let told_to_reload = Arc::new(Notify::new());
+    let mut again = std::pin::pin!(signals(shutdown.clone(), told_to_reload.clone(), cli.detached)?);
+    let drops = drops()?;
+    let Some(begun) = begin(cli, path, handed, bond).await? else { return Ok(()) };
+    let Begun { path, place, listener, bond, estate } = begun;
+    let kept_bond = bond.as_ref().and_then(Bond::duplicate);
+    if let Some(bond) = bond {
+        tokio::spawn(bond.watch(shutdown.clone()));
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let surroundings = Surroundings {
         started_at: clock.now(),
@@ -168,13 +192,30 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     let unusable = clouds.broken();
     let transport = http::Circuit::new(http::HttpClient::default(), clock.clone());
     let provider = Arc::new(Recipe::new(Arc::new(transport), clock.clone()));
+    let choose = async {
+        match &estate {
+            Some(estate) => estate.vault(paths, clock.clone()),
+            None => Choice::at_start(kind(cli.vault), paths, clock.clone()).await,
+        }
+    };
     // A keyring may take its time, and the agent may be told to end meanwhile.
     let vault = tokio::select! {
-        vault = Choice::at_start(kind(cli.vault), paths, clock.clone()) => Arc::new(vault?),
+        vault = choose => Arc::new(vault?),
         () = shutdown.requested() => return Ok(()),
         () = &mut again => return Ok(()),
     };
     let broker = Broker::new(clock.clone(), Accounts::open(paths.accounts()), clouds, provider, vault);
+    if let Some(estate) = &estate {
+        if let Err(fault) = estate.give_to(&broker) {
+            place.pass_on();
+            estate.refuse(&fault).await;
+            return Err(fault);
+        }
+        if !estate.is_to_serve().await {
+            place.pass_on();
+            return Ok(());
+        }
+    }
     if cli.detached {
         detach(&paths.log());
     }
@@ -185,19 +226,38 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     }
     // Most of what a start runs through is never run again.
     hardening::let_go_of_code();
+    let place = Arc::new(place);
+    let gate = Arc::new(Gate::default());
+    let (control, told) = mpsc::channel(1);
+    let (renewals, asked) = mpsc::channel(1);
+    let leaving = Leaving {
+        origin,
+        arguments: cli.handed_down(&paths.config),
+        broker: broker.clone(),
+        gate: gate.clone(),
+        place: place.clone(),
+        server: control.clone(),
+        manager: manager.clone(),
+        shutdown: shutdown.clone(),
+        bond: kept_bond,
+    };
+    let leaving = tokio::spawn(leaving.serve(asked));
     tokio::spawn(broker.clone().keep_fresh());
     tokio::spawn(drops.serve(broker.clone()));
     let directories = [paths.config.clone(), paths.clouds()];
     tokio::spawn(reload(broker.clone(), directories, told_to_reload, manager.clone()));
+    tokio::spawn(manager.clone().tell_of_the_end(shutdown.clone()));
+    tokio::spawn(manager.clone().keep_the_watchdog_quiet(clock));
+    let guard = tokio::spawn(socket::guard(place.clone(), control.clone(), shutdown.clone()));
+    if let Some(estate) = estate {
+        broker.take_up();
+        tokio::spawn(estate.take_callers(control));
+    }
     // A task like the sessions, which takes its turn among them. What the runtime itself blocks on goes first whenever it can
     // run: under load it would accept faster than ended sessions can leave.
     let limits = Limits { idle_exit: cli.idle_exit, ..Limits::for_files(files) };
-    tokio::spawn(manager.clone().tell_of_the_end(shutdown.clone()));
-    tokio::spawn(manager.clone().keep_the_watchdog_quiet(clock));
-    let place = Arc::new(place);
-    let (control, told) = mpsc::channel(1);
-    let guard = tokio::spawn(socket::guard(place.clone(), control, shutdown.clone()));
-    let server = tokio::spawn(server::run(listener, told, broker, limits, surroundings, shutdown));
+    let reins = Reins { control: told, gate: gate.clone(), renewals };
+    let server = tokio::spawn(server::run(listener, reins, broker, limits, surroundings, shutdown));
     manager.ready();
     let result = tokio::select! {
         result = server => result.unwrap_or_else(|e| Err(defect(&e))),
@@ -207,6 +267,11 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         }
     };
     guard.abort();
+    gate.close();
+    if gate.is_gone() {
+        // Until the last connection has moved.
+        let _ = leaving.await;
+    }
     place.give_back();
     tracing::info!("ended");
     result

@@ -74,7 +74,15 @@ impl Stored {
         bare(self) == bare(other)
     }
 
-    fn written(&self) -> String {
+    /// From what [`Self::written`] wrote.
+    pub(crate) fn from_text(name: &str, text: &str) -> Option<Self> {
+        let name = AccountName::parse(name).ok()?;
+        let mut accounts = parse(Path::new("memory"), &format!("[account.\"{name}\"]\n{text}")).ok()?;
+        accounts.remove(&name.key())
+    }
+
+    /// All of it but the name, as TOML.
+    pub(super) fn written(&self) -> String {
         let mut table = Table::new();
         fill(&mut table, self);
         table.to_string()
@@ -129,19 +137,24 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
         Err(e) => return Err(unusable(path, None).because(e.to_string())),
     };
     trusted(path)?;
-    let file: File = toml::from_str(&text).map_err(|e| syntax(path, &text, &e))?;
+    parse(path, &text)
+}
+
+/// The accounts in `text`, which `path` is to blame for.
+fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, Stored>, Fault> {
+    let file: File = toml::from_str(text).map_err(|e| syntax(path, text, &e))?;
     let mut accounts = BTreeMap::new();
     for (name, entry) in file.account {
-        let line = line_of(&text, entry.span().start);
+        let line = line_of(text, entry.span().start);
         let name = AccountName::parse(&name).map_err(|f| unusable(path, Some(line)).because(f.to_string()))?;
         let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, serves } = entry.into_inner();
         let lifetime = lifetime
             .map(|text_of| {
-                let line = line_of(&text, text_of.span().start);
+                let line = line_of(text, text_of.span().start);
                 parse_lifetime(text_of.get_ref()).map_err(|f| unusable(path, Some(line)).because(f.to_string()))
             })
             .transpose()?;
-        let serves = serves.map(|list| list.iter().map(|place| place_in(path, &text, place)).collect()).transpose()?;
+        let serves = serves.map(|list| list.iter().map(|place| place_in(path, text, place)).collect()).transpose()?;
         let key = name.key();
         let set = set.into_iter().collect();
         let account = Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, serves };

@@ -84,6 +84,12 @@ impl Accounts {
         (all.into_values().collect(), inner.broken.clone())
     }
 
+    /// Those that no file knows: their names, and what [`Stored::from_text`] takes.
+    pub(crate) fn ephemeral(&self) -> Vec<(String, String)> {
+        let inner = self.fresh();
+        inner.ephemeral.values().map(|account| (account.name.as_str().to_owned(), account.written())).collect()
+    }
+
     /// Adds or replaces an account, in the file unless it is `ephemeral`.
     ///
     /// # Errors
@@ -214,6 +220,16 @@ mod tests {
         accounts.put(account("work"), true).unwrap();
         assert!(accounts.find(&name("work")).is_ok());
         assert!(!dir.path().join("config/accounts.toml").exists());
+    }
+
+    #[test]
+    fn an_account_that_no_file_knows_is_handed_on_as_text() {
+        let (_dir, accounts) = accounts(None);
+        accounts.put(account("Work.1"), true).unwrap();
+        let handed_on = accounts.ephemeral();
+        let [(name, text)] = handed_on.as_slice() else { panic!("one") };
+        assert_eq!(Stored::from_text(name, text), Some(account("Work.1")));
+        assert_eq!(Stored::from_text(name, "cloud = 1"), None);
     }
 
     #[test]

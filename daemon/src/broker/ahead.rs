@@ -134,7 +134,7 @@ impl Broker {
     }
 
     fn renew_due(self: &Arc<Self>) {
-        if self.lock.is_shut() {
+        if self.lock.is_shut() || self.is_still() {
             return;
         }
         let now = self.clock.uptime();
@@ -156,8 +156,8 @@ impl Broker {
     }
 
     fn next_due(&self) -> Option<Duration> {
-        if self.lock.is_shut() {
-            // Whoever opens it looks again.
+        if self.lock.is_shut() || self.is_still() {
+            // Whoever opens it, or lets it move again, looks again.
             return None;
         }
         self.every_entry().iter().filter_map(|entry| self.due_up(&entry.state())).min()

@@ -8,6 +8,8 @@ mod ahead;
 mod custody;
 mod describe;
 mod entry;
+#[cfg(target_os = "linux")]
+mod estate;
 mod forget;
 mod given;
 mod hold;
@@ -27,8 +29,10 @@ mod renew;
 mod repeat;
 mod serve;
 mod spare;
+mod still;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +52,8 @@ use lock::Lock;
 use repeat::Repeats;
 
 pub use describe::Surroundings;
+#[cfg(target_os = "linux")]
+pub(crate) use estate::vault_of;
 pub use repeat::Caller;
 pub(crate) use spare::Spare;
 
@@ -78,6 +84,8 @@ pub struct Broker {
     lock: Lock,
     /// Rung when this agent has written its configuration.
     configured: Notify,
+    /// Nothing is begun without a caller: another agent is about to take over.
+    still: AtomicBool,
 }
 
 impl std::fmt::Debug for Broker {
@@ -109,6 +117,7 @@ impl Broker {
             schedule: Schedule::default(),
             lock: Lock::default(),
             configured: Notify::new(),
+            still: AtomicBool::new(false),
         })
     }
 

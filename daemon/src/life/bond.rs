@@ -12,6 +12,23 @@ impl Bond {
         Self(os::Bond::of_parent())
     }
 
+    /// As the agent before held it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn inherited(held: std::os::fd::OwnedFd) -> Self {
+        Self(os::Bond::inherited(held))
+    }
+
+    /// Another hold of the same program, if there is one.
+    pub(crate) fn duplicate(&self) -> Option<Self> {
+        self.0.duplicate().map(Self)
+    }
+
+    /// For the agent that comes after.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.0.descriptor()
+    }
+
     /// Ends the agent in good order when that program has ended.
     pub(crate) async fn watch(self, shutdown: Shutdown) {
         self.0.ended().await;
@@ -24,7 +41,7 @@ impl Bond {
 /// can be somebody else's by then.
 #[cfg(target_os = "linux")]
 mod os {
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
     use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
     use tokio::net::unix::pipe::Receiver;
@@ -38,6 +55,18 @@ mod os {
             let held = parent.and_then(|parent| pidfd_open(parent, PidfdFlags::NONBLOCK).ok());
             // Had it ended in between, its id might be another's; then this process has another parent, too.
             Self(held.filter(|_| getppid() == parent))
+        }
+
+        pub(super) fn inherited(held: OwnedFd) -> Self {
+            Self(Some(held))
+        }
+
+        pub(super) fn duplicate(&self) -> Option<Self> {
+            Some(Self(Some(self.0.as_ref()?.try_clone().ok()?)))
+        }
+
+        pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+            self.0.as_ref().map(AsFd::as_fd)
         }
 
         /// At once for one that has ended already.
@@ -64,6 +93,10 @@ mod os {
             Self(rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3).ok())
         }
 
+        pub(super) fn duplicate(&self) -> Option<Self> {
+            Some(Self(Some(self.0.as_ref()?.try_clone().ok()?)))
+        }
+
         pub(super) async fn ended(self) {
             let Some(Ok(mut pipe)) = self.0.map(Receiver::from_owned_fd) else { return };
             let _ = pipe.read(&mut [0; 1]).await;
@@ -79,6 +112,10 @@ mod os {
     impl Bond {
         pub(super) fn of_parent() -> Self {
             Self
+        }
+
+        pub(super) fn duplicate(&self) -> Option<Self> {
+            None
         }
 
         pub(super) async fn ended(self) {

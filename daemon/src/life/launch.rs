@@ -78,12 +78,14 @@ impl Launch<'_> {
     /// Starts it and waits until it listens. `bound`: it ends with this process.
     fn start(&self, bound: bool) -> Result<Child, Failed> {
         let own = std::env::current_exe().map_err(|why| cannot(&why.to_string()))?;
+        let config = self.cli.config.clone().unwrap_or_default();
+        let config = std::path::absolute(&config).unwrap_or(config);
         let mut command = Command::new(&own);
         #[cfg(unix)]
         if let Some(origin) = origin() {
             std::os::unix::process::CommandExt::arg0(&mut command, origin);
         }
-        command.arg("--socket").arg(self.socket).arg("--detached").args(self.cli.handed_down());
+        command.arg("--socket").arg(self.socket).arg("--detached").args(self.cli.handed_down(&config));
         if bound {
             command.arg("--bound");
         }

@@ -37,6 +37,17 @@ impl Manager {
         (Self { notify: said.notify, watchdog: said.watchdog }, handed)
     }
 
+    /// What it says to the next agent of this service.
+    pub(crate) fn handed_down(&self) -> Vec<(&'static str, String)> {
+        let watchdog = self.watchdog.map(|patience| ("WATCHDOG_USEC", patience.as_micros().to_string()));
+        self.notify.clone().map(|name| ("NOTIFY_SOCKET", name)).into_iter().chain(watchdog).collect()
+    }
+
+    /// Another process is the service from now on.
+    pub(crate) fn main_process(&self, pid: u32) {
+        self.tell(&format!("MAINPID={pid}"));
+    }
+
     /// It serves.
     pub(crate) fn ready(&self) {
         self.tell("READY=1");

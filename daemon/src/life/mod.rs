@@ -9,6 +9,7 @@
 //! | `manager` | what a service manager hands down and is told |
 //! | `reload` | has an edited configuration read again |
 //! | `signals` | what signals mean |
+//! | `successor` | the program started anew, with all that this one has |
 //! | `watch` | the kernel's notices of what changes in a directory |
 //! | `origin` | under which path this program was started |
 
@@ -25,10 +26,17 @@ mod origin;
 pub(crate) mod reload;
 pub(crate) mod signals;
 #[cfg(target_os = "linux")]
+pub(crate) mod successor;
+#[cfg(not(target_os = "linux"))]
+#[path = "successor_none.rs"]
+pub(crate) mod successor;
+#[cfg(target_os = "linux")]
 pub(crate) mod watch;
 #[cfg(not(target_os = "linux"))]
 #[path = "watch_none.rs"]
 pub(crate) mod watch;
+
+use std::path::PathBuf;
 
 pub(crate) use assign::Shell;
 use bond::Bond;
@@ -42,4 +50,6 @@ pub(crate) struct Inherited {
     pub(crate) bond: Option<Bond>,
     pub(crate) manager: Manager,
     pub(crate) handed: Handed,
+    /// Where its program lies.
+    pub(crate) origin: Option<PathBuf>,
 }

@@ -1,6 +1,7 @@
 //! Accepts connections, and ends in good order.
 
 mod asker;
+mod gate;
 mod idle;
 mod message;
 mod peer;
@@ -14,11 +15,12 @@ use std::time::Duration;
 use cloud_agent_protocol::Fault;
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::traits::tokio::Listener as _;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::broker::{Broker, Surroundings};
 use crate::shutdown::Shutdown;
-use crate::tracker::Tracker;
+use crate::tracker::{Tracked, Tracker};
+pub(crate) use gate::{Gate, Moving};
 use idle::Idle;
 use session::Session;
 use workers::Workers;
@@ -83,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) leave: Notify,
     /// If the agent is to end when nobody calls.
     idle: Option<Idle>,
+    gate: Arc<Gate>,
+    renewals: mpsc::Sender<Renewal>,
 }
 
 /// What a server is told while it runs.
@@ -90,6 +94,30 @@ pub(crate) struct Shared {
 pub(crate) enum Control {
     /// Accept from here from now on.
     Listen(Listener),
+    /// A caller of the agent before.
+    Serve(Moving),
+    /// A copy of what is accepted from, for the agent that is about to come.
+    #[cfg(unix)]
+    Lend(oneshot::Sender<std::io::Result<std::os::fd::OwnedFd>>),
+    /// Another agent serves from now on: connections at rest move there, and nothing is saved here any more.
+    HandOver,
+}
+
+/// Somebody wants the program started anew. The answer is what was done, in words.
+#[derive(Debug)]
+pub(crate) struct Renewal {
+    /// How long they wait.
+    pub(crate) patience: Duration,
+    pub(crate) answer: oneshot::Sender<Result<Vec<String>, Fault>>,
+}
+
+/// How whoever runs the server has a hand in it.
+#[derive(Debug)]
+pub(crate) struct Reins {
+    pub(crate) control: mpsc::Receiver<Control>,
+    pub(crate) gate: Arc<Gate>,
+    /// Who renews the agent itself.
+    pub(crate) renewals: mpsc::Sender<Renewal>,
 }
 
 /// Serves connections from `listener` until `shutdown`, then lets what is under way come to its end.
@@ -98,44 +126,62 @@ pub(crate) enum Control {
 /// None today; whatever the listener does, the agent lives on.
 pub(crate) async fn run(
     mut listener: Listener,
-    mut control: mpsc::Receiver<Control>,
+    reins: Reins,
     broker: Arc<Broker>,
     limits: Limits,
     surroundings: Surroundings,
     shutdown: Shutdown,
 ) -> Result<(), Fault> {
+    let Reins { mut control, gate, renewals } = reins;
     let room = Arc::new(Semaphore::new(limits.connections));
     let sessions = Tracker::default();
     let idle = limits.idle_exit.map(Idle::new);
-    let shared = Arc::new(Shared { broker, limits, surroundings, shutdown, leave: Notify::new(), idle });
+    let leave = Notify::new();
+    let shared = Arc::new(Shared { broker, limits, surroundings, shutdown, leave, idle, gate, renewals });
     if shared.idle.is_some() {
         tokio::spawn(idle::watch(shared.clone(), sessions.clone()));
     }
     let workers = Workers::new({
         let shared = shared.clone();
-        move |(stream, permit, tracked)| {
+        move |(moving, permit, tracked): (Moving, OwnedSemaphorePermit, Tracked)| {
             let shared = shared.clone();
             async move {
-                Session::new(stream, &shared).serve().await;
+                if let Some(moving) = Session::new(moving, &shared).serve().await {
+                    shared.gate.give(moving);
+                }
                 drop((permit, tracked));
             }
         }
     });
-    loop {
+    let handed_over = loop {
         let permit = tokio::select! {
             biased;
-            () = shared.shutdown.requested() => break,
+            () = shared.shutdown.requested() => break false,
             permit = make_room(&room, &shared) => permit,
         };
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
-            () = shared.shutdown.requested() => break,
-            // Nobody waits at the old one by now: that was asked first, and nobody finds it any more.
-            Some(Control::Listen(anew)) = control.recv() => {
-                listener = anew;
-                continue;
-            }
+            () = shared.shutdown.requested() => break false,
+            Some(told) = control.recv() => match told {
+                // Nobody waits at the old one by now: that was asked first, and nobody finds it any more.
+                Control::Listen(anew) => {
+                    listener = anew;
+                    continue;
+                }
+                Control::Serve(moving) => {
+                    if peer::is_trusted(&moving.stream) {
+                        workers.give((moving, permit, sessions.track()));
+                    }
+                    continue;
+                }
+                #[cfg(unix)]
+                Control::Lend(answer) => {
+                    let _ = answer.send(socket::copy_of(&listener));
+                    continue;
+                }
+                Control::HandOver => break true,
+            },
         };
         let stream = match accepted {
             Ok(stream) => stream,
@@ -151,12 +197,16 @@ pub(crate) async fn run(
         if let Some(idle) = &shared.idle {
             idle.stir(&shared.broker);
         }
-        workers.give((stream, permit, sessions.track()));
-    }
+        workers.give((Moving::fresh(stream), permit, sessions.track()));
+    };
     drop(listener);
     // Idle sessions leave now; the others finish what they were asked, and then see that they are to leave.
     shared.leave.notify_waiters();
     let drained = tokio::time::timeout(limits.drain, sessions.idle()).await.is_ok();
+    if handed_over {
+        // All that was in memory is the other agent's now. Saved here as well, it would be newer than what that one has.
+        return Ok(());
+    }
     if !(drained && shared.broker.settle(limits.drain).await) {
         tracing::warn!("something was still under way when the agent had to end");
     }

@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 mod adopted;
 mod guard;
+#[cfg(unix)]
+mod passing;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -18,6 +20,10 @@ use interprocess::local_socket::{ConnectOptions, GenericFilePath, ListenerOption
 #[cfg(target_os = "linux")]
 pub(crate) use adopted::adopt;
 pub(crate) use guard::guard;
+#[cfg(unix)]
+pub(crate) use passing::copy_of;
+#[cfg(target_os = "linux")]
+pub(crate) use passing::inherit;
 
 /// Elsewhere nobody hands a socket down.
 #[cfg(not(target_os = "linux"))]
@@ -58,6 +64,8 @@ struct Bound {
     identity: Option<Identity>,
     /// Whoever made it removes it.
     ours: bool,
+    /// It is another agent's to look after.
+    passed_on: bool,
 }
 
 /// Claims `path`.
@@ -91,14 +99,14 @@ impl Place {
     /// The place of the socket that is bound to `path` now.
     fn new(path: &Path, lock: File, ours: bool) -> Self {
         let directory = identity(path.parent().unwrap_or(Path::new("/")));
-        let bound = Mutex::new(Bound { identity: identity(path), ours });
+        let bound = Mutex::new(Bound { identity: identity(path), ours, passed_on: false });
         Self { path: path.to_owned(), bound, directory, lock }
     }
 
     /// Removes the socket, if it is still the one we made: by then another agent may have claimed the place.
     pub(crate) fn give_back(&self) {
         let bound = self.bound();
-        if bound.ours && bound.identity.is_some() && identity(&self.path) == bound.identity {
+        if !bound.passed_on && bound.ours && bound.identity.is_some() && identity(&self.path) == bound.identity {
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -55,6 +55,12 @@ impl Transport for Net {
     }
 }
 
+/// Nobody has a hand in it.
+fn reins() -> Reins {
+    let (control, renewals) = (mpsc::channel(1).1, mpsc::channel(1).0);
+    Reins { control, gate: Arc::default(), renewals }
+}
+
 /// A server on a thread of its own.
 struct Scene {
     dir: tempfile::TempDir,
@@ -88,7 +94,7 @@ impl Scene {
                 };
                 ready.send(()).unwrap();
                 let limits = Limits { question, ..Limits::for_files(64) };
-                run(listener, mpsc::channel(1).1, broker, limits, surroundings, told).await.unwrap();
+                run(listener, reins(), broker, limits, surroundings, told).await.unwrap();
             });
         });
         listening.recv_timeout(PATIENCE).unwrap();

@@ -6,6 +6,7 @@
 //! | `found` | whoever asks finds the one agent |
 //! | `idle` | an agent that nobody calls |
 //! | `reload` | an edited configuration |
+//! | `restart` | another program, the same agent |
 //! | `systemd` | what systemd hands down, is told, and runs |
 
 mod forms;
@@ -14,5 +15,7 @@ mod found;
 mod idle;
 #[cfg(target_os = "linux")]
 mod reload;
+#[cfg(target_os = "linux")]
+mod restart;
 #[cfg(target_os = "linux")]
 mod systemd;

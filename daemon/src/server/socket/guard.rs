@@ -66,6 +66,9 @@ pub(crate) async fn guard(place: Arc<Place>, control: mpsc::Sender<Control>, shu
 
 impl Place {
     fn look(&self) -> Found {
+        if self.bound().passed_on {
+            return Found::Own;
+        }
         let directory = self.path.parent().unwrap_or(Path::new("/"));
         if identity(directory) != self.directory {
             return Found::Lost("its directory was removed or replaced".into());
