@@ -15,6 +15,9 @@ use crate::cloud::{Cloud, Target};
 use crate::suggest::nearest;
 use crate::words;
 
+/// Accounts by key. Boxed, because a node of a tree has room for eleven and is half empty as a rule.
+pub(super) type Shelf = BTreeMap<String, Box<Stored>>;
+
 /// An account as the file holds it. Nothing in it is a secret.
 #[derive(Debug, Clone)]
 pub struct Stored {
@@ -78,7 +81,7 @@ impl Stored {
     pub(crate) fn from_text(name: &str, text: &str) -> Option<Self> {
         let name = AccountName::parse(name).ok()?;
         let mut accounts = parse(Path::new("memory"), &format!("[account.\"{name}\"]\n{text}")).ok()?;
-        accounts.remove(&name.key())
+        accounts.remove(&name.key()).map(|account| *account)
     }
 
     /// All of it but the name, as TOML.
@@ -130,10 +133,10 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
 ///
 /// # Errors
 /// `Config`, naming file and line.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
+pub(super) fn read(path: &Path) -> Result<Shelf, Fault> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Shelf::new()),
         Err(e) => return Err(unusable(path, None).because(e.to_string())),
     };
     trusted(path)?;
@@ -141,9 +144,9 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
 }
 
 /// The accounts in `text`, which `path` is to blame for.
-fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, Stored>, Fault> {
+fn parse(path: &Path, text: &str) -> Result<Shelf, Fault> {
     let file: File = toml::from_str(text).map_err(|e| syntax(path, text, &e))?;
-    let mut accounts = BTreeMap::new();
+    let mut accounts = Shelf::new();
     for (name, entry) in file.account {
         let line = line_of(text, entry.span().start);
         let name = AccountName::parse(&name).map_err(|f| unusable(path, Some(line)).because(f.to_string()))?;
@@ -158,7 +161,7 @@ fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, Stored>, Fault> {
         let key = name.key();
         let set = set.into_iter().collect();
         let account = Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, serves };
-        if let Some(twin) = accounts.insert(key, account) {
+        if let Some(twin) = accounts.insert(key, Box::new(account)) {
             return Err(
                 unusable(path, Some(line)).because(format!("two accounts differ only in case: `{}`", twin.name))
             );

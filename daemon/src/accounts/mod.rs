@@ -3,15 +3,15 @@
 mod file;
 mod settings;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
-use file::Stamp;
 pub use file::Stored;
 pub(crate) use file::parse_lifetime;
+use file::{Shelf, Stamp};
 pub use settings::Settings;
 
 use crate::suggest::nearest;
@@ -26,13 +26,13 @@ pub struct Accounts {
 #[derive(Debug)]
 struct Inner {
     /// What the file said when it could last be used.
-    stored: BTreeMap<String, Stored>,
+    stored: Shelf,
     /// Why it cannot be used now.
     broken: Option<Fault>,
     /// Which state of the file that was.
     stamp: Option<Stamp>,
     /// Accounts that no file knows.
-    ephemeral: BTreeMap<String, Stored>,
+    ephemeral: Shelf,
     /// The keys of those that somebody has edited, other than where they answer.
     edited: BTreeSet<String>,
 }
@@ -44,9 +44,9 @@ impl Accounts {
         let stamp = file::stamp(&path);
         let (stored, broken) = match file::read(&path) {
             Ok(stored) => (stored, None),
-            Err(fault) => (BTreeMap::new(), Some(fault)),
+            Err(fault) => (Shelf::new(), Some(fault)),
         };
-        let (ephemeral, edited) = (BTreeMap::new(), BTreeSet::new());
+        let (ephemeral, edited) = (Shelf::new(), BTreeSet::new());
         Self { path, inner: Mutex::new(Inner { stored, broken, stamp, ephemeral, edited }) }
     }
 
@@ -58,11 +58,11 @@ impl Accounts {
         let inner = self.fresh();
         let key = name.key();
         if let Some(account) = inner.ephemeral.get(&key) {
-            return Ok(account.clone());
+            return Ok(Stored::clone(account));
         }
         let stored = &inner.stored;
         if let Some(account) = stored.get(&key) {
-            return Ok(account.clone());
+            return Ok(Stored::clone(account));
         }
         Err(inner.broken.clone().unwrap_or_else(|| {
             let fault = Fault::new(FaultKind::UnknownAccount, format!("no account `{name}`"));
@@ -81,7 +81,7 @@ impl Accounts {
         let inner = self.fresh();
         let mut all = inner.stored.clone();
         all.extend(inner.ephemeral.iter().map(|(key, account)| (key.clone(), account.clone())));
-        (all.into_values().collect(), inner.broken.clone())
+        (all.into_values().map(|account| *account).collect(), inner.broken.clone())
     }
 
     /// Those that no file knows: their names, and what [`Stored::from_text`] takes.
@@ -98,12 +98,12 @@ impl Accounts {
         let mut inner = self.fresh();
         let key = account.name.key();
         if ephemeral {
-            inner.ephemeral.insert(key, account);
+            inner.ephemeral.insert(key, Box::new(account));
             return Ok(());
         }
         inner.whole()?;
         file::write(&self.path, &account)?;
-        inner.stored.insert(key.clone(), account);
+        inner.stored.insert(key.clone(), Box::new(account));
         inner.ephemeral.remove(&key);
         inner.stamp = file::stamp(&self.path);
         Ok(())
@@ -156,8 +156,8 @@ impl Inner {
     }
 
     /// Takes what the file says now.
-    fn adopt(&mut self, stored: BTreeMap<String, Stored>) {
-        let same = |old: Option<&Stored>, new: Option<&Stored>| match (old, new) {
+    fn adopt(&mut self, stored: Shelf) {
+        let same = |old: Option<&Box<Stored>>, new: Option<&Box<Stored>>| match (old, new) {
             (Some(old), Some(new)) => old.is_as(new),
             (old, new) => old.is_none() && new.is_none(),
         };
@@ -173,6 +173,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn account(name: &str) -> Stored {
