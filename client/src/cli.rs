@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, reject, status, stop};
+use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, reject, restart, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
@@ -17,7 +17,7 @@ use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
-use custody::{LOCK_EXAMPLES, Opener, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
+use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -116,7 +116,7 @@ enum Command {
     /// Answer git, kubectl and other programs, each in its own protocol; they run this, people do not
     #[command(after_help = HELPER_HELP, override_usage = "cloud-token helper CONSUMER [ACCOUNT] [OPTIONS] [VERB …]")]
     Helper(Helper),
-    /// Make a consumer ask this program, or show what that takes; what it did not write it does not touch
+    /// Make a consumer ask this program, or systemd or launchd run the agent; what it did not write it does not touch
     Setup(Setup),
     /// Seal everything behind a passphrase: nothing is handed out or renewed until `unlock`
     #[command(after_help = LOCK_EXAMPLES)]
@@ -132,6 +132,12 @@ enum Command {
     /// Which vault holds the secrets, and why; `vault move KIND` copies all to another, looks, then erases the old one
     #[command(after_help = VAULT_EXAMPLES)]
     Vault(Vault),
+    /// Start the agent anew, as it is installed now; it keeps all that it has, and turns no caller away
+    #[command(after_help = RESTART_EXAMPLES)]
+    Restart {
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// End the agent; what it keeps in memory only is gone
     Stop {
         #[command(flatten)]
@@ -337,6 +343,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Unlock(opener) => opener.unlock(),
         Command::Vault(vault) => vault.run(),
         Command::Drop { wait } => drop::run(wait.timeout),
+        Command::Restart { wait } => restart::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
     }
 }

@@ -9,6 +9,8 @@
 //! [`FaultKind::Unsupported`]: crate::FaultKind::Unsupported
 
 mod act;
+mod clouds;
+mod life;
 mod serve;
 mod status;
 mod vault;
@@ -16,6 +18,8 @@ mod vault;
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
+pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
+pub use life::Restart;
 pub use serve::{GetFor, Place, RejectFor, Served};
 pub use status::{AccountStatus, Holding, Overview, Status};
 pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
@@ -155,6 +159,8 @@ pub enum Request {
     RejectFor(RejectFor),
     /// Which addresses do the accounts answer for?
     ListServed,
+    /// See [`Restart`].
+    Restart(Restart),
     /// How are agent and accounts, and for how long is what held where?
     Overview,
 }
@@ -181,67 +187,6 @@ pub struct Question {
 pub struct Done {
     /// What was done, in words.
     pub notes: Vec<String>,
-}
-
-/// A cloud and what it asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CloudInfo {
-    /// Its name.
-    pub name: String,
-    /// What people call it.
-    pub title: String,
-    /// Where its API is documented.
-    pub docs: String,
-    /// Built in, or a file of the user's.
-    pub built_in: bool,
-    /// Its origins, the main one first.
-    pub origins: Vec<OriginInfo>,
-    /// Its methods, the default first.
-    pub methods: Vec<MethodInfo>,
-}
-
-/// Where a cloud's API lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OriginInfo {
-    /// Empty for the main one.
-    pub name: String,
-    /// The default; `None` if the user must say.
-    pub default: Option<String>,
-    /// What to ask.
-    pub prompt: String,
-}
-
-/// One way in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MethodInfo {
-    /// Its name.
-    pub name: String,
-    /// What people call it.
-    pub title: String,
-    /// What it asks.
-    pub asks: Vec<AskInfo>,
-}
-
-/// One thing a method asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AskInfo {
-    /// Its name in `--set` or `--secret`.
-    pub name: String,
-    /// What to ask.
-    pub prompt: String,
-    /// Given by `--secret`, not by `--set`.
-    pub secret: bool,
-    /// May be left out.
-    pub optional: bool,
-    /// Asked in the middle of a login, such as a code.
-    pub at_login: bool,
-}
-
-/// The clouds that were asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Clouds {
-    /// By name.
-    pub clouds: Vec<CloudInfo>,
 }
 
 /// What an agent may answer.
@@ -339,6 +284,7 @@ messages! { Request:
     15 GetFor(GetFor),
     16 RejectFor(RejectFor),
     17 ListServed,
+    18 Restart(Restart),
     26 Overview,
 }
 

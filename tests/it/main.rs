@@ -28,6 +28,7 @@ mod main_job;
 mod openvcloud;
 mod own_cloud;
 mod readme;
+mod running;
 mod secrets;
 mod status;
 mod support;

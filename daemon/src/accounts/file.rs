@@ -74,7 +74,21 @@ impl Stored {
         }
     }
 
-    fn written(&self) -> String {
+    /// Whether a token of this account is one of that one, too: where it answers does not matter.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let bare = |stored: &Self| Self { serves: None, ..stored.clone() };
+        bare(self) == bare(other)
+    }
+
+    /// From what [`Self::written`] wrote.
+    pub(crate) fn from_text(name: &str, text: &str) -> Option<Self> {
+        let name = AccountName::parse(name).ok()?;
+        let mut accounts = parse(Path::new("memory"), &format!("[account.\"{name}\"]\n{text}")).ok()?;
+        accounts.remove(&name.key()).map(|account| *account)
+    }
+
+    /// All of it but the name, as TOML.
+    pub(super) fn written(&self) -> String {
         let mut table = Table::new();
         fill(&mut table, self);
         table.to_string()
@@ -131,20 +145,25 @@ pub(super) fn read(path: &Path) -> Result<Shelf, Fault> {
         Err(e) => return Err(unusable(path, None).because(e.to_string())),
     };
     trusted(path)?;
-    let file: File = toml::from_str(&text).map_err(|e| syntax(path, &text, &e))?;
+    parse(path, &text)
+}
+
+/// The accounts in `text`, which `path` is to blame for.
+fn parse(path: &Path, text: &str) -> Result<Shelf, Fault> {
+    let file: File = toml::from_str(text).map_err(|e| syntax(path, text, &e))?;
     let mut accounts = Shelf::new();
     for (name, entry) in file.account {
-        let line = line_of(&text, entry.span().start);
+        let line = line_of(text, entry.span().start);
         let name = AccountName::parse(&name).map_err(|f| unusable(path, Some(line)).because(f.to_string()))?;
         let entry = entry.into_inner();
         let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, hold_for, hold_idle, serves } =
             entry;
-        let lifetime = span_in(path, &text, lifetime.as_ref())?;
+        let lifetime = span_in(path, text, lifetime.as_ref())?;
         let limits = Limits {
-            since_login: span_in(path, &text, hold_for.as_ref())?,
-            since_asked: span_in(path, &text, hold_idle.as_ref())?,
+            since_login: span_in(path, text, hold_for.as_ref())?,
+            since_asked: span_in(path, text, hold_idle.as_ref())?,
         };
-        let serves = serves.map(|list| list.iter().map(|place| place_in(path, &text, place)).collect()).transpose()?;
+        let serves = serves.map(|list| list.iter().map(|place| place_in(path, text, place)).collect()).transpose()?;
         let key = name.key();
         let set = set.into_iter().collect();
         let account =

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use cloud_agent_protocol::{Fault, FaultKind};
 
+use crate::words;
+
 /// The longest that makes sense.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
@@ -12,10 +14,7 @@ const LONGEST: Duration = Duration::from_hours(366 * 24);
 /// # Errors
 /// `Usage` for anything else, and for what is shorter than a second or longer than a year.
 pub(crate) fn parse_span(text: &str) -> Result<Duration, Fault> {
-    let span: Option<jiff::Span> = text.trim().parse().ok();
-    let exact = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
-    let exact = exact.and_then(|exact| Duration::try_from(exact).ok());
-    exact.filter(|exact| (Duration::from_secs(1)..=LONGEST).contains(exact)).ok_or_else(|| {
+    words::parse_duration(text).filter(|exact| (Duration::from_secs(1)..=LONGEST).contains(exact)).ok_or_else(|| {
         Fault::new(FaultKind::Usage, format!("`{text}` is no span of time from a second to a year"))
             .hint("`12h`, `1d 6h`, `90 minutes`")
     })

@@ -145,7 +145,7 @@ impl Broker {
     }
 
     fn renew_due(self: &Arc<Self>) {
-        if self.lock.is_shut() {
+        if self.lock.is_shut() || self.is_still() {
             return;
         }
         let now = self.clock.uptime();
@@ -168,8 +168,8 @@ impl Broker {
 
     /// The uptime for which the timer is to be armed.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        if self.lock.is_shut() {
-            // Whoever opens it looks again.
+        if self.lock.is_shut() || self.is_still() {
+            // Whoever opens it, or lets it move again, looks again.
             return None;
         }
         let renewal = self.every_entry().iter().filter_map(|entry| self.due_up(&entry.state())).min();

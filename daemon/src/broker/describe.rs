@@ -40,8 +40,9 @@ impl Broker {
         if let Err(fault) = self.refuse_locked() {
             return self.about(surroundings, vec![with_hint(&fault)], Vec::new(), Vec::new());
         }
+        self.read_configuration_again();
         let (stored, broken) = self.accounts.list();
-        let mut warnings: Vec<String> = broken.iter().chain(self.clouds.broken()).map(with_hint).collect();
+        let mut warnings: Vec<String> = broken.iter().chain(&self.clouds.broken()).map(with_hint).collect();
         let (mut accounts, mut holdings) = (Vec::new(), Vec::new());
         let patience = tokio::time::Instant::now() + VAULT_PATIENCE;
         for account in stored {
@@ -153,9 +154,10 @@ impl Broker {
     /// # Errors
     /// `UnknownCloud`; `Config` if that cloud's file is broken.
     pub fn clouds(&self, name: Option<&str>) -> Result<Clouds, Fault> {
+        self.read_configuration_again();
         let clouds = match name {
             Some(name) => vec![self.clouds.get(name)?],
-            None => self.clouds.list().cloned().collect(),
+            None => self.clouds.list(),
         };
         Ok(Clouds { clouds: clouds.iter().map(|cloud| info(cloud)).collect() })
     }

@@ -44,7 +44,7 @@ pub(super) struct State {
     /// Boxed, because nearly always there is none.
     pub(super) memo: Option<Box<Memo>>,
     /// Failures in a row.
-    streak: u32,
+    pub(super) streak: u32,
     /// Counts credentials put here, so that a waiter can tell whether one came while it waited for its turn.
     pub(super) generation: u64,
     /// What a vault would not take; kept here until it does.

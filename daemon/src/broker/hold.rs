@@ -136,9 +136,11 @@ impl Broker {
             while entry.state().unsaved.is_some() {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                let tracked = broker.under_way.track();
-                broker.save_again(&entry).await;
-                drop(tracked);
+                if !broker.is_still() {
+                    let tracked = broker.under_way.track();
+                    broker.save_again(&entry).await;
+                    drop(tracked);
+                }
             }
             entry.is_saving.store(false, Ordering::Release);
         });

@@ -46,6 +46,7 @@ impl Broker {
 
     async fn log_in(&self, request: Login, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
         let name = AccountName::parse(&request.account)?;
+        self.read_configuration_again();
         let known = match self.accounts.find(&name) {
             Ok(stored) => Some(stored),
             Err(fault) if fault.kind == FaultKind::UnknownAccount => None,
@@ -116,6 +117,9 @@ impl Broker {
             tracing::error!(account = %name, "the account's settings could not be written: {fault}");
             notes.push(format!("its settings could not be written and are kept only until the agent ends: {fault}"));
             self.accounts.put(stored, true)?;
+        } else {
+            // The very first one has made the directory.
+            self.configured.notify_one();
         }
         if let Some(left) = cached.remaining(&*self.clock) {
             notes.push(format!("the token is good for {}", crate::words::duration(left)));
@@ -169,7 +173,7 @@ impl Broker {
             Err(fault) if fault.kind == FaultKind::Config => return Err(fault),
             Err(_) => {}
         }
-        let choices: Vec<String> = self.clouds.list().map(|cloud| cloud.name.clone()).collect();
+        let choices: Vec<String> = self.clouds.list().iter().map(|cloud| cloud.name.clone()).collect();
         let question = Question {
             name: "cloud".into(),
             prompt: format!("Which cloud is `{}` at?", request.account),

@@ -43,6 +43,11 @@ impl Memo {
         Self { fault, until: Some(up + pause) }
     }
 
+    /// What another agent remembered.
+    pub(super) fn inherited(fault: Fault, until: Option<Duration>) -> Self {
+        Self { fault, until }
+    }
+
     /// The fault, while it still stands for an answer.
     pub(super) fn standing(&self, clock: &dyn Clock) -> Option<&Fault> {
         match self.until {

@@ -8,6 +8,8 @@ mod ahead;
 mod custody;
 mod describe;
 mod entry;
+#[cfg(target_os = "linux")]
+mod estate;
 mod forget;
 mod given;
 mod hold;
@@ -23,16 +25,21 @@ mod memo;
 mod place;
 mod recover;
 mod reject;
+mod reload;
 mod renew;
 mod repeat;
 mod serve;
+mod spare;
+mod still;
 mod term;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
+use tokio::sync::Notify;
 
 use crate::accounts::{Accounts, Limits};
 use crate::cache::Cached;
@@ -47,7 +54,10 @@ use lock::Lock;
 use repeat::Repeats;
 
 pub use describe::Surroundings;
+#[cfg(target_os = "linux")]
+pub(crate) use estate::vault_of;
 pub use repeat::Caller;
+pub(crate) use spare::Spare;
 
 /// What a caller wants of a credential.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,6 +86,10 @@ pub struct Broker {
     lock: Lock,
     /// No account is held for longer than this.
     at_most: OnceLock<Limits>,
+    /// Rung when this agent has written its configuration.
+    configured: Notify,
+    /// Nothing is begun without a caller: another agent is about to take over.
+    still: AtomicBool,
 }
 
 impl std::fmt::Debug for Broker {
@@ -107,6 +121,8 @@ impl Broker {
             schedule: Schedule::default(),
             lock: Lock::default(),
             at_most: OnceLock::new(),
+            configured: Notify::new(),
+            still: AtomicBool::new(false),
         })
     }
 

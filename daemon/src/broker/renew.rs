@@ -82,6 +82,7 @@ impl Broker {
     }
 
     async fn renew_now(&self, entry: &Entry) -> Outcome {
+        self.read_configuration_again();
         let stored = self.accounts.find(&entry.name)?;
         let account = self.resolve(&stored)?;
         let mut trials = Trials::default();

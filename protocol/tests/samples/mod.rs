@@ -3,7 +3,7 @@
 use cloud_agent_protocol::v1::{
     AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, GetFor,
     Holding, ListClouds, Lock, Login, Logout, MethodInfo, NamedSecret, OriginInfo, Overview, Place, Question, Reject,
-    RejectFor, Request, Response, Served, Setting, Show, Status, Unlock, Vault, VaultStatus,
+    RejectFor, Request, Response, Restart, Served, Setting, Show, Status, Unlock, Vault, VaultStatus,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -104,6 +104,7 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
             }),
         ),
         ("request-list-served", Request::ListServed),
+        ("request-restart", Request::Restart(Restart { deadline_ms: 30_000 })),
         (
             "request-lock",
             Request::Lock(Lock { passphrase: Some("open sesame".into()), interactive: false, deadline_ms: 30_000 }),

@@ -3,6 +3,8 @@
 mod acting;
 mod ahead;
 mod clocks;
+#[cfg(target_os = "linux")]
+mod estate;
 mod freshness;
 mod getting_in;
 mod isolation;
