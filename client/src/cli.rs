@@ -2,6 +2,7 @@
 
 mod consumers;
 mod custody;
+mod watch;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::report::Failure;
 use crate::shell::Shell;
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
 use custody::{LOCK_EXAMPLES, Opener, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
+use watch::{LOG_EXAMPLES, Log};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -128,6 +130,9 @@ enum Command {
     /// Which vault holds the secrets, and why; `vault move KIND` copies all to another, looks, then erases the old one
     #[command(after_help = VAULT_EXAMPLES)]
     Vault(Vault),
+    /// Who got which account's token, and when
+    #[command(after_help = LOG_EXAMPLES)]
+    Log(Log),
     /// End the agent; what it keeps in memory only is gone
     Stop {
         #[command(flatten)]
@@ -331,6 +336,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Lock(opener) => opener.lock(),
         Command::Unlock(opener) => opener.unlock(),
         Command::Vault(vault) => vault.run(),
+        Command::Log(log) => log.run(),
         Command::Drop { wait } => drop::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use cloud_agent_protocol::{Fault, FaultKind, endpoint};
 
+use crate::access::Access;
 use crate::accounts::Accounts;
 use crate::broker::{Broker, Surroundings};
 use crate::cli::{Cli, Command, VaultKind};
@@ -128,7 +129,8 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
         () = shutdown.requested() => return Ok(()),
         () = &mut again => return Ok(()),
     };
-    let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault);
+    let access = Access::new(clock.clone(), &paths.state);
+    let broker = Broker::new(clock.clone(), Accounts::open(paths.accounts()), clouds, provider, vault);
     if cli.detached {
         detach(&paths.log());
     }
@@ -141,9 +143,10 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     hardening::let_go_of_code();
     tokio::spawn(broker.clone().keep_fresh());
     tokio::spawn(drops.serve(broker.clone()));
+    tokio::spawn(access.journal().clone().keep(clock));
     // A task like the sessions, which takes its turn among them. What the runtime itself blocks on goes first whenever it can
     // run: under load it would accept faster than ended sessions can leave.
-    let server = tokio::spawn(server::run(listener, broker, Limits::for_files(files), surroundings, shutdown));
+    let server = tokio::spawn(server::run(listener, broker, access, Limits::for_files(files), surroundings, shutdown));
     let result = tokio::select! {
         result = server => result.unwrap_or_else(|e| Err(defect(&e))),
         () = &mut again => {

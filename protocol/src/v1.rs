@@ -8,13 +8,18 @@
 //!
 //! [`FaultKind::Unsupported`]: crate::FaultKind::Unsupported
 
+#[macro_use]
+mod messages;
+
 mod act;
+mod journal;
 mod serve;
 mod vault;
 
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
+pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
 pub use serve::{GetFor, Place, RejectFor, Served};
 pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
 
@@ -153,6 +158,10 @@ pub enum Request {
     RejectFor(RejectFor),
     /// Which addresses do the accounts answer for?
     ListServed,
+    /// See [`ReadLog`].
+    ReadLog(ReadLog),
+    /// Is the journal whole?
+    VerifyLog,
 }
 
 /// Something only the human can answer.
@@ -317,52 +326,10 @@ pub enum Response {
     Vault(VaultStatus),
     /// To [`Request::ListServed`].
     Served(Served),
-}
-
-macro_rules! messages {
-    ($message:ident: $($kind:literal $variant:ident $(($body:ty))?,)*) => {
-        impl $message {
-            /// The number of this message in a frame's header.
-            #[must_use]
-            pub fn kind(&self) -> u16 {
-                match self { $(messages!(@pattern $variant _body $(($body))?) => $kind,)* }
-            }
-
-            /// The message as a frame.
-            ///
-            /// # Errors
-            /// [`FrameError::TooLong`] if it is longer than any frame may be.
-            pub fn encode(&self) -> Result<Frame, FrameError> {
-                let body = match self { $(messages!(@pattern $variant body $(($body))?) => messages!(@encode body $(($body))?),)* };
-                Ok(Frame { version: VERSION, kind: self.kind(), body: body? })
-            }
-
-            /// The message in a frame.
-            ///
-            /// # Errors
-            /// [`FrameError::UnknownKind`], [`FrameError::Body`], [`FrameError::Trailing`].
-            pub fn decode(frame: &Frame) -> Result<Self, FrameError> {
-                Self::decode_body(frame.kind, &frame.body)
-            }
-
-            /// The message of number `kind` in `body`.
-            ///
-            /// # Errors
-            /// As [`Self::decode`].
-            pub fn decode_body(kind: u16, body: &[u8]) -> Result<Self, FrameError> {
-                match kind {
-                    $($kind => messages!(@decode $variant body $(($body))?),)*
-                    other => Err(FrameError::UnknownKind(other)),
-                }
-            }
-        }
-    };
-    (@pattern $variant:ident $body:ident ($type:ty)) => { Self::$variant($body) };
-    (@pattern $variant:ident $body:ident) => { Self::$variant };
-    (@encode $body:ident ($type:ty)) => { codec::encode($body) };
-    (@encode $body:ident) => { codec::encode(&()) };
-    (@decode $variant:ident $body:ident ($type:ty)) => { codec::decode::<$type>($body).map(Self::$variant) };
-    (@decode $variant:ident $body:ident) => { codec::decode::<()>($body).map(|()| Self::$variant) };
+    /// To [`Request::ReadLog`].
+    Log(Log),
+    /// To [`Request::VerifyLog`].
+    Verified(Verified),
 }
 
 messages! { Request:
@@ -383,6 +350,8 @@ messages! { Request:
     15 GetFor(GetFor),
     16 RejectFor(RejectFor),
     17 ListServed,
+    20 ReadLog(ReadLog),
+    21 VerifyLog,
 }
 
 messages! { Response:
@@ -397,4 +366,6 @@ messages! { Response:
     0x8009 Acted(Acted),
     0x800A Vault(VaultStatus),
     0x800C Served(Served),
+    0x8011 Log(Log),
+    0x8012 Verified(Verified),
 }

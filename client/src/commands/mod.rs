@@ -8,6 +8,7 @@ pub(crate) mod drop;
 pub(crate) mod exec;
 mod given;
 pub(crate) mod lock;
+pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod reject;

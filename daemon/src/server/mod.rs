@@ -1,6 +1,8 @@
 //! Accepts connections, and ends in good order.
 
 mod asker;
+mod handout;
+mod log;
 mod message;
 mod peer;
 mod session;
@@ -15,6 +17,7 @@ use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::traits::tokio::Listener as _;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::access::Access;
 use crate::broker::{Broker, Surroundings};
 use crate::shutdown::Shutdown;
 use crate::tracker::Tracker;
@@ -70,6 +73,7 @@ impl Limits {
 /// What every session of a server shares.
 pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
+    pub(crate) access: Arc<Access>,
     pub(crate) limits: Limits,
     pub(crate) surroundings: Surroundings,
     pub(crate) shutdown: Shutdown,
@@ -85,19 +89,20 @@ pub(crate) struct Shared {
 pub async fn run(
     listener: Listener,
     broker: Arc<Broker>,
+    access: Arc<Access>,
     limits: Limits,
     surroundings: Surroundings,
     shutdown: Shutdown,
 ) -> Result<(), Fault> {
     let room = Arc::new(Semaphore::new(limits.connections));
     let sessions = Tracker::default();
-    let shared = Arc::new(Shared { broker, limits, surroundings, shutdown, leave: Notify::new() });
+    let shared = Arc::new(Shared { broker, access, limits, surroundings, shutdown, leave: Notify::new() });
     let workers = Workers::new({
         let shared = shared.clone();
-        move |(stream, permit, tracked)| {
+        move |(stream, peer, permit, tracked)| {
             let shared = shared.clone();
             async move {
-                Session::new(stream, &shared).serve().await;
+                Session::new(stream, peer, &shared).serve().await;
                 drop((permit, tracked));
             }
         }
@@ -121,10 +126,8 @@ pub async fn run(
                 continue;
             }
         };
-        if !peer::is_trusted(&stream) {
-            continue;
-        }
-        workers.give((stream, permit, sessions.track()));
+        let Some(peer) = peer::trusted(&stream) else { continue };
+        workers.give((stream, peer, permit, sessions.track()));
     }
     drop(listener);
     // Idle sessions leave now; the others finish what they were asked, and then see that they are to leave.
@@ -133,6 +136,7 @@ pub async fn run(
     if !(drained && shared.broker.settle(limits.drain).await) {
         tracing::warn!("something was still under way when the agent had to end");
     }
+    shared.access.journal().flush().await;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_agent_protocol::v1::{Done, Get, GetFor, Request, Response};
+use cloud_agent_protocol::v1::{Done, Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello, v1};
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -17,9 +17,9 @@ use zeroize::Zeroize as _;
 
 use super::Shared;
 use super::asker::{Asked, Asker};
+use super::log;
 use super::message::{Inbox, Next};
-use super::peer;
-use crate::broker::Need;
+use crate::callers::Process;
 use crate::shutdown::Shutdown;
 
 /// Most requests come in one read of this many bytes.
@@ -27,7 +27,7 @@ const READ: usize = 1024;
 
 /// Why a session ends. Each is as ordinary as the next: clients come and go, and some are broken or hostile.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// The client closed, or was too slow, or had to make room.
     Over,
     /// It does not speak the protocol; it is told why, if it can be.
@@ -43,14 +43,20 @@ impl From<io::Error> for End {
 
 pub(super) struct Session<'a> {
     stream: Stream,
-    shared: &'a Shared,
+    /// The caller's process id; 0 where the kernel does not say.
+    pub(super) peer: u32,
+    /// The uptime at which the connection was taken.
+    pub(super) since: Duration,
+    pub(super) who: Option<Arc<Process>>,
+    pub(super) shared: &'a Shared,
     inbox: Inbox,
     greeted: bool,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(stream: Stream, shared: &'a Shared) -> Self {
-        Self { stream, shared, inbox: Inbox::default(), greeted: false }
+    pub(super) fn new(stream: Stream, peer: u32, shared: &'a Shared) -> Self {
+        let since = shared.access.clock().uptime();
+        Self { stream, peer, since, who: None, shared, inbox: Inbox::default(), greeted: false }
     }
 
     /// Answers until the client leaves, breaks the rules, or the agent ends.
@@ -97,33 +103,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn get(&mut self, get: Get) -> Result<(), End> {
-        let need =
-            Need { min_valid: get.min_valid.map(|seconds| Duration::from_secs(seconds.into())), fresh: get.fresh };
-        let cached = if let Some(cached) = self.shared.broker.warm(&get.account, need) {
-            Ok(cached)
-        } else {
-            let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
-            self.shared.broker.get(&get.account, need, wait).await
-        };
-        match cached {
-            Ok(cached) if get.environment => self.answer(&Response::Credential(cached.credential())).await,
-            Ok(cached) => self.write(cached.frame()).await,
-            Err(fault) => self.answer(&Response::Fault(fault)).await,
-        }
-    }
-
-    async fn get_for(&mut self, get: GetFor) -> Result<(), End> {
-        let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
-        let caller = if get.repeat_rejects { peer::parent(&self.stream) } else { None };
-        let response = match self.shared.broker.get_for(&get, caller, wait).await {
-            Ok(cached) if get.environment => Response::Credential(cached.credential()),
-            Ok(cached) => return self.write(cached.frame()).await,
-            Err(fault) => Response::Fault(fault),
-        };
-        self.answer(&response).await
-    }
-
     async fn perform(&mut self, request: Request) -> Result<Response, End> {
         let broker = &self.shared.broker;
         let done = |notes: Result<Vec<String>, Fault>| notes.map(|notes| Response::Done(Done { notes }));
@@ -143,14 +122,15 @@ impl<'a> Session<'a> {
                 done(Ok(vec!["the agent ends".into()]))
             }
             Request::Check(check) => {
-                let wait = Duration::from_millis(check.deadline_ms.into()).min(self.shared.limits.longest_wait);
-                done(broker.check(&check.account, wait).await.map(|note| vec![note]))
+                done(broker.check(&check.account, self.patience(check.deadline_ms)).await.map(|note| vec![note]))
             }
             Request::Do(act) => self.act(act).await?,
             Request::Vault(vault) => self.vault(vault).await?,
             Request::Unlock(unlock) => done(self.unlock(unlock).await?),
             Request::Lock(lock) => done(self.lock(lock).await?),
             Request::Drop => done(Ok(vec![broker.drop_cached()])),
+            Request::ReadLog(read) => log::read(self.shared.access.journal(), read).await,
+            Request::VerifyLog => log::verify(self.shared.access.journal()).await,
             Request::Answer(_) => Err(Fault::new(FaultKind::Usage, "nothing was asked")),
             _ => Err(Fault::new(FaultKind::Unsupported, "the agent does not know that request")),
         };
@@ -312,7 +292,7 @@ impl<'a> Session<'a> {
         if count == 0 { Err(End::Over) } else { Ok(()) }
     }
 
-    async fn answer(&mut self, response: &Response) -> Result<(), End> {
+    pub(super) async fn answer(&mut self, response: &Response) -> Result<(), End> {
         let frame = response.encode().or_else(|error| {
             let fault = Fault::new(FaultKind::Internal, "the answer is too long to be sent").because(error.to_string());
             Response::Fault(fault).encode()
@@ -326,7 +306,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
         timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
         Ok(())
     }

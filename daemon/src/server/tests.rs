@@ -88,7 +88,8 @@ impl Scene {
                 };
                 ready.send(()).unwrap();
                 let limits = Limits { question, ..Limits::for_files(64) };
-                run(listener, broker, limits, surroundings, told).await.unwrap();
+                let access = Access::new(Arc::new(SystemClock), &path.join("state"));
+                run(listener, broker, access, limits, surroundings, told).await.unwrap();
             });
         });
         listening.recv_timeout(PATIENCE).unwrap();

@@ -1,0 +1,73 @@
+//! Who may have what, and who had it.
+//!
+//! The session asks here before it hands out, and notes here what came of it. The broker below knows accounts and nothing of
+//! who asks for them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud_agent_protocol::AccountName;
+
+use crate::cache::{Cached, Label};
+use crate::callers::{Callers, Process};
+use crate::clock::Clock;
+use crate::journal::{Journal, Outcome};
+
+/// See the module.
+pub struct Access {
+    clock: Arc<dyn Clock>,
+    callers: Callers,
+    journal: Arc<Journal>,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("journal", &self.journal).finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// With the journal in the state directory `state`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, state: &Path) -> Arc<Self> {
+        Arc::new(Self { clock, callers: Callers::default(), journal: Arc::new(Journal::new(state)) })
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The process `pid`, which asks on a connection that was there at the uptime `since`. Looked at while it waits for its
+    /// answer: it may end right after.
+    #[must_use]
+    pub fn asking(&self, pid: u32, since: Duration) -> Arc<Process> {
+        self.callers.asking(pid, since, self.clock.uptime())
+    }
+
+    /// Notes that `cached` was handed out.
+    pub fn given(&self, who: &Arc<Process>, cached: &Cached) {
+        self.note(who, cached.label(), Outcome::Given);
+    }
+
+    /// Notes that nothing was handed out of `account`. What cannot be an account's name is nobody's.
+    pub fn failed(&self, who: &Arc<Process>, account: &str, outcome: Outcome) {
+        if let Ok(name) = AccountName::parse(account) {
+            self.note(who, &Arc::new(Label::new(name.as_str(), None)), outcome);
+        }
+    }
+
+    /// What started the caller is looked at only now, when it has its answer.
+    fn note(&self, who: &Arc<Process>, label: &Arc<Label>, outcome: Outcome) {
+        self.callers.trace(who, self.clock.uptime());
+        self.journal.note(label, who, outcome, None, self.clock.now());
+    }
+}
