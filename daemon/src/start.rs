@@ -129,7 +129,7 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
         () = shutdown.requested() => return Ok(()),
         () = &mut again => return Ok(()),
     };
-    let access = Access::new(clock.clone(), &paths.state);
+    let access = Access::new(clock.clone(), &paths.state, paths.accounts());
     let broker = Broker::new(clock.clone(), Accounts::open(paths.accounts()), clouds, provider, vault);
     if cli.detached {
         detach(&paths.log());

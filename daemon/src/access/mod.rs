@@ -3,22 +3,39 @@
 //! The session asks here before it hands out, and notes here what came of it. The broker below knows accounts and nothing of
 //! who asks for them.
 
-use std::path::Path;
+mod confirm;
+mod file;
+mod hashes;
+mod judge;
+mod known;
+mod limits;
+mod rules;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_agent_protocol::AccountName;
+use cloud_agent_protocol::{AccountName, Fault};
 
 use crate::cache::{Cached, Label};
 use crate::callers::{Callers, Process};
 use crate::clock::Clock;
 use crate::journal::{Journal, Outcome};
+use confirm::Human;
+use hashes::Hashes;
+pub(crate) use judge::{Caller, Refusal, Wanted};
+use known::Known;
+use limits::Counts;
 
 /// See the module.
 pub struct Access {
     clock: Arc<dyn Clock>,
     callers: Callers,
     journal: Arc<Journal>,
+    known: Known,
+    human: Arc<Human>,
+    counts: Counts,
+    hashes: Hashes,
 }
 
 impl std::fmt::Debug for Access {
@@ -28,10 +45,29 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    /// With the journal in the state directory `state`.
+    /// With the journal in the state directory `state`, and the rules in the file `accounts`.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, state: &Path) -> Arc<Self> {
-        Arc::new(Self { clock, callers: Callers::default(), journal: Arc::new(Journal::new(state)) })
+    pub fn new(clock: Arc<dyn Clock>, state: &Path, accounts: PathBuf) -> Arc<Self> {
+        let known = Known::open(accounts, clock.uptime());
+        let journal = Arc::new(Journal::new(state));
+        if let Ok((rules, _)) = known.rules(clock.uptime()) {
+            journal.tell(rules.journald.clone());
+        }
+        Arc::new(Self {
+            clock,
+            callers: Callers::default(),
+            journal,
+            known,
+            human: Arc::default(),
+            counts: Counts::default(),
+            hashes: Hashes::default(),
+        })
+    }
+
+    /// What is wrong with the file of the rules.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Fault> {
+        self.known.trouble()
     }
 
     /// The journal.

@@ -80,7 +80,10 @@ impl Broker {
     }
 
     /// The one account that answers for `url`.
-    fn account_for(&self, url: &str, only: Option<&str>) -> Result<AccountName, Fault> {
+    ///
+    /// # Errors
+    /// As [`Broker::get_for`].
+    pub(crate) fn account_for(&self, url: &str, only: Option<&str>) -> Result<AccountName, Fault> {
         if url.is_empty() {
             let named =
                 only.ok_or_else(|| Fault::new(FaultKind::Usage, "neither an address nor an account is named"))?;

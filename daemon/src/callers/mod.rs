@@ -18,6 +18,8 @@ pub(crate) use process::stat;
 /// What was seen of a process holds for this long. Ids are given out in turn, so none comes again within it; a program that
 /// is replaced by another within it is still told by its former name, which is why nothing is decided by this.
 const HOLDS: Duration = Duration::from_secs(1);
+/// So many of a chain may end right after the answer: the client, a shell, what a shell was started by.
+const SHORT_LIVED: usize = 3;
 /// So many are remembered: more than ask within that time on one desk.
 const REMEMBERED: usize = 512;
 
@@ -35,7 +37,11 @@ enum Role {
 }
 
 impl Callers {
-    /// The process `pid`, which asks on a connection that was there at the uptime `since`. `up` is the uptime now.
+    /// The process `pid`, which asks on a connection that was there at the uptime `since`, and the next above it. `up` is the
+    /// uptime now.
+    ///
+    /// A client, and the shell that it was the last line of, end within microseconds of the answer, and show no file any more.
+    /// So these are looked at before it.
     pub fn asking(&self, pid: u32, since: Duration, up: Duration) -> Arc<Process> {
         let known = self.known(Role::Asking(pid), up).filter(|process| !process.is_younger_than(since));
         known.unwrap_or_else(|| {
@@ -43,16 +49,22 @@ impl Callers {
             let found = Process::look(pid).filter(|process| !process.is_younger_than(since));
             let process = Arc::new(found.unwrap_or_else(|| Process::gone(pid)));
             self.remember(Role::Asking(pid), &process, up);
+            self.climb(&process, up, SHORT_LIVED);
             process
         })
     }
 
-    /// Looks at what started `process`, and what started that, as far as can be seen. What is not asked for until it is
-    /// answered need not hold the answer up.
+    /// Looks at the rest of what started `process`, as far as can be seen, and at its unit: that need not hold an answer up.
     pub fn trace(&self, process: &Arc<Process>, up: Duration) {
+        self.climb(process, up, process::LONGEST_CHAIN);
+        // One that was too short-lived to be looked at again was in the unit of what started it.
+        process.chain().into_iter().take(SHORT_LIVED).find(|process| process.find_unit().is_some());
+    }
+
+    fn climb(&self, process: &Arc<Process>, up: Duration, height: usize) {
         let mut below = process.clone();
-        for _ in 1..process::LONGEST_CHAIN {
-            match below.settle(|pid| self.above(pid, up)) {
+        for _ in 1..height {
+            match below.above(|pid| self.above(pid, up)) {
                 Some(parent) => below = parent,
                 None => break,
             }
@@ -98,7 +110,7 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &callers.asking(std::process::id(), EVER, HOLDS / 2)));
         let later = callers.asking(std::process::id(), EVER, HOLDS);
         assert!(!Arc::ptr_eq(&first, &later));
-        assert_eq!(first.chain().len(), 1, "nobody has looked further");
+        assert!(first.chain().len() <= SHORT_LIVED, "nobody has looked further");
         callers.trace(&first, Duration::ZERO);
         let chain = first.chain();
         assert_eq!(chain[1].pid, std::os::unix::process::parent_id());

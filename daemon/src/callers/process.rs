@@ -99,10 +99,14 @@ impl Process {
         self.program.as_deref().unwrap_or(&self.name)
     }
 
-    /// Fills in the unit and the parent, which `look` finds; the parent.
-    pub(super) fn settle(&self, look: impl FnOnce(u32) -> Option<Arc<Self>>) -> Option<Arc<Self>> {
-        self.unit.get_or_init(|| unit(self.pid));
+    /// The parent, which `look` finds.
+    pub(super) fn above(&self, look: impl FnOnce(u32) -> Option<Arc<Self>>) -> Option<Arc<Self>> {
         self.above.get_or_init(|| if self.parent == 0 { None } else { look(self.parent) }).clone()
+    }
+
+    /// Looks for the unit.
+    pub(super) fn find_unit(&self) -> Option<&str> {
+        self.unit.get_or_init(|| unit(self.pid)).as_deref()
     }
 }
 

@@ -250,7 +250,6 @@ fn write(writer: &Mutex<Writer>, notes: &VecDeque<Note>, lost: u64, native: Opti
 /// `n` and `prev` are the writer's to say.
 fn entry(note: &Note) -> Entry {
     let chain = note.who.chain();
-    // One that was too short-lived to be looked at again was in the unit of what started it.
     let unit = chain.iter().find_map(|process| process.unit()).map(str::to_owned);
     Entry {
         n: 0,

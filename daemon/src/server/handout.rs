@@ -6,8 +6,9 @@ use std::time::Duration;
 use cloud_agent_protocol::Fault;
 use cloud_agent_protocol::v1::{Get, GetFor, Response};
 
-use super::peer;
+use super::peer::{self, Peer};
 use super::session::{End, Session};
+use crate::access::{Refusal, Wanted};
 use crate::broker::Need;
 use crate::cache::Cached;
 use crate::callers::Process;
@@ -18,11 +19,12 @@ impl Session<'_> {
         let who = self.who();
         let need =
             Need { min_valid: get.min_valid.map(|seconds| Duration::from_secs(seconds.into())), fresh: get.fresh };
-        let cached = if let Some(cached) = self.shared.broker.warm(&get.account, need) {
-            Ok(cached)
-        } else {
-            let wait = self.patience(get.deadline_ms);
-            self.shared.broker.get(&get.account, need, wait).await
+        let cached = match self.permit(&get.account, get.deadline_ms).await {
+            Err(refusal) => Err(refusal),
+            Ok(()) => match self.shared.broker.warm(&get.account, need) {
+                Some(cached) => Ok(cached),
+                None => failing(self.shared.broker.get(&get.account, need, self.patience(get.deadline_ms)).await),
+            },
         };
         self.hand_out(&who, &get.account, cached, get.environment).await
     }
@@ -30,8 +32,25 @@ impl Session<'_> {
     pub(super) async fn get_for(&mut self, get: GetFor) -> Result<(), End> {
         let who = self.who();
         let caller = if get.repeat_rejects { peer::parent(self.peer) } else { None };
-        let cached = self.shared.broker.get_for(&get, caller, self.patience(get.deadline_ms)).await;
-        self.hand_out(&who, get.account.as_deref().unwrap_or_default(), cached, get.environment).await
+        let name = self.shared.broker.account_for(&get.url, get.account.as_deref());
+        let account = name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default();
+        let cached = match failing(name) {
+            Err(refusal) => Err(refusal),
+            Ok(name) => match self.permit(name.as_str(), get.deadline_ms).await {
+                Err(refusal) => Err(refusal),
+                Ok(()) => failing(self.shared.broker.get_for(&get, caller, self.patience(get.deadline_ms)).await),
+            },
+        };
+        self.hand_out(&who, &account, cached, get.environment).await
+    }
+
+    /// Whether the rules let the caller have a credential of `account`.
+    pub(super) async fn permit(&self, account: &str, deadline_ms: u32) -> Result<(), Refusal> {
+        let peer = Peer { stream: &self.stream, pid: self.peer, since: self.since };
+        self.shared
+            .access
+            .permit(&peer, Wanted { account, origin: None, confirm: false, wait: self.patience(deadline_ms) })
+            .await
     }
 
     /// How long the caller waits for a renewal.
@@ -44,7 +63,7 @@ impl Session<'_> {
         &mut self,
         who: &Arc<Process>,
         account: &str,
-        cached: Result<Arc<Cached>, Fault>,
+        cached: Result<Arc<Cached>, Refusal>,
         environment: bool,
     ) -> Result<(), End> {
         let access = &self.shared.access;
@@ -59,8 +78,7 @@ impl Session<'_> {
                 access.given(who, &cached);
                 answered
             }
-            Err(fault) => {
-                let outcome = Outcome::Failed(fault.kind);
+            Err((fault, outcome)) => {
                 let answered = self.answer(&Response::Fault(fault)).await;
                 access.failed(who, account, outcome);
                 answered
@@ -73,4 +91,12 @@ impl Session<'_> {
         let access = &self.shared.access;
         self.who.get_or_insert_with(|| access.asking(self.peer, self.since)).clone()
     }
+}
+
+/// What a fault is noted as.
+fn failing<T>(result: Result<T, Fault>) -> Result<T, Refusal> {
+    result.map_err(|fault| {
+        let outcome = Outcome::Failed(fault.kind);
+        (fault, outcome)
+    })
 }

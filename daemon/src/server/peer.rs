@@ -1,12 +1,17 @@
 //! Who is at the other end, by the kernel's word.
 
 #[cfg(unix)]
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+#[cfg(unix)]
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use interprocess::local_socket::tokio::Stream;
 
+use crate::access;
 use crate::broker::Caller;
-use crate::callers::stat;
+use crate::callers::{Callers, Process, stat};
 
 /// The caller, if it runs as our user: its process id, 0 where the kernel does not say. Anybody else is closed without reading
 /// a byte or writing one; so is a caller the kernel cannot name (it has gone, or lives in another process namespace).
@@ -45,4 +50,57 @@ pub(super) fn parent(child: u32) -> Option<Caller> {
     let started = stat(parent)?.started;
     // Had it died, its id might be another's by now; its parent's might, too.
     (stat(child)?.parent == parent).then_some(Caller { pid: parent, started })
+}
+
+/// A process at the other end, to be looked at when something depends on it.
+pub(super) struct Peer<'a> {
+    pub(super) stream: &'a Stream,
+    /// Its id when it connected; 0 where the kernel does not say.
+    pub(super) pid: u32,
+    /// The uptime at which its connection was taken.
+    pub(super) since: Duration,
+}
+
+impl access::Caller for Peer<'_> {
+    /// Pinned while it is looked at, where the kernel can; its start is read again after everything else. One that has ended in
+    /// between, or has passed the connection on and left its id to another, has exited, whoever has the id now.
+    fn look(&self) -> Arc<Process> {
+        let pinned = self.pinned();
+        let callers = Callers::default();
+        let process = callers.asking(self.pid, self.since, self.since);
+        callers.trace(&process, self.since);
+        let is_same = stat(self.pid).is_some_and(|now| now.started == process.started);
+        if is_same && !pinned.is_some_and(|pinned| has_ended(&pinned)) {
+            process
+        } else {
+            Arc::new(Process::gone(self.pid))
+        }
+    }
+}
+
+impl Peer<'_> {
+    #[cfg(unix)]
+    fn pinned(&self) -> Option<OwnedFd> {
+        let Stream::UdSocket(socket) = self.stream;
+        crate::hardening::peer_pidfd(socket.as_fd()).ok()
+    }
+
+    #[cfg(not(unix))]
+    fn pinned(&self) -> Option<()> {
+        None
+    }
+}
+
+/// A descriptor of a process is readable once that has ended.
+#[cfg(unix)]
+fn has_ended(pinned: &OwnedFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(pinned, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(not(unix))]
+fn has_ended((): &()) -> bool {
+    false
 }

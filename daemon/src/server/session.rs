@@ -42,7 +42,7 @@ impl From<io::Error> for End {
 }
 
 pub(super) struct Session<'a> {
-    stream: Stream,
+    pub(super) stream: Stream,
     /// The caller's process id; 0 where the kernel does not say.
     pub(super) peer: u32,
     /// The uptime at which the connection was taken.
@@ -114,7 +114,14 @@ impl<'a> Session<'a> {
             }
             Request::RejectFor(reject) => done(broker.reject_for(&reject)),
             Request::ListServed => Ok(Response::Served(broker.served())),
-            Request::Status => Ok(Response::Status(broker.status(&self.shared.surroundings).await)),
+            Request::Status => {
+                let mut status = broker.status(&self.shared.surroundings).await;
+                let trouble = self.shared.access.trouble().map(|fault| fault.to_string());
+                let is_news = |words: &String| !status.warnings.iter().any(|known| known.starts_with(words.as_str()));
+                let news = trouble.filter(|words| broker.refuse_locked().is_ok() && is_news(words));
+                status.warnings.extend(news);
+                Ok(Response::Status(status))
+            }
             Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),
             Request::Stop => {
                 tracing::info!("a client asked the agent to end");
@@ -124,6 +131,10 @@ impl<'a> Session<'a> {
             Request::Check(check) => {
                 done(broker.check(&check.account, self.patience(check.deadline_ms)).await.map(|note| vec![note]))
             }
+            Request::Do(act) if act.action.is_some() => match self.permit(&act.account, act.deadline_ms).await {
+                Ok(()) => self.act(act).await?,
+                Err((fault, _)) => Err(fault),
+            },
             Request::Do(act) => self.act(act).await?,
             Request::Vault(vault) => self.vault(vault).await?,
             Request::Unlock(unlock) => done(self.unlock(unlock).await?),

@@ -88,7 +88,7 @@ impl Scene {
                 };
                 ready.send(()).unwrap();
                 let limits = Limits { question, ..Limits::for_files(64) };
-                let access = Access::new(Arc::new(SystemClock), &path.join("state"));
+                let access = Access::new(Arc::new(SystemClock), &path.join("state"), path.join("accounts.toml"));
                 run(listener, broker, access, limits, surroundings, told).await.unwrap();
             });
         });

@@ -160,3 +160,30 @@ fn a_locked_agent_tells_nobody_who_had_what() {
         assert!(desk.sandbox.token(arguments.iter().copied()).fails(4).contains("cloud-token unlock"));
     }
 }
+
+#[test]
+fn systemd_s_journal_is_told_if_the_file_says_so() {
+    let desk = Desk::new();
+    let socket = desk.sandbox.path("run/journal");
+    let journald = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    journald.set_nonblocking(true).unwrap();
+    desk.rules(&format!("[journal]\njournald = \"{}\"\n", socket.display()));
+    let mut datagram = vec![0; 1 << 16];
+    let mut count = 0;
+    assert!(until(PATIENCE, || {
+        desk.token();
+        desk.log();
+        count = journald.recv(&mut datagram).unwrap_or(0);
+        count > 0
+    }));
+    let text = String::from_utf8_lossy(&datagram[..count]).into_owned();
+    let expected = fingerprint(&desk.token());
+    for field in [
+        "MESSAGE=a token of `ecHome` was handed out to ",
+        "SYSLOG_IDENTIFIER=cloud-agent",
+        "CLOUD_AGENT_ACCOUNT=ecHome",
+    ] {
+        assert!(text.lines().any(|line| line.starts_with(field)), "{field}: {text}");
+    }
+    assert!(text.contains(&format!("CLOUD_AGENT_TOKEN={expected}\n")) && text.contains("CLOUD_AGENT_HASH="), "{text}");
+}

@@ -1,6 +1,8 @@
 //! Who may have a token, and who had it.
 
+mod confirm;
 mod journal;
+mod policy;
 
 use cloud_agent_tests::fake::echome::EcHome;
 use cloud_agent_tests::sandbox::{Agent, Sandbox, TOKEN};

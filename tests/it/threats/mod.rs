@@ -6,6 +6,7 @@
 //! | `places` | whoever gets to the socket's path first |
 //! | `starts` | agents that start and die beside each other |
 //! | `prying` | debuggers and crash dumps |
+//! | `recycled` | whoever wants to be taken for another process |
 //! | `locks` | whoever meets a locked agent, or guesses its passphrase |
 //! | `memory` | whoever reads the agent's memory afterwards |
 //! | `crowds` | too many clients, and silent ones |
@@ -31,6 +32,8 @@ mod memory;
 mod network;
 mod places;
 mod prying;
+#[cfg(target_os = "linux")]
+mod recycled;
 mod replies;
 mod starts;
 mod terminals;
