@@ -14,6 +14,9 @@ use super::Settings;
 use crate::cloud::{Cloud, Target};
 use crate::suggest::nearest;
 
+/// Accounts by key. Boxed, because a node of a tree has room for eleven and is half empty as a rule.
+pub(super) type Shelf = BTreeMap<String, Box<Stored>>;
+
 /// An account as the file holds it. Nothing in it is a secret.
 #[derive(Debug, Clone)]
 pub struct Stored {
@@ -115,15 +118,15 @@ pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
 ///
 /// # Errors
 /// `Config`, naming file and line.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
+pub(super) fn read(path: &Path) -> Result<Shelf, Fault> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Shelf::new()),
         Err(e) => return Err(unusable(path, None).because(e.to_string())),
     };
     trusted(path)?;
     let file: File = toml::from_str(&text).map_err(|e| syntax(path, &text, &e))?;
-    let mut accounts = BTreeMap::new();
+    let mut accounts = Shelf::new();
     for (name, entry) in file.account {
         let line = line_of(&text, entry.span().start);
         let name = AccountName::parse(&name).map_err(|f| unusable(path, Some(line)).because(f.to_string()))?;
@@ -138,7 +141,7 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
         let key = name.key();
         let set = set.into_iter().collect();
         let account = Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, serves };
-        if let Some(twin) = accounts.insert(key, account) {
+        if let Some(twin) = accounts.insert(key, Box::new(account)) {
             return Err(
                 unusable(path, Some(line)).because(format!("two accounts differ only in case: `{}`", twin.name))
             );

@@ -3,15 +3,14 @@
 pub(crate) mod file;
 mod settings;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
-use file::Stamp;
 pub use file::Stored;
 pub(crate) use file::parse_lifetime;
+use file::{Shelf, Stamp};
 pub use settings::Settings;
 
 use crate::suggest::nearest;
@@ -26,11 +25,11 @@ pub struct Accounts {
 #[derive(Debug)]
 struct Inner {
     /// What the file says, or why it cannot be used.
-    stored: Result<BTreeMap<String, Stored>, Fault>,
+    stored: Result<Shelf, Fault>,
     /// Which state of the file that was.
     stamp: Option<Stamp>,
     /// Accounts that no file knows.
-    ephemeral: BTreeMap<String, Stored>,
+    ephemeral: Shelf,
 }
 
 impl Accounts {
@@ -39,7 +38,7 @@ impl Accounts {
     pub fn open(path: PathBuf) -> Self {
         let stamp = file::stamp(&path);
         let stored = file::read(&path);
-        Self { path, inner: Mutex::new(Inner { stored, stamp, ephemeral: BTreeMap::new() }) }
+        Self { path, inner: Mutex::new(Inner { stored, stamp, ephemeral: Shelf::new() }) }
     }
 
     /// The account of that key.
@@ -50,10 +49,10 @@ impl Accounts {
         let inner = self.fresh();
         let key = name.key();
         if let Some(account) = inner.ephemeral.get(&key) {
-            return Ok(account.clone());
+            return Ok(Stored::clone(account));
         }
         let stored = inner.stored.as_ref().map_err(Clone::clone)?;
-        stored.get(&key).cloned().ok_or_else(|| {
+        stored.get(&key).map(|account| Stored::clone(account)).ok_or_else(|| {
             let fault = Fault::new(FaultKind::UnknownAccount, format!("no account `{name}`"));
             match nearest(&key, stored.keys().chain(inner.ephemeral.keys()).map(String::as_str)) {
                 Some(near) => {
@@ -70,7 +69,7 @@ impl Accounts {
         let inner = self.fresh();
         let mut all = inner.stored.as_ref().cloned().unwrap_or_default();
         all.extend(inner.ephemeral.iter().map(|(key, account)| (key.clone(), account.clone())));
-        (all.into_values().collect(), inner.stored.as_ref().err().cloned())
+        (all.into_values().map(|account| *account).collect(), inner.stored.as_ref().err().cloned())
     }
 
     /// Adds or replaces an account, in the file unless it is `ephemeral`.
@@ -81,12 +80,12 @@ impl Accounts {
         let mut inner = self.fresh();
         let key = account.name.key();
         if ephemeral {
-            inner.ephemeral.insert(key, account);
+            inner.ephemeral.insert(key, Box::new(account));
             return Ok(());
         }
         let stored = inner.stored.as_mut().map_err(|fault| fault.clone())?;
         file::write(&self.path, &account)?;
-        stored.insert(key.clone(), account);
+        stored.insert(key.clone(), Box::new(account));
         inner.ephemeral.remove(&key);
         inner.stamp = file::stamp(&self.path);
         Ok(())
