@@ -12,6 +12,7 @@
 mod messages;
 
 mod act;
+mod forward;
 mod journal;
 mod serve;
 mod vault;
@@ -19,6 +20,7 @@ mod vault;
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
+pub use forward::{Forward, Forwarded, Forwarding};
 pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
 pub use serve::{GetFor, Place, RejectFor, Served};
 pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
@@ -162,6 +164,10 @@ pub enum Request {
     ReadLog(ReadLog),
     /// Is the journal whole?
     VerifyLog,
+    /// See [`Forward`].
+    Forward(Forward),
+    /// See [`Forwarded`].
+    Forwarded(Forwarded),
 }
 
 /// Something only the human can answer.
@@ -330,6 +336,8 @@ pub enum Response {
     Log(Log),
     /// To [`Request::VerifyLog`].
     Verified(Verified),
+    /// To [`Request::Forward`]; the connection then stays open for as long as it holds.
+    Forwarding(Forwarding),
 }
 
 messages! { Request:
@@ -352,6 +360,8 @@ messages! { Request:
     17 ListServed,
     20 ReadLog(ReadLog),
     21 VerifyLog,
+    22 Forward(Forward),
+    23 Forwarded(Forwarded),
 }
 
 messages! { Response:
@@ -368,4 +378,5 @@ messages! { Response:
     0x800C Served(Served),
     0x8011 Log(Log),
     0x8012 Verified(Verified),
+    0x8013 Forwarding(Forwarding),
 }

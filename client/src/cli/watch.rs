@@ -1,9 +1,13 @@
-//! The arguments of what tells who got what.
+//! The arguments of what tells who got what, and of what lets somebody else have it.
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::Wait;
-use crate::commands::log;
+use crate::commands::{forward, log};
+use crate::deadline::parse_seconds;
 use crate::report::Failure;
 
 pub(super) const LOG_EXAMPLES: &str = "\
@@ -33,5 +37,46 @@ impl Log {
     /// Does it.
     pub(super) fn run(self) -> Result<(), Failure> {
         if self.verify { log::verify(self.wait.timeout) } else { log::show(self.json, self.who, self.wait.timeout) }
+    }
+}
+
+pub(super) const FORWARD_EXAMPLES: &str = "\
+Examples:
+  mkdir -m 700 ~/.cloud-forward
+  cloud-token forward --only work --max-ttl 8h ~/.cloud-forward/build.sock &
+  ssh -R /home/me/.cloud-forward/agent.sock:$HOME/.cloud-forward/build.sock host
+  host$ CLOUD_AGENT_SOCK=~/.cloud-forward/agent.sock cloud-token work
+
+Who comes by that socket gets tokens of these accounts, and nothing else: no other account, no status, login, logout or lock.
+The socket is gone when its time is over or this program ends.";
+
+#[derive(Args)]
+pub(super) struct Forward {
+    /// The accounts whose tokens it hands out
+    #[arg(long, value_name = "ACCOUNT,…", required = true, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Close it after this time; without it, when this program ends
+    #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+    max_ttl: Option<u32>,
+    /// Ask you before anything is handed out
+    #[arg(long)]
+    confirm: bool,
+    /// Where to make it: in a directory that is yours alone
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+impl Forward {
+    /// Does it.
+    pub(super) fn run(self) -> Result<(), Failure> {
+        forward::run(&forward::Options {
+            accounts: self.only,
+            lifetime: self.max_ttl.map(|seconds| Duration::from_secs(seconds.into())),
+            confirm: self.confirm,
+            path: self.path,
+            timeout: self.wait.timeout,
+        })
     }
 }

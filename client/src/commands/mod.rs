@@ -6,6 +6,7 @@ pub(crate) mod clouds;
 pub(crate) mod curl;
 pub(crate) mod drop;
 pub(crate) mod exec;
+pub(crate) mod forward;
 mod given;
 pub(crate) mod lock;
 pub(crate) mod log;

@@ -5,6 +5,7 @@
 
 mod confirm;
 mod file;
+mod grants;
 mod hashes;
 mod judge;
 mod known;
@@ -22,6 +23,8 @@ use crate::callers::{Callers, Process};
 use crate::clock::Clock;
 use crate::journal::{Journal, Outcome};
 use confirm::Human;
+pub(crate) use grants::Grant;
+use grants::Grants;
 use hashes::Hashes;
 pub(crate) use judge::{Caller, Refusal, Wanted};
 use known::Known;
@@ -36,6 +39,7 @@ pub struct Access {
     human: Arc<Human>,
     counts: Counts,
     hashes: Hashes,
+    grants: Grants,
 }
 
 impl std::fmt::Debug for Access {
@@ -61,6 +65,7 @@ impl Access {
             human: Arc::default(),
             counts: Counts::default(),
             hashes: Hashes::default(),
+            grants: Grants::default(),
         })
     }
 
@@ -82,6 +87,11 @@ impl Access {
         &self.clock
     }
 
+    /// The restricted sockets that are open.
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
     /// The process `pid`, which asks on a connection that was there at the uptime `since`. Looked at while it waits for its
     /// answer: it may end right after.
     #[must_use]
@@ -89,21 +99,21 @@ impl Access {
         self.callers.asking(pid, since, self.clock.uptime())
     }
 
-    /// Notes that `cached` was handed out.
-    pub fn given(&self, who: &Arc<Process>, cached: &Cached) {
-        self.note(who, cached.label(), Outcome::Given);
+    /// Notes that `cached` was handed out, through the restricted socket `origin` if it was by one.
+    pub fn given(&self, who: &Arc<Process>, cached: &Cached, origin: Option<&Arc<str>>) {
+        self.note(who, cached.label(), Outcome::Given, origin);
     }
 
     /// Notes that nothing was handed out of `account`. What cannot be an account's name is nobody's.
-    pub fn failed(&self, who: &Arc<Process>, account: &str, outcome: Outcome) {
+    pub fn failed(&self, who: &Arc<Process>, account: &str, outcome: Outcome, origin: Option<&Arc<str>>) {
         if let Ok(name) = AccountName::parse(account) {
-            self.note(who, &Arc::new(Label::new(name.as_str(), None)), outcome);
+            self.note(who, &Arc::new(Label::new(name.as_str(), None)), outcome, origin);
         }
     }
 
     /// What started the caller is looked at only now, when it has its answer.
-    fn note(&self, who: &Arc<Process>, label: &Arc<Label>, outcome: Outcome) {
+    fn note(&self, who: &Arc<Process>, label: &Arc<Label>, outcome: Outcome, origin: Option<&Arc<str>>) {
         self.callers.trace(who, self.clock.uptime());
-        self.journal.note(label, who, outcome, None, self.clock.now());
+        self.journal.note(label, who, outcome, origin, self.clock.now());
     }
 }

@@ -125,6 +125,8 @@ impl Accounts {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn account(name: &str) -> Stored {

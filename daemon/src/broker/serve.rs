@@ -60,6 +60,14 @@ impl Broker {
         Served { places }
     }
 
+    /// The account of that name, as it was set up.
+    ///
+    /// # Errors
+    /// `UnknownAccount`, `Config`.
+    pub(crate) fn known(&self, name: &AccountName) -> Result<AccountName, Fault> {
+        self.accounts.find(name).map(|stored| stored.name)
+    }
+
     /// Takes the second question of one caller for a rejection, if the token that it got is still the one it would get.
     /// A guess must never be the end of an account: within the time in which a second rejection would be final, nothing is
     /// done.

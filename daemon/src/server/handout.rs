@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_agent_protocol::Fault;
-use cloud_agent_protocol::v1::{Get, GetFor, Response};
+use cloud_agent_protocol::v1::{Get, GetFor, Request, Response};
 
 use super::peer::{self, Peer};
 use super::session::{End, Session};
@@ -32,7 +32,20 @@ impl Session<'_> {
     pub(super) async fn get_for(&mut self, get: GetFor) -> Result<(), End> {
         let who = self.who();
         let caller = if get.repeat_rejects { peer::parent(self.peer) } else { None };
-        let name = self.shared.broker.account_for(&get.url, get.account.as_deref());
+        let broker = &self.shared.broker;
+        let name = match &self.grant {
+            None => broker.account_for(&get.url, get.account.as_deref()),
+            Some(grant) => {
+                grant.account_for(get.account.as_deref(), |name| broker.account_for(&get.url, Some(name.as_str())))
+            }
+        };
+        // Whoever comes by a restricted socket has the same parent as all that do, and is told apart from nobody.
+        let get = match &name {
+            Ok(name) if self.grant.is_some() => {
+                GetFor { account: Some(name.as_str().to_owned()), repeat_rejects: false, ..get }
+            }
+            _ => get,
+        };
         let account = name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default();
         let cached = match failing(name) {
             Err(refusal) => Err(refusal),
@@ -47,10 +60,24 @@ impl Session<'_> {
     /// Whether the rules let the caller have a credential of `account`.
     pub(super) async fn permit(&self, account: &str, deadline_ms: u32) -> Result<(), Refusal> {
         let peer = Peer { stream: &self.stream, pid: self.peer, since: self.since };
-        self.shared
-            .access
-            .permit(&peer, Wanted { account, origin: None, confirm: false, wait: self.patience(deadline_ms) })
-            .await
+        let wanted = Wanted {
+            account,
+            origin: self.grant.as_ref().map(|grant| &*grant.origin),
+            confirm: self.grant.as_ref().is_some_and(|grant| grant.confirm),
+            wait: self.patience(deadline_ms),
+        };
+        self.shared.access.permit(&peer, wanted).await
+    }
+
+    /// Answers what may not come by a restricted socket. Tokens that were asked for in vain are noted.
+    pub(super) async fn refuse(&mut self, request: &Request, fault: Fault) -> Result<(), End> {
+        let who = self.who();
+        let account = match request {
+            Request::Get(get) => get.account.as_str(),
+            Request::GetFor(get) => get.account.as_deref().unwrap_or_default(),
+            _ => "",
+        };
+        self.hand_out(&who, account, Err((fault, Outcome::Denied)), false).await
     }
 
     /// How long the caller waits for a renewal.
@@ -67,6 +94,7 @@ impl Session<'_> {
         environment: bool,
     ) -> Result<(), End> {
         let access = &self.shared.access;
+        let origin = self.grant.as_ref().map(|grant| grant.origin.clone());
         match cached {
             Ok(cached) => {
                 let answered = if environment {
@@ -75,12 +103,12 @@ impl Session<'_> {
                     self.write(cached.frame()).await
                 };
                 // Also where the client has gone: it may have read before.
-                access.given(who, &cached);
+                access.given(who, &cached, origin.as_ref());
                 answered
             }
             Err((fault, outcome)) => {
                 let answered = self.answer(&Response::Fault(fault)).await;
-                access.failed(who, account, outcome);
+                access.failed(who, account, outcome, origin.as_ref());
                 answered
             }
         }

@@ -1,6 +1,7 @@
 //! Accepts connections, and ends in good order.
 
 mod asker;
+mod forward;
 mod handout;
 mod log;
 mod message;

@@ -19,6 +19,7 @@ use super::Shared;
 use super::asker::{Asked, Asker};
 use super::log;
 use super::message::{Inbox, Next};
+use crate::access::Grant;
 use crate::callers::Process;
 use crate::shutdown::Shutdown;
 
@@ -48,6 +49,8 @@ pub(super) struct Session<'a> {
     /// The uptime at which the connection was taken.
     pub(super) since: Duration,
     pub(super) who: Option<Arc<Process>>,
+    /// What it may, if it comes by a restricted socket.
+    pub(super) grant: Option<Arc<Grant>>,
     pub(super) shared: &'a Shared,
     inbox: Inbox,
     greeted: bool,
@@ -56,7 +59,7 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) fn new(stream: Stream, peer: u32, shared: &'a Shared) -> Self {
         let since = shared.access.clock().uptime();
-        Self { stream, peer, since, who: None, shared, inbox: Inbox::default(), greeted: false }
+        Self { stream, peer, since, who: None, grant: None, shared, inbox: Inbox::default(), greeted: false }
     }
 
     /// Answers until the client leaves, breaks the rules, or the agent ends.
@@ -86,9 +89,15 @@ impl<'a> Session<'a> {
         {
             return self.answer(&Response::Fault(fault)).await;
         }
+        if let (Ok(request), true) = (&request, self.grant.is_some())
+            && let Err(fault) = self.permits(request)
+        {
+            return self.refuse(request, fault).await;
+        }
         match request {
             Ok(Request::Get(get)) => self.get(get).await,
             Ok(Request::GetFor(get)) => self.get_for(get).await,
+            Ok(Request::Forward(forward)) => self.forward(forward).await,
             Ok(request) => {
                 let response = self.perform(request).await?;
                 self.answer(&response).await
@@ -142,6 +151,7 @@ impl<'a> Session<'a> {
             Request::Drop => done(Ok(vec![broker.drop_cached()])),
             Request::ReadLog(read) => log::read(self.shared.access.journal(), read).await,
             Request::VerifyLog => log::verify(self.shared.access.journal()).await,
+            Request::Forwarded(forwarded) => self.restrict(&forwarded),
             Request::Answer(_) => Err(Fault::new(FaultKind::Usage, "nothing was asked")),
             _ => Err(Fault::new(FaultKind::Unsupported, "the agent does not know that request")),
         };
@@ -288,7 +298,7 @@ impl<'a> Session<'a> {
 
     /// Adds what the client sends next to the inbox. The buffer is on the stack only while it is filled, so that a
     /// thousand idle connections cost nothing, and is wiped, because a login's secrets pass through it.
-    async fn receive(&mut self) -> Result<(), End> {
+    pub(super) async fn receive(&mut self) -> Result<(), End> {
         let (stream, inbox) = (&mut self.stream, &mut self.inbox);
         let count = poll_fn(|context| {
             let mut space = [MaybeUninit::<u8>::uninit(); READ];
@@ -325,8 +335,8 @@ impl<'a> Session<'a> {
 
 /// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
 fn is_for_the_locked(request: &Request) -> bool {
-    use Request::{Answer, Drop, Lock, Status, Stop, Unlock};
-    matches!(request, Answer(_) | Drop | Lock(_) | Status | Stop | Unlock(_))
+    use Request::{Answer, Drop, Forwarded, Lock, Status, Stop, Unlock};
+    matches!(request, Answer(_) | Drop | Forwarded(_) | Lock(_) | Status | Stop | Unlock(_))
 }
 
 /// What waits for a keyring may wait for a human who has gone home: the agent's end does not.

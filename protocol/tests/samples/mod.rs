@@ -1,9 +1,10 @@
 //! One message of each kind, with every field filled; the values never change, because golden files hold their bytes.
 
 use cloud_agent_protocol::v1::{
-    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, GetFor,
-    ListClouds, Lock, Log, LogEntry, LogProcess, Login, Logout, MethodInfo, NamedSecret, OriginInfo, Place, Question,
-    ReadLog, Reject, RejectFor, Request, Response, Served, Setting, Show, Status, Unlock, Vault, VaultStatus, Verified,
+    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Forward, Forwarded,
+    Forwarding, Get, GetFor, ListClouds, Lock, Log, LogEntry, LogProcess, Login, Logout, MethodInfo, NamedSecret,
+    OriginInfo, Place, Question, ReadLog, Reject, RejectFor, Request, Response, Served, Setting, Show, Status, Unlock,
+    Vault, VaultStatus, Verified,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -111,6 +112,16 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         ("request-drop", Request::Drop),
         ("request-read-log", Request::ReadLog(ReadLog { after: 17, token: Some("eyJhbGciOi.J9.x".into()) })),
         ("request-verify-log", Request::VerifyLog),
+        (
+            "request-forward",
+            Request::Forward(Forward {
+                accounts: vec!["ecHome".into(), "work".into()],
+                lifetime: Some(3600),
+                confirm: true,
+                name: "/run/user/1000/forward.sock".into(),
+            }),
+        ),
+        ("request-forwarded", Request::Forwarded(Forwarded { id: "00112233445566778899aabbccddeeff".into() })),
     ]
 }
 
@@ -148,6 +159,14 @@ fn log() -> Log {
 fn of_the_journal() -> Vec<(&'static str, Response)> {
     vec![
         ("response-log", Response::Log(log())),
+        (
+            "response-forwarding",
+            Response::Forwarding(Forwarding {
+                id: "00112233445566778899aabbccddeeff".into(),
+                accounts: vec!["ecHome".into(), "Work".into()],
+                until: Some(1_700_003_600),
+            }),
+        ),
         (
             "response-verified",
             Response::Verified(Verified {

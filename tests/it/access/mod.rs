@@ -1,8 +1,10 @@
 //! Who may have a token, and who had it.
 
 mod confirm;
+mod forward;
 mod journal;
 mod policy;
+mod ssh;
 
 use cloud_agent_tests::fake::echome::EcHome;
 use cloud_agent_tests::sandbox::{Agent, Sandbox, TOKEN};

@@ -97,7 +97,7 @@ impl Scene {
 }
 
 /// Does `work` on a thread that is another user's, with none of root's rights: the kernel asks threads, not processes.
-fn as_user<T: Send>(user: u32, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn as_user<T: Send>(user: u32, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = scope.spawn(move || {
             let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
