@@ -10,6 +10,7 @@ use cloud_agent_protocol::{Fault, FaultKind, endpoint};
 use interprocess::local_socket::tokio::Listener;
 use tokio::sync::{Notify, mpsc};
 
+use crate::access::Access;
 use crate::accounts::{self, Accounts};
 use crate::broker::{Broker, Surroundings};
 use crate::cli::{Cli, Command, VaultKind};
@@ -204,6 +205,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         () = shutdown.requested() => return Ok(()),
         () = &mut again => return Ok(()),
     };
+    let access = Access::new(clock.clone(), &paths.state, paths.accounts());
     let broker = Broker::new(clock.clone(), Accounts::open(paths.accounts()), clouds, provider, vault);
     broker.hold_at_most(accounts::Limits { since_login: cli.hold_for, since_asked: cli.hold_idle });
     if let Some(estate) = &estate {
@@ -245,6 +247,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     let leaving = tokio::spawn(leaving.serve(asked));
     tokio::spawn(broker.clone().keep_fresh());
     tokio::spawn(drops.serve(broker.clone()));
+    tokio::spawn(access.journal().clone().keep(clock.clone()));
     let directories = [paths.config.clone(), paths.clouds()];
     tokio::spawn(reload(broker.clone(), directories, told_to_reload, manager.clone()));
     tokio::spawn(manager.clone().tell_of_the_end(shutdown.clone()));
@@ -258,7 +261,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     // run: under load it would accept faster than ended sessions can leave.
     let limits = Limits { idle_exit: cli.idle_exit, ..Limits::for_files(files) };
     let reins = Reins { control: told, gate: gate.clone(), renewals };
-    let server = tokio::spawn(server::run(listener, reins, broker, limits, surroundings, shutdown));
+    let server = tokio::spawn(server::run(listener, reins, broker, access, limits, surroundings, shutdown));
     manager.ready();
     let result = tokio::select! {
         result = server => result.unwrap_or_else(|e| Err(defect(&e))),

@@ -1,6 +1,6 @@
 //! The accounts that are set up: `accounts.toml`, read and written, and those that live only as long as the agent.
 
-mod file;
+pub(crate) mod file;
 mod limits;
 mod settings;
 mod span;
