@@ -129,7 +129,7 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
         () = &mut again => return Ok(()),
     };
     let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault);
-    broker.hold_at_most(accounts::Limits { since_login: cli.hold_for, since_asked: cli.hold_idle });
+    broker.hold_at_most(accounts::Limits::new(cli.hold_for, cli.hold_idle));
     if cli.detached {
         detach(&paths.log());
     }

@@ -15,6 +15,9 @@ use super::{Limits, Settings};
 use crate::cloud::{Cloud, Target};
 use crate::suggest::nearest;
 
+/// Accounts by key. Boxed, because a node of a tree has room for eleven and is half empty as a rule.
+pub(super) type Shelf = BTreeMap<String, Box<Stored>>;
+
 /// An account as the file holds it. Nothing in it is a secret.
 #[derive(Debug, Clone)]
 pub struct Stored {
@@ -121,15 +124,15 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
 ///
 /// # Errors
 /// `Config`, naming file and line.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
+pub(super) fn read(path: &Path) -> Result<Shelf, Fault> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Shelf::new()),
         Err(e) => return Err(unusable(path, None).because(e.to_string())),
     };
     trusted(path)?;
     let file: File = toml::from_str(&text).map_err(|e| syntax(path, &text, &e))?;
-    let mut accounts = BTreeMap::new();
+    let mut accounts = Shelf::new();
     for (name, entry) in file.account {
         let line = line_of(&text, entry.span().start);
         let name = AccountName::parse(&name).map_err(|f| unusable(path, Some(line)).because(f.to_string()))?;
@@ -137,16 +140,13 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
         let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, hold_for, hold_idle, serves } =
             entry;
         let lifetime = span_in(path, &text, lifetime.as_ref())?;
-        let limits = Limits {
-            since_login: span_in(path, &text, hold_for.as_ref())?,
-            since_asked: span_in(path, &text, hold_idle.as_ref())?,
-        };
+        let limits = Limits::new(span_in(path, &text, hold_for.as_ref())?, span_in(path, &text, hold_idle.as_ref())?);
         let serves = serves.map(|list| list.iter().map(|place| place_in(path, &text, place)).collect()).transpose()?;
         let key = name.key();
         let set = set.into_iter().collect();
         let account =
             Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, limits, serves };
-        if let Some(twin) = accounts.insert(key, account) {
+        if let Some(twin) = accounts.insert(key, Box::new(account)) {
             return Err(
                 unusable(path, Some(line)).because(format!("two accounts differ only in case: `{}`", twin.name))
             );

@@ -5,14 +5,13 @@ mod limits;
 mod settings;
 mod span;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
-use file::Stamp;
 pub use file::Stored;
+use file::{Shelf, Stamp};
 pub(crate) use limits::LIMITS;
 pub use limits::Limits;
 pub use settings::Settings;
@@ -30,11 +29,11 @@ pub struct Accounts {
 #[derive(Debug)]
 struct Inner {
     /// What the file says, or why it cannot be used.
-    stored: Result<BTreeMap<String, Stored>, Fault>,
+    stored: Result<Shelf, Fault>,
     /// Which state of the file that was.
     stamp: Option<Stamp>,
     /// Accounts that no file knows.
-    ephemeral: BTreeMap<String, Stored>,
+    ephemeral: Shelf,
 }
 
 impl Accounts {
@@ -43,7 +42,7 @@ impl Accounts {
     pub fn open(path: PathBuf) -> Self {
         let stamp = file::stamp(&path);
         let stored = file::read(&path);
-        Self { path, inner: Mutex::new(Inner { stored, stamp, ephemeral: BTreeMap::new() }) }
+        Self { path, inner: Mutex::new(Inner { stored, stamp, ephemeral: Shelf::new() }) }
     }
 
     /// The account of that key.
@@ -54,10 +53,10 @@ impl Accounts {
         let inner = self.fresh();
         let key = name.key();
         if let Some(account) = inner.ephemeral.get(&key) {
-            return Ok(account.clone());
+            return Ok(Stored::clone(account));
         }
         let stored = inner.stored.as_ref().map_err(Clone::clone)?;
-        stored.get(&key).cloned().ok_or_else(|| {
+        stored.get(&key).map(|account| Stored::clone(account)).ok_or_else(|| {
             let fault = Fault::new(FaultKind::UnknownAccount, format!("no account `{name}`"));
             match nearest(&key, stored.keys().chain(inner.ephemeral.keys()).map(String::as_str)) {
                 Some(near) => {
@@ -74,7 +73,7 @@ impl Accounts {
         let inner = self.fresh();
         let mut all = inner.stored.as_ref().cloned().unwrap_or_default();
         all.extend(inner.ephemeral.iter().map(|(key, account)| (key.clone(), account.clone())));
-        (all.into_values().collect(), inner.stored.as_ref().err().cloned())
+        (all.into_values().map(|account| *account).collect(), inner.stored.as_ref().err().cloned())
     }
 
     /// Adds or replaces an account, in the file unless it is `ephemeral`.
@@ -85,12 +84,12 @@ impl Accounts {
         let mut inner = self.fresh();
         let key = account.name.key();
         if ephemeral {
-            inner.ephemeral.insert(key, account);
+            inner.ephemeral.insert(key, Box::new(account));
             return Ok(());
         }
         let stored = inner.stored.as_mut().map_err(|fault| fault.clone())?;
         file::write(&self.path, &account)?;
-        stored.insert(key.clone(), account);
+        stored.insert(key.clone(), Box::new(account));
         inner.ephemeral.remove(&key);
         inner.stamp = file::stamp(&self.path);
         Ok(())
@@ -138,12 +137,12 @@ mod tests {
             cloud: "acme".into(),
             method: "password".into(),
             url: Some("https://acme.example".into()),
-            urls: BTreeMap::new(),
+            urls: std::collections::BTreeMap::new(),
             set: [("user".to_owned(), "me".to_owned())].into_iter().collect(),
             allow_plaintext: false,
             ca_file: None,
             lifetime: Some(std::time::Duration::from_mins(90)),
-            limits: Limits { since_login: Some(std::time::Duration::from_hours(8)), since_asked: None },
+            limits: Limits::new(Some(std::time::Duration::from_hours(8)), None),
             serves: Some(vec!["https://git.acme.example/team".into()]),
         }
     }

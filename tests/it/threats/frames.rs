@@ -120,7 +120,7 @@ fn a_hundred_thousand_hostile_frames_leave_the_agent_as_it_was() {
             let _ = raw.send(&bytes);
             let _ = raw.stream().shutdown(std::net::Shutdown::Write);
             // One after the other: what a thousand connections at once take is another question.
-            assert!(raw.closed(PATIENCE).is_some(), "round {round}");
+            assert!(raw.closed(PATIENCE).is_some(), "round {round}: {}", agent.doing());
         }
     };
     let unknown = |count: usize| {
