@@ -207,7 +207,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     };
     let access = Access::new(clock.clone(), &paths.state, paths.accounts());
     let broker = Broker::new(clock.clone(), Accounts::open(paths.accounts()), clouds, provider, vault);
-    broker.hold_at_most(accounts::Limits { since_login: cli.hold_for, since_asked: cli.hold_idle });
+    broker.hold_at_most(accounts::Limits::new(cli.hold_for, cli.hold_idle));
     if let Some(estate) = &estate {
         if let Err(fault) = estate.give_to(&broker) {
             place.pass_on();

@@ -159,10 +159,7 @@ fn parse(path: &Path, text: &str) -> Result<Shelf, Fault> {
         let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, hold_for, hold_idle, serves } =
             entry;
         let lifetime = span_in(path, text, lifetime.as_ref())?;
-        let limits = Limits {
-            since_login: span_in(path, text, hold_for.as_ref())?,
-            since_asked: span_in(path, text, hold_idle.as_ref())?,
-        };
+        let limits = Limits::new(span_in(path, text, hold_for.as_ref())?, span_in(path, text, hold_idle.as_ref())?);
         let serves = serves.map(|list| list.iter().map(|place| place_in(path, text, place)).collect()).transpose()?;
         let key = name.key();
         let set = set.into_iter().collect();

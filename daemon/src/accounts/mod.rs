@@ -187,12 +187,12 @@ mod tests {
             cloud: "acme".into(),
             method: "password".into(),
             url: Some("https://acme.example".into()),
-            urls: BTreeMap::new(),
+            urls: std::collections::BTreeMap::new(),
             set: [("user".to_owned(), "me".to_owned())].into_iter().collect(),
             allow_plaintext: false,
             ca_file: None,
             lifetime: Some(std::time::Duration::from_mins(90)),
-            limits: Limits { since_login: Some(std::time::Duration::from_hours(8)), since_asked: None },
+            limits: Limits::new(Some(std::time::Duration::from_hours(8)), None),
             serves: Some(vec!["https://git.acme.example/team".into()]),
         }
     }
