@@ -89,7 +89,8 @@ impl Scene {
             );
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let Ok(socket::Claim::Taken(_place, listener)) = socket::claim(&path.join("run/agent.sock")) else {
+                let Ok(socket::Claim::Taken(_place, listener)) = socket::claim(&path.join("run/agent.sock")).await
+                else {
                     panic!("the place is free");
                 };
                 ready.send(()).unwrap();
