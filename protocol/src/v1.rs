@@ -9,13 +9,15 @@
 //! [`FaultKind::Unsupported`]: crate::FaultKind::Unsupported
 
 mod act;
+mod clouds;
 mod serve;
 mod vault;
 
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
-pub use serve::{GetFor, Place, RejectFor, Served};
+pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
+pub use serve::{GetFor, Place, RejectFor, Served, Withheld};
 pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
 
 use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
@@ -229,67 +231,6 @@ pub struct AccountStatus {
     pub fault: Option<Fault>,
 }
 
-/// A cloud and what it asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CloudInfo {
-    /// Its name.
-    pub name: String,
-    /// What people call it.
-    pub title: String,
-    /// Where its API is documented.
-    pub docs: String,
-    /// Built in, or a file of the user's.
-    pub built_in: bool,
-    /// Its origins, the main one first.
-    pub origins: Vec<OriginInfo>,
-    /// Its methods, the default first.
-    pub methods: Vec<MethodInfo>,
-}
-
-/// Where a cloud's API lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OriginInfo {
-    /// Empty for the main one.
-    pub name: String,
-    /// The default; `None` if the user must say.
-    pub default: Option<String>,
-    /// What to ask.
-    pub prompt: String,
-}
-
-/// One way in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MethodInfo {
-    /// Its name.
-    pub name: String,
-    /// What people call it.
-    pub title: String,
-    /// What it asks.
-    pub asks: Vec<AskInfo>,
-}
-
-/// One thing a method asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AskInfo {
-    /// Its name in `--set` or `--secret`.
-    pub name: String,
-    /// What to ask.
-    pub prompt: String,
-    /// Given by `--secret`, not by `--set`.
-    pub secret: bool,
-    /// May be left out.
-    pub optional: bool,
-    /// Asked in the middle of a login, such as a code.
-    pub at_login: bool,
-}
-
-/// The clouds that were asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Clouds {
-    /// By name.
-    pub clouds: Vec<CloudInfo>,
-}
-
 /// What an agent may answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -317,6 +258,8 @@ pub enum Response {
     Vault(VaultStatus),
     /// To [`Request::ListServed`].
     Served(Served),
+    /// To [`Request::GetFor`], once it is clear whose the address is.
+    Withheld(Withheld),
 }
 
 macro_rules! messages {
@@ -397,4 +340,5 @@ messages! { Response:
     0x8009 Acted(Acted),
     0x800A Vault(VaultStatus),
     0x800C Served(Served),
+    0x800D Withheld(Withheld),
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_agent_protocol::v1::{Done, Get, GetFor, Request, Response};
+use cloud_agent_protocol::v1::{Done, Get, GetFor, Request, Response, Withheld};
 use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello, v1};
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -78,6 +78,8 @@ impl<'a> Session<'a> {
         if let (Ok(request), Err(fault)) = (&request, self.shared.broker.refuse_locked())
             && !is_for_the_locked(request)
         {
+            // Whoever asks for what is nobody's has no business with the lock.
+            let fault = address_of(request).and_then(|url| self.shared.broker.disowned(url)).unwrap_or(fault);
             return self.answer(&Response::Fault(fault)).await;
         }
         match request {
@@ -116,10 +118,17 @@ impl<'a> Session<'a> {
     async fn get_for(&mut self, get: GetFor) -> Result<(), End> {
         let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
         let caller = if get.repeat_rejects { peer::parent(&self.stream) } else { None };
-        let response = match self.shared.broker.get_for(&get, caller, wait).await {
-            Ok(cached) if get.environment => Response::Credential(cached.credential()),
-            Ok(cached) => return self.write(cached.frame()).await,
-            Err(fault) => Response::Fault(fault),
+        let broker = &self.shared.broker;
+        let name = match broker.whose(&get) {
+            Ok(name) => name,
+            Err(fault) => return self.answer(&Response::Fault(fault)).await,
+        };
+        let response = match (broker.get_for(&name, &get, caller, wait).await, broker.refuse_locked()) {
+            (Ok(cached), _) if get.environment => Response::Credential(cached.credential()),
+            (Ok(cached), _) => return self.write(cached.frame()).await,
+            (Err(fault), Ok(())) => Response::Withheld(Withheld { account: name.as_str().to_owned(), fault }),
+            // Locked meanwhile: no account is named any more.
+            (Err(_), Err(locked)) => Response::Fault(locked),
         };
         self.answer(&response).await
     }
@@ -336,6 +345,16 @@ impl<'a> Session<'a> {
 fn is_for_the_locked(request: &Request) -> bool {
     use Request::{Answer, Drop, Lock, Status, Stop, Unlock};
     matches!(request, Answer(_) | Drop | Lock(_) | Status | Stop | Unlock(_))
+}
+
+/// The address that a request is about.
+fn address_of(request: &Request) -> Option<&str> {
+    let url = match request {
+        Request::GetFor(get) => &get.url,
+        Request::RejectFor(reject) => &reject.url,
+        _ => return None,
+    };
+    Some(url.as_str()).filter(|url| !url.is_empty())
 }
 
 /// What waits for a keyring may wait for a human who has gone home: the agent's end does not.

@@ -3,7 +3,7 @@
 use cloud_agent_protocol::v1::{
     AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, GetFor,
     ListClouds, Lock, Login, Logout, MethodInfo, NamedSecret, OriginInfo, Place, Question, Reject, RejectFor, Request,
-    Response, Served, Setting, Show, Status, Unlock, Vault, VaultStatus,
+    Response, Served, Setting, Show, Status, Unlock, Vault, VaultStatus, Withheld,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -211,6 +211,13 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
             Response::Acted(Acted {
                 notes: vec!["done".into()],
                 rows: vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()]],
+            }),
+        ),
+        (
+            "response-withheld",
+            Response::Withheld(Withheld {
+                account: "ecHome".into(),
+                fault: Fault::new(FaultKind::Unreachable, "connections are refused").retry_at(1_795_319_040),
             }),
         ),
         (
