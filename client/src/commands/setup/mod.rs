@@ -4,7 +4,9 @@ mod block;
 mod docker;
 mod edit;
 mod git;
+mod graft;
 mod kubectl;
+mod mask;
 mod shell;
 
 use std::path::{Path, PathBuf};
