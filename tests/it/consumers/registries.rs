@@ -266,9 +266,8 @@ pub(super) fn terraform_init(stage: &Stage, registry: &Server, config: &str) -> 
 
 #[test]
 fn terraform_itself_reads_a_module_of_a_private_registry() {
-    // In no list of packages; where it is, it has to work.
-    if skip::find("terraform").is_none() {
-        eprintln!("skipped: terraform_itself_reads_a_module_of_a_private_registry: there is no `terraform` on PATH");
+    let what = "terraform_itself_reads_a_module_of_a_private_registry";
+    if skip::unless_optional_tool(what, "terraform").is_none() {
         return;
     }
     let stage = Stage::new();

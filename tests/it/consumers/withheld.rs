@@ -138,16 +138,14 @@ fn kubectls_six_runs_ask_a_cloud_that_is_away_once_and_say_why_each_time() {
 }
 
 #[test]
-fn a_blackhole_costs_kubectl_one_wait_and_not_six() {
-    let Some(it) = Cluster::new("a_blackhole_costs_kubectl_one_wait_and_not_six") else { return };
+fn a_cloud_that_says_nothing_is_asked_once_by_all_of_kubectls_runs() {
+    let Some(it) = Cluster::new("a_cloud_that_says_nothing_is_asked_once_by_all_of_kubectls_runs") else { return };
     it.stage.away(Fault::Hang);
     let before = it.stage.asked();
     let outcome = it.get(&exec("v1", &["helper", "kubectl", "--timeout", "3s"]));
     assert_ne!(outcome.code(), 0);
     assert!(it.runs() > 1, "{outcome:?}");
     assert_eq!(it.stage.asked() - before, 1);
-    let times = fs::read_to_string(it.stage.sandbox.path("home/runs")).unwrap();
-    assert_eq!(times.lines().count(), it.runs());
 }
 
 #[test]
