@@ -213,13 +213,7 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
                 rows: vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()]],
             }),
         ),
-        (
-            "response-withheld",
-            Response::Withheld(Withheld {
-                account: "ecHome".into(),
-                fault: Fault::new(FaultKind::Unreachable, "connections are refused").retry_at(1_795_319_040),
-            }),
-        ),
+        ("response-withheld", withheld()),
         (
             "response-served",
             Response::Served(Served {
@@ -227,4 +221,9 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
     ]
+}
+
+fn withheld() -> Response {
+    let fault = Fault::new(FaultKind::Unreachable, "connections are refused").retry_at(1_795_319_040);
+    Response::Withheld(Withheld { account: "ecHome".into(), fault })
 }

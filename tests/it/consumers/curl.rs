@@ -193,6 +193,10 @@ fn a_token_is_not_sent_in_clear() {
     let outcome = it.curl(&["-sS", &listener.address().to_string()]);
     assert_ne!(outcome.code(), 0);
     assert_eq!(listener.requests().len(), 0, "{:?}", listener.requests());
+    // A proxy that everything else takes would read what goes to this machine, too.
+    let proxy = site(false, |_| Reply::typed(200, "text/plain", "read\n"));
+    assert_eq!(it.run(&["-sS", "API/a"]).env("http_proxy", proxy.url()).finish().ok(), "GET /a");
+    assert_eq!(proxy.requests().len(), 0);
     // The account's own address, where its login has allowed that; what is missing then is a login.
     let file = it.stage.sandbox.config().join("accounts.toml");
     let text = fs::read_to_string(&file).unwrap();

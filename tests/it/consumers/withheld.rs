@@ -1,8 +1,9 @@
 //! What consumers are told where an account answers and has no token: each stops there, at once, and nowhere else.
 
 use std::fs;
+use std::sync::Arc;
 
-use cloud_agent_tests::fake::Fault;
+use cloud_agent_tests::fake::{Authority, Certificate, Fault, Sabotage, Saboteur};
 use cloud_agent_tests::sandbox::TOKEN;
 use cloud_agent_tests::skip;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::git::{Repository, put_script};
 use super::kubectl::{Cluster, exec};
 use super::{Stage, is_silent, own, registries};
-use crate::support::sandbox;
+use crate::support::{login, sandbox};
 
 impl Stage {
     /// Breaks the cloud for an account whose token is gone.
@@ -94,7 +95,7 @@ fn the_other_consumers_go_on_past_a_locked_agent_too() {
 fn whatever_keeps_the_cloud_from_answering_stops_git_and_asks_nobody() {
     let what = "whatever_keeps_the_cloud_from_answering_stops_git_and_asks_nobody";
     let Some(it) = Repository::new(what) else { return };
-    // The second is a fault of the configuration, for all that the agent can tell; so is a certificate that it does not trust.
+    // The second is a fault of the configuration, for all that the agent can tell.
     for fault in [Fault::bad_gateway(503), Fault::status(404, &json!({}))] {
         it.stage.cloud.clear();
         it.stage.serve(&it.server.url());
@@ -121,6 +122,37 @@ fn a_cloud_that_is_gone_is_told_with_the_accounts_name() {
     assert_eq!(outcome.stdout, "quit=1\n");
     for words in ["`keyed` has no token: ", "refuses connections", "; next try: 20"] {
         assert!(outcome.stderr.contains(words) && outcome.stderr.lines().count() == 1, "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn what_lies_between_and_is_broken_stops_git_whatever_kind_of_fault_it_is() {
+    let what = "what_lies_between_and_is_broken_stops_git_whatever_kind_of_fault_it_is";
+    if skip::unless_tool(what, "git").is_none() {
+        return;
+    }
+    let (sandbox, authority) = (sandbox(), Arc::new(Authority::new()));
+    sandbox.set("SSL_CERT_FILE", authority.ca());
+    let stage = Stage::in_sandbox(sandbox);
+    let between = Saboteur::before(stage.cloud.address(), "localhost", &authority);
+    put_script(&stage.sandbox.path("home/askpass"), "#!/bin/sh\necho typed\n");
+    for sabotage in [
+        Sabotage::Certificate(Certificate::Expired),
+        Sabotage::Certificate(Certificate::UnknownAuthority),
+        Sabotage::Plain,
+        Sabotage::Refuse,
+    ] {
+        between.engage(Sabotage::None);
+        let login = login(&stage.sandbox, "ecHome", &between.url(), &stage.secret);
+        login.args(["--set", "serves=https://git.acme.example"]).finish().ok();
+        between.engage(sabotage);
+        stage.sandbox.token(["reject", "ecHome"]).ok();
+        let git = stage.sandbox.command("git").args(["-c", "credential.helper=cloud-token", "credential", "fill"]);
+        let git = git.env("GIT_ASKPASS", stage.sandbox.path("home/askpass")).env("GIT_CONFIG_NOSYSTEM", "1");
+        let outcome = git.stdin("protocol=https\nhost=git.acme.example\n\n").finish();
+        assert_eq!((outcome.code(), outcome.stdout.as_str()), (128, ""), "{sabotage:?}: {outcome:?}");
+        let said = outcome.stderr.lines().find(|line| line.starts_with("cloud-token: ")).unwrap_or_default();
+        says_whose_and_when(said, 1);
     }
 }
 
