@@ -27,7 +27,7 @@ pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
 pub use forward::{Forward, Forwarded, Forwarding};
 pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
 pub use life::Restart;
-pub use serve::{GetFor, Place, RejectFor, Served};
+pub use serve::{GetFor, Place, RejectFor, Served, Withheld};
 pub use status::{AccountStatus, Holding, Overview, Status};
 pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
 
@@ -231,6 +231,8 @@ pub enum Response {
     Vault(VaultStatus),
     /// To [`Request::ListServed`].
     Served(Served),
+    /// To [`Request::GetFor`], once it is clear whose the address is.
+    Withheld(Withheld),
     /// To [`Request::ReadLog`].
     Log(Log),
     /// To [`Request::VerifyLog`].
@@ -279,6 +281,7 @@ messages! { Response:
     0x8009 Acted(Acted),
     0x800A Vault(VaultStatus),
     0x800C Served(Served),
+    0x800D Withheld(Withheld),
     0x8011 Log(Log),
     0x8012 Verified(Verified),
     0x8013 Forwarding(Forwarding),

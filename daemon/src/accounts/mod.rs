@@ -177,7 +177,6 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
 

@@ -157,7 +157,7 @@ impl State {
 
     /// Forgets a failure that may pass by itself: the network may be another one now.
     pub(super) fn forgive(&mut self) {
-        if self.memo.as_ref().is_some_and(|memo| memo.until().is_some()) {
+        if self.memo.as_ref().is_some_and(|memo| memo.unasked().is_some()) {
             self.memo = None;
             self.streak = 0;
         }

@@ -4,7 +4,7 @@ use cloud_agent_protocol::v1::{
     AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Forward, Forwarded,
     Forwarding, Get, GetFor, Holding, ListClouds, Lock, Log, LogEntry, LogProcess, Login, Logout, MethodInfo,
     NamedSecret, OriginInfo, Overview, Place, Question, ReadLog, Reject, RejectFor, Request, Response, Restart, Served,
-    Setting, Show, Status, Unlock, Vault, VaultStatus, Verified,
+    Setting, Show, Status, Unlock, Vault, VaultStatus, Verified, Withheld,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -289,6 +289,7 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
                 rows: vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()]],
             }),
         ),
+        ("response-withheld", withheld()),
         (
             "response-served",
             Response::Served(Served {
@@ -298,4 +299,9 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
     ];
     all.extend(of_the_journal());
     all
+}
+
+fn withheld() -> Response {
+    let fault = Fault::new(FaultKind::Unreachable, "connections are refused").retry_at(1_795_319_040);
+    Response::Withheld(Withheld { account: "ecHome".into(), fault })
 }
