@@ -1,8 +1,10 @@
 //! The command line beyond the plain get, and the words of `--help`.
 
+mod accounts;
 mod completing;
 mod consumers;
 mod custody;
+mod watch;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -10,19 +12,22 @@ use std::time::Duration;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, completions, curl, drop, exec, login, logout, man, reject, status, stop};
+use crate::commands::{check, clouds, completions, curl, drop, exec, man, reject, restart, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
 use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
+use accounts::{DO_EXAMPLES, Do, LOGIN_EXAMPLES, Login, Logout};
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
-use custody::{LOCK_EXAMPLES, Opener, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
+use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
+use watch::{FORWARD_EXAMPLES, Forward, LOG_EXAMPLES, Log};
 
 const EXAMPLES: &str = "\
 Examples:
-  cloud-token login work --cloud CLOUD       set the account `work` up and log in; asks for what is missing
+  cloud-token login                          set an account up and log in; asks which cloud, and for all it takes
+  cloud-token login work --cloud CLOUD       the same for the account `work`; asks for what is missing
   cloud-token work                           print its token, renewed if need be
   curl -H @<(cloud-token work -o headers) URL
   cloud-token work -o curl | curl -K - URL   the token appears in no argument and on no screen
@@ -72,6 +77,9 @@ enum Command {
         /// As one JSON object; times are seconds since the Unix epoch
         #[arg(long)]
         json: bool,
+        /// Go on: redraw it on a terminal, else print it again whenever it has changed
+        #[arg(long)]
+        watch: bool,
         #[command(flatten)]
         wait: Wait,
     },
@@ -113,7 +121,7 @@ enum Command {
     /// Answer git, kubectl and other programs, each in its own protocol; they run this, people do not
     #[command(after_help = HELPER_HELP, override_usage = "cloud-token helper CONSUMER [ACCOUNT] [OPTIONS] [VERB …]")]
     Helper(Helper),
-    /// Make a consumer ask this program, or show what that takes; what it did not write it does not touch
+    /// Make a consumer ask this program, or systemd or launchd run the agent; what it did not write it does not touch
     Setup(Setup),
     /// Seal everything behind a passphrase: nothing is handed out or renewed until `unlock`
     #[command(after_help = LOCK_EXAMPLES)]
@@ -129,6 +137,18 @@ enum Command {
     /// Which vault holds the secrets, and why; `vault move KIND` copies all to another, looks, then erases the old one
     #[command(after_help = VAULT_EXAMPLES)]
     Vault(Vault),
+    /// A second, restricted socket, for `ssh -R` and containers; in the foreground
+    #[command(after_help = FORWARD_EXAMPLES)]
+    Forward(Box<Forward>),
+    /// Who got which account's token, and when
+    #[command(after_help = LOG_EXAMPLES)]
+    Log(Log),
+    /// Start the agent anew, as it is installed now; it keeps all that it has, and turns no caller away
+    #[command(after_help = RESTART_EXAMPLES)]
+    Restart {
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// End the agent; what it keeps in memory only is gone
     Stop {
         #[command(flatten)]
@@ -190,99 +210,6 @@ struct Token {
     wait: Wait,
 }
 
-const LOGIN_EXAMPLES: &str = "\
-Examples:
-  cloud-token login work --cloud CLOUD
-  cloud-token login ci --cloud CLOUD --set username=ci --secret password=env:CI_PASSWORD --no-input
-  cloud-token login ci --cloud CLOUD --secret 'password=cmd:pass show cloud/ci'
-
-`cloud-token clouds CLOUD` shows the names that --set, --secret and --url take.
-SOURCE is env:VARIABLE, file:PATH, stdin or cmd:COMMAND (run by sh); the last line end is dropped.
-A secret itself is never an argument: `ps` would show it to everybody.";
-
-#[derive(Args)]
-struct Login {
-    /// What to call it: letters, digits, `.`, `_`, `-`, `@`
-    #[arg(value_name = "ACCOUNT")]
-    account: String,
-    /// Which cloud; not needed for an account that has one or is named after it
-    #[arg(long, value_name = "CLOUD")]
-    cloud: Option<String>,
-    /// Which way in; the cloud's first if not given
-    #[arg(long, value_name = "METHOD")]
-    method: Option<String>,
-    /// Where the API is, or one of its further origins by name
-    #[arg(long, value_name = "URL|NAME=URL")]
-    url: Vec<String>,
-    /// A setting that is no secret
-    #[arg(long, value_name = "NAME=VALUE")]
-    set: Vec<String>,
-    /// Where to read a secret from
-    #[arg(long, value_name = "NAME=SOURCE")]
-    secret: Vec<String>,
-    /// Let the agent keep what a login needs, so that it can log in again by itself
-    #[arg(long, conflicts_with = "ephemeral")]
-    remember: bool,
-    /// Keep nothing beyond the agent's life
-    #[arg(long)]
-    ephemeral: bool,
-    /// Never ask at the terminal; exit 4 instead
-    #[arg(long)]
-    no_input: bool,
-    #[command(flatten)]
-    wait: Wait,
-}
-
-const DO_EXAMPLES: &str = "\
-Examples:
-  cloud-token do work                        what can be done, and what each asks
-  cloud-token do work 2fa-enable             shows a QR code, asks for a code, and answers codes from then on
-  cloud-token do CLOUD register              before there is an account; nothing is set up by it
-
-Data goes to stdout, columns apart by a tab. SOURCE is as with `cloud-token login`.";
-
-#[derive(Args)]
-struct Do {
-    /// Whose; or the name of a cloud, for what needs no login
-    #[arg(value_name = "ACCOUNT")]
-    account: String,
-    /// What to do
-    #[arg(value_name = "ACTION")]
-    action: Option<String>,
-    /// Which cloud, for an account that is not set up
-    #[arg(long, value_name = "CLOUD")]
-    cloud: Option<String>,
-    /// Where the API is, for an account that is not set up
-    #[arg(long, value_name = "URL|NAME=URL")]
-    url: Vec<String>,
-    /// A setting that is no secret
-    #[arg(long, value_name = "NAME=VALUE")]
-    set: Vec<String>,
-    /// Where to read a secret from
-    #[arg(long, value_name = "NAME=SOURCE")]
-    secret: Vec<String>,
-    /// Never ask at the terminal; exit 4 instead
-    #[arg(long)]
-    no_input: bool,
-    #[command(flatten)]
-    wait: Wait,
-}
-
-#[derive(Args)]
-struct Logout {
-    /// Which accounts
-    #[arg(value_name = "ACCOUNT", required_unless_present = "all", conflicts_with = "all")]
-    accounts: Vec<String>,
-    /// All of them
-    #[arg(long)]
-    all: bool,
-    /// Forget the settings too
-    #[arg(long)]
-    forget: bool,
-    #[command(flatten)]
-    wait: Wait,
-}
-
 fn format(name: &str) -> Result<Format, String> {
     Format::parse(name).ok_or_else(|| {
         let known = Format::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
@@ -330,32 +257,12 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             no_input: token.no_input,
             timeout: token.wait.timeout,
         }),
-        Command::Login(login) => login::run(login::Options {
-            account: login.account,
-            cloud: login.cloud,
-            method: login.method,
-            urls: login.url,
-            settings: login.set,
-            secrets: login.secret,
-            remember: login.remember,
-            ephemeral: login.ephemeral,
-            no_input: login.no_input,
-            timeout: login.wait.timeout,
-        }),
-        Command::Logout(logout) => logout::run(logout.accounts, logout.all, logout.forget, logout.wait.timeout),
-        Command::Status { json, wait } => status::run(json, wait.timeout),
+        Command::Login(login) => login.run(),
+        Command::Logout(logout) => logout.run(),
+        Command::Status { json, watch, wait } => status::run(status::Options { json, watch, timeout: wait.timeout }),
         Command::Clouds { name, wait } => clouds::run(name, wait.timeout),
         Command::Check { account, wait } => check::run(account, wait.timeout),
-        Command::Do(act) => act::run(act::Options {
-            account: act.account,
-            action: act.action,
-            cloud: act.cloud,
-            urls: act.url,
-            settings: act.set,
-            secrets: act.secret,
-            no_input: act.no_input,
-            timeout: act.wait.timeout,
-        }),
+        Command::Do(act) => act.run(),
         Command::Exec(run) => exec::run(&run.accounts, run.command, &run.want.of(String::new())),
         Command::Curl(run) => curl::run(&run.want.of(run.account), &run.arguments),
         Command::Helper(helper) => helper.run(),
@@ -364,7 +271,10 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Lock(opener) => opener.lock(),
         Command::Unlock(opener) => opener.unlock(),
         Command::Vault(vault) => vault.run(),
+        Command::Forward(forward) => forward.run(),
+        Command::Log(log) => log.run(),
         Command::Drop { wait } => drop::run(wait.timeout),
+        Command::Restart { wait } => restart::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
         Command::Completions { shell } => completions::register(&shell),
         Command::Man { command } => man::run(command.as_deref()),

@@ -42,7 +42,10 @@ impl Write for Timed<'_> {
 #[cfg(unix)]
 mod unix {
     use std::io::{self, Read, Write};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
     use std::path::Path;
+    use std::time::Duration;
 
     use interprocess::ConnectWaitMode;
     use interprocess::local_socket::traits::StreamCommon;
@@ -96,6 +99,13 @@ mod unix {
     }
 
     impl Wire {
+        /// As a stream that blocks.
+        pub(crate) fn into_stream(self) -> io::Result<UnixStream> {
+            let stream = UnixStream::from(OwnedFd::from(self.0));
+            stream.set_nonblocking(false)?;
+            Ok(stream)
+        }
+
         pub(super) fn read(&self, into: &mut [u8], deadline: &Deadline) -> io::Result<usize> {
             // The answer is never there yet, so waiting first saves the read that would say so.
             loop {
@@ -114,6 +124,15 @@ mod unix {
                     done => return done,
                 }
             }
+        }
+
+        /// Whether there is something to read, be it the end, at the latest after `patience`.
+        #[cold]
+        pub(crate) fn is_ready_within(&self, patience: Duration) -> bool {
+            let fd = self.0.as_fd();
+            let slice = Timespec::try_from(patience).ok();
+            // Whatever goes wrong, the read says what.
+            !matches!(poll(&mut [PollFd::new(&fd, PollFlags::IN)], slice.as_ref()), Ok(0) | Err(Errno::INTR))
         }
 
         fn wait(&self, what: PollFlags, deadline: &Deadline) -> io::Result<()> {
@@ -159,6 +178,11 @@ mod other {
 
         pub(super) fn write(&self, bytes: &[u8], _deadline: &Deadline) -> io::Result<usize> {
             (&self.0).write(bytes)
+        }
+
+        /// A pipe does not tell: the read waits.
+        pub(crate) fn is_ready_within(&self, _patience: std::time::Duration) -> bool {
+            true
         }
     }
 }
