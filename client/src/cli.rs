@@ -21,7 +21,8 @@ use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EX
 
 const EXAMPLES: &str = "\
 Examples:
-  cloud-token login work --cloud CLOUD       set the account `work` up and log in; asks for what is missing
+  cloud-token login                          set an account up and log in; asks which cloud, and for all it takes
+  cloud-token login work --cloud CLOUD       the same for the account `work`; asks for what is missing
   cloud-token work                           print its token, renewed if need be
   curl -H @<(cloud-token work -o headers) URL
   cloud-token work -o curl | curl -K - URL   the token appears in no argument and on no screen
@@ -71,6 +72,9 @@ enum Command {
         /// As one JSON object; times are seconds since the Unix epoch
         #[arg(long)]
         json: bool,
+        /// Go on: redraw it on a terminal, else print it again whenever it has changed
+        #[arg(long)]
+        watch: bool,
         #[command(flatten)]
         wait: Wait,
     },
@@ -174,6 +178,7 @@ struct Token {
 
 const LOGIN_EXAMPLES: &str = "\
 Examples:
+  cloud-token login                          asks for everything
   cloud-token login work --cloud CLOUD
   cloud-token login ci --cloud CLOUD --set username=ci --secret password=env:CI_PASSWORD --no-input
   cloud-token login ci --cloud CLOUD --secret 'password=cmd:pass show cloud/ci'
@@ -184,9 +189,9 @@ A secret itself is never an argument: `ps` would show it to everybody.";
 
 #[derive(Args)]
 struct Login {
-    /// What to call it: letters, digits, `.`, `_`, `-`, `@`
+    /// What to call it: letters, digits, `.`, `_`, `-`, `@`; asked for if left out
     #[arg(value_name = "ACCOUNT")]
-    account: String,
+    account: Option<String>,
     /// Which cloud; not needed for an account that has one or is named after it
     #[arg(long, value_name = "CLOUD")]
     cloud: Option<String>,
@@ -316,7 +321,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             timeout: login.wait.timeout,
         }),
         Command::Logout(logout) => logout::run(logout.accounts, logout.all, logout.forget, logout.wait.timeout),
-        Command::Status { json, wait } => status::run(json, wait.timeout),
+        Command::Status { json, watch, wait } => status::run(status::Options { json, watch, timeout: wait.timeout }),
         Command::Clouds { name, wait } => clouds::run(name, wait.timeout),
         Command::Check { account, wait } => check::run(account, wait.timeout),
         Command::Do(act) => act::run(act::Options {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::accounts::parse_span;
 use crate::words;
 
 /// Holds refresh tokens and keys, caches access tokens in memory and renews them, and answers over a private socket.
@@ -23,6 +24,12 @@ pub(crate) struct Cli {
     /// Read `accounts.toml` and `clouds/` here instead of in `$CLOUD_AGENT_CONFIG` or `$XDG_CONFIG_HOME/cloud-agent`
     #[arg(long, value_name = "DIR")]
     pub(crate) config: Option<PathBuf>,
+    /// Forget what is held of an account this long after its login: `8h`, `90m`; sooner if its `hold-for` says so
+    #[arg(long, value_name = "DURATION", value_parser = span)]
+    pub(crate) hold_for: Option<Duration>,
+    /// Forget what is held of an account once nobody has asked for it for this long; sooner if its `hold-idle` says so
+    #[arg(long, value_name = "DURATION", value_parser = span)]
+    pub(crate) hold_idle: Option<Duration>,
     /// Start it in the background, and print the assignment that `eval` in sh takes, or in one of the two below
     #[arg(long, conflicts_with_all = ["detached", "program"])]
     pub(crate) fork: bool,
@@ -63,8 +70,9 @@ impl Cli {
         if self.config.is_some() {
             all.extend(["--config".into(), config.into()]);
         }
-        if let Some(patience) = self.idle_exit {
-            all.extend(["--idle-exit".into(), format!("{}s", patience.as_secs()).into()]);
+        let spans = [("idle-exit", self.idle_exit), ("hold-for", self.hold_for), ("hold-idle", self.hold_idle)];
+        for (name, span) in spans.into_iter().filter_map(|(name, span)| Some((name, span?))) {
+            all.extend([format!("--{name}").into(), format!("{}s", span.as_secs()).into()]);
         }
         all.extend((0..self.verbose).map(|_| "--verbose".into()));
         all
@@ -108,6 +116,11 @@ pub(crate) enum VaultKind {
     Memory,
 }
 
+fn span(text: &str) -> Result<Duration, String> {
+    parse_span(text)
+        .map_err(|fault| fault.hint.map_or(fault.message.clone(), |hint| format!("{}: {hint}", fault.message)))
+}
+
 const AFTER: &str = "\
 Examples:
   cloud-agent &                              run it in this session, its log on stderr
@@ -116,6 +129,7 @@ Examples:
   cloud-agent --fork --fish | source         fish
   cloud-agent -- make deploy                 for one program, with whose exit code this ends
   cloud-agent --idle-exit 8h --fork
+  cloud-agent --hold-idle 1h &               forget whatever nobody has asked for in an hour
   cloud-agent check clouds/acme.toml         judge a cloud file of your own
 
 A second agent for the same socket finds the first, says so and exits 0.";

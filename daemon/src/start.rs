@@ -10,7 +10,7 @@ use cloud_agent_protocol::{Fault, FaultKind, endpoint};
 use interprocess::local_socket::tokio::Listener;
 use tokio::sync::{Notify, mpsc};
 
-use crate::accounts::Accounts;
+use crate::accounts::{self, Accounts};
 use crate::broker::{Broker, Surroundings};
 use crate::cli::{Cli, Command, VaultKind};
 use crate::clock::{Clock, SystemClock};
@@ -194,8 +194,8 @@ async fn equip(
         () = end => return Ok(None),
     };
     let made = vault.and_then(|vault| {
-        let accounts = Accounts::open(paths.accounts());
-        let broker = Broker::new(clock, accounts, clouds, provider, Arc::new(vault));
+        let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, Arc::new(vault));
+        broker.hold_at_most(accounts::Limits { since_login: cli.hold_for, since_asked: cli.hold_idle });
         estate.map_or(Ok(()), |estate| estate.give_to(&broker))?;
         Ok(broker)
     });

@@ -1,7 +1,9 @@
 //! The accounts that are set up: `accounts.toml`, read and written, and those that live only as long as the agent.
 
 mod file;
+mod limits;
 mod settings;
+mod span;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,9 +12,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 pub use file::Stored;
-pub(crate) use file::parse_lifetime;
 use file::{Shelf, Stamp};
+pub(crate) use limits::LIMITS;
+pub use limits::Limits;
 pub use settings::Settings;
+pub(crate) use span::{parse_span, span_text};
 
 use crate::suggest::nearest;
 
@@ -188,6 +192,7 @@ mod tests {
             allow_plaintext: false,
             ca_file: None,
             lifetime: Some(std::time::Duration::from_mins(90)),
+            limits: Limits { since_login: Some(std::time::Duration::from_hours(8)), since_asked: None },
             serves: Some(vec!["https://git.acme.example/team".into()]),
         }
     }
@@ -255,6 +260,17 @@ mod tests {
         assert!(words.contains("accounts.toml:3") && words.contains("metod") && words.contains("method"), "{words}");
         assert_eq!(accounts.put(account("new"), false).unwrap_err().kind, FaultKind::Config);
         assert_eq!(std::fs::read_to_string(dir.path().join("config/accounts.toml")).unwrap(), text);
+    }
+
+    #[test]
+    fn a_limit_that_is_no_span_of_time_is_a_fault_with_its_line() {
+        for (limit, line) in [("hold-for = \"soon\"", 4), ("hold-idle = \"0s\"", 4), ("hold_for = \"8h\"", 4)] {
+            let (_dir, accounts) =
+                accounts(Some(&format!("[account.work]\ncloud = \"acme\"\nmethod = \"password\"\n{limit}\n")));
+            let fault = accounts.find(&name("work")).unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Config);
+            assert!(fault.to_string().contains(&format!("accounts.toml:{line}")), "{fault}");
+        }
     }
 
     #[test]

@@ -167,6 +167,7 @@ impl<'a> Session<'a> {
             Request::RejectFor(reject) => done(broker.reject_for(&reject)),
             Request::ListServed => Ok(Response::Served(broker.served())),
             Request::Status => Ok(Response::Status(broker.status(&self.shared.surroundings).await)),
+            Request::Overview => Ok(Response::Overview(broker.overview(&self.shared.surroundings).await)),
             Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),
             Request::Stop => {
                 tracing::info!("a client asked the agent to end");
@@ -370,8 +371,8 @@ impl<'a> Session<'a> {
 
 /// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
 fn is_for_the_locked(request: &Request) -> bool {
-    use Request::{Answer, Drop, Lock, Restart, Status, Stop, Unlock};
-    matches!(request, Answer(_) | Drop | Lock(_) | Restart(_) | Status | Stop | Unlock(_))
+    use Request::{Answer, Drop, Lock, Overview, Restart, Status, Stop, Unlock};
+    matches!(request, Answer(_) | Drop | Lock(_) | Overview | Restart(_) | Status | Stop | Unlock(_))
 }
 
 /// What waits for a keyring may wait for a human who has gone home: the agent's end does not.

@@ -14,3 +14,4 @@ mod rotation;
 mod scripted;
 mod serving;
 mod single_flight;
+mod terms;
