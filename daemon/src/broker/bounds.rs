@@ -77,7 +77,7 @@ pub(super) enum By {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bound {
     pub(super) span: Duration,
-    by: By,
+    pub(super) by: By,
 }
 
 impl Bound {

@@ -114,7 +114,7 @@ impl Broker {
 
     /// Begins to forget what was held for as long as it may be, and to write down who was asked for.
     pub(super) fn look_for_ends(self: &Arc<Self>) {
-        if self.lock.is_shut() {
+        if self.lock.is_shut() || self.is_still() {
             return;
         }
         let now = self.clock.uptime();

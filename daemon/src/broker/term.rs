@@ -4,6 +4,9 @@
 //! that begins anew whenever somebody asks. A renewal is no login, and what the agent renews by itself nobody has asked for.
 //! Both clocks are asked, and the later one wins: a limit that was reached by either of them is reached.
 
+#[cfg(target_os = "linux")]
+mod estate;
+
 use std::num::NonZeroI64;
 use std::time::Duration;
 
