@@ -1,5 +1,8 @@
 //! A cached credential, and how long it is good for.
 
+#[cfg(target_os = "linux")]
+mod estate;
+
 use std::time::Duration;
 
 use cloud_agent_protocol::frame::MAX_RESPONSE;
@@ -104,15 +107,21 @@ impl Cached {
     /// Never: what is decoded was encoded by [`Cached::new`].
     #[must_use]
     pub fn credential(&self) -> Credential {
-        let frame = Frame::read(&mut &self.frame[..], MAX_RESPONSE).expect("a frame of our own");
-        let Ok(Response::Credential(mut credential)) = Response::decode(&frame) else {
-            unreachable!("only credentials are cached")
-        };
+        let mut credential = self.decoded().expect("only credentials are cached, in frames of our own");
         let token = credential.token.clone().unwrap_or_default();
         let value = |kept: &str| if kept == THE_TOKEN { token.clone() } else { kept.into() };
         credential.environment =
             self.environment.pairs().map(|(name, kept)| Header { name: name.into(), value: value(kept) }).collect();
         credential
+    }
+
+    /// The credential without its environment.
+    fn decoded(&self) -> Option<Credential> {
+        let frame = Frame::read(&mut &self.frame[..], MAX_RESPONSE).ok()?;
+        match Response::decode(&frame) {
+            Ok(Response::Credential(credential)) => Some(credential),
+            _ => None,
+        }
     }
 
     /// The answer without the environment, as it is written to a socket.

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod cloud;
 pub mod hardening;
 pub mod http;
+mod life;
 mod log;
 mod packed;
 mod passphrase;

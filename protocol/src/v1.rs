@@ -10,14 +10,18 @@
 
 mod act;
 mod clouds;
+mod life;
 mod serve;
+mod status;
 mod vault;
 
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
 pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
+pub use life::Restart;
 pub use serve::{GetFor, Place, RejectFor, Served, Withheld};
+pub use status::{AccountStatus, Holding, Overview, Status};
 pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
 
 use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
@@ -155,6 +159,10 @@ pub enum Request {
     RejectFor(RejectFor),
     /// Which addresses do the accounts answer for?
     ListServed,
+    /// See [`Restart`].
+    Restart(Restart),
+    /// How are agent and accounts, and for how long is what held where?
+    Overview,
 }
 
 /// Something only the human can answer.
@@ -179,56 +187,6 @@ pub struct Question {
 pub struct Done {
     /// What was done, in words.
     pub notes: Vec<String>,
-}
-
-/// How the agent is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// The agent's version.
-    pub version: String,
-    /// Its process id.
-    pub pid: u32,
-    /// When it started, in seconds since the Unix epoch.
-    pub started_at: i64,
-    /// Where it listens.
-    pub socket: String,
-    /// Its configuration directory.
-    pub config: String,
-    /// Which vault it uses.
-    pub vault: String,
-    /// Why that one.
-    pub vault_reason: String,
-    /// What the human should know: a configuration that could not be read, a vault that could not be written.
-    pub warnings: Vec<String>,
-    /// The accounts, by name.
-    pub accounts: Vec<AccountStatus>,
-}
-
-/// How an account is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountStatus {
-    /// As it was set up.
-    pub name: String,
-    /// Its cloud.
-    pub cloud: String,
-    /// Its method.
-    pub method: String,
-    /// Its main origin.
-    pub origin: String,
-    /// `valid`, `renewable`, `needs-login`, `locked`, `failing` or `refused`.
-    pub state: String,
-    /// When the cached token ends, in seconds since the Unix epoch.
-    pub expires_at: Option<i64>,
-    /// How that is known; see [`crate::ExpirySource::word`].
-    pub expiry_source: String,
-    /// When it will be renewed ahead of time, in seconds since the Unix epoch.
-    pub renews_at: Option<i64>,
-    /// The names of the held secrets.
-    pub holds: Vec<String>,
-    /// The first characters of the token's SHA-256, in hexadecimal, by which a log line or a colleague can be matched.
-    pub fingerprint: Option<String>,
-    /// The last fault, if nothing has succeeded since.
-    pub fault: Option<Fault>,
 }
 
 /// What an agent may answer.
@@ -260,6 +218,8 @@ pub enum Response {
     Served(Served),
     /// To [`Request::GetFor`], once it is clear whose the address is.
     Withheld(Withheld),
+    /// To [`Request::Overview`].
+    Overview(Overview),
 }
 
 macro_rules! messages {
@@ -326,6 +286,8 @@ messages! { Request:
     15 GetFor(GetFor),
     16 RejectFor(RejectFor),
     17 ListServed,
+    18 Restart(Restart),
+    26 Overview,
 }
 
 messages! { Response:
@@ -341,4 +303,5 @@ messages! { Response:
     0x800A Vault(VaultStatus),
     0x800C Served(Served),
     0x800D Withheld(Withheld),
+    0x8017 Overview(Overview),
 }

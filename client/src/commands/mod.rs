@@ -11,6 +11,7 @@ pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod reject;
+pub(crate) mod restart;
 pub(crate) mod setup;
 pub(crate) mod source;
 pub(crate) mod status;

@@ -12,6 +12,7 @@ use cloud_agent_protocol::{Fault, FaultKind};
 use super::entry::Entry;
 use super::intent::Intent;
 use super::renew::refuse_retired;
+use super::term::Marks;
 use super::{Broker, idle, lifetime, place};
 use crate::clock::Clock;
 use crate::provider::{Account, Boxed, Held, Keep};
@@ -70,15 +71,18 @@ impl Broker {
         if entry.is_ephemeral() { &self.scratch } else { &*self.vault }
     }
 
-    /// What is held of an account, be it only in memory; nothing of it if the account has moved since.
+    /// What is held of an account, be it only in memory; nothing of it if the account has moved since, or may be held no
+    /// longer.
     pub(super) async fn held_of(&self, entry: &Entry, account: &Account) -> Result<Option<Hold>, Fault> {
         let unsaved = entry.state().unsaved.as_ref().map(|unsaved| (unsaved.held.clone(), unsaved.follows));
         if let Some((held, follows)) = unsaved {
             let hold = Hold { held, generation: follows, intent: None };
-            return hold.unbound(entry, account, &*self.clock).map(Some);
+            let hold = hold.unbound(entry, account, &*self.clock)?;
+            return self.refuse_ended(entry).map(|()| Some(hold));
         }
-        let record = self.vault_of(entry).load(&entry.name.key()).await?;
-        record.map(|record| Hold::from(record).unbound(entry, account, &*self.clock)).transpose()
+        let Some(record) = self.vault_of(entry).load(&entry.name.key()).await? else { return Ok(None) };
+        let hold = Hold::from(record).unbound(entry, account, &*self.clock)?;
+        self.refuse_ended(entry).map(|()| Some(hold))
     }
 
     /// Saves what is held, to follow the generation `follows`. Which one it is then; `None` if it is in memory only.
@@ -92,9 +96,12 @@ impl Broker {
     /// What is held, with all that is to lie beside it.
     fn bound(&self, entry: &Entry, account: &Account, held: Held) -> Held {
         let mut held = place::bind(held, account);
-        let state = entry.state();
+        let mut state = entry.state();
         lifetime::write(state.learned, &mut held);
         idle::write(&state, &*self.clock, &mut held);
+        if let Some(term) = &mut state.term {
+            term.write(&mut held);
+        }
         held
     }
 
@@ -129,9 +136,11 @@ impl Broker {
             while entry.state().unsaved.is_some() {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                let tracked = broker.under_way.track();
-                broker.save_again(&entry).await;
-                drop(tracked);
+                if !broker.is_still() {
+                    let tracked = broker.under_way.track();
+                    broker.save_again(&entry).await;
+                    drop(tracked);
+                }
             }
             entry.is_saving.store(false, Ordering::Release);
         });
@@ -176,6 +185,7 @@ impl Hold {
                 state.learned.get_or_insert(learned);
             }
             idle::read(&mut state, clock, &mut self.held);
+            state.adopt_term(Marks::take(&mut self.held), clock);
         }
         Ok(Self { held: place::unbind(self.held, account)?, ..self })
     }

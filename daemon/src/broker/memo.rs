@@ -50,12 +50,22 @@ impl Memo {
         Self { fault, until: Some(up + pause), unasked: Some(up + unasked) }
     }
 
+    /// What another agent remembered.
+    pub(super) fn inherited(fault: Fault, until: Option<Duration>) -> Self {
+        Self { fault, until, unasked: until }
+    }
+
     /// The fault, while it still stands for an answer.
     pub(super) fn standing(&self, clock: &dyn Clock) -> Option<&Fault> {
         match self.until {
             Some(until) if clock.uptime() >= until => None,
             _ => Some(&self.fault),
         }
+    }
+
+    /// The uptime from which a caller may have the cloud asked again; `None` if only the human can change anything.
+    pub(super) fn until(&self) -> Option<Duration> {
+        self.until
     }
 
     /// The uptime from which the cloud may be asked again without a caller; `None` if only the human can change anything.

@@ -1,5 +1,7 @@
 //! One connection: requests in, answers out, each within its time.
 
+mod renewal;
+
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
@@ -15,10 +17,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use zeroize::Zeroize as _;
 
-use super::Shared;
 use super::asker::{Asked, Asker};
 use super::message::{Inbox, Next};
 use super::peer;
+use super::{Moving, Shared};
 use crate::broker::Need;
 use crate::shutdown::Shutdown;
 
@@ -32,6 +34,8 @@ enum End {
     Over,
     /// It does not speak the protocol; it is told why, if it can be.
     Fault(Fault),
+    /// Another agent answers, from this request on if there is one.
+    Moves(Option<Request>),
 }
 
 impl From<io::Error> for End {
@@ -49,20 +53,31 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(stream: Stream, shared: &'a Shared) -> Self {
-        Self { stream, shared, inbox: Inbox::default(), greeted: false }
+    pub(super) fn new(moving: Moving, shared: &'a Shared) -> Self {
+        let Moving { stream, greeted, received } = moving;
+        let mut inbox = Inbox::default();
+        if !received.is_empty() {
+            inbox.extend(&received);
+        }
+        Self { stream, shared, inbox, greeted }
     }
 
-    /// Answers until the client leaves, breaks the rules, or the agent ends.
-    pub(super) async fn serve(mut self) {
+    /// Answers until the client leaves, breaks the rules, or the agent ends; or until another agent does it, to which the
+    /// connection then goes.
+    pub(super) async fn serve(mut self) -> Option<Moving> {
         let end = loop {
             if let Err(end) = self.turn().await {
                 break end;
             }
         };
-        if let End::Fault(fault) = end {
-            tracing::debug!("a client is told to go: {fault}");
-            let _ = self.answer(&Response::Fault(fault)).await;
+        match end {
+            End::Over => None,
+            End::Fault(fault) => {
+                tracing::debug!("a client is told to go: {fault}");
+                let _ = self.answer(&Response::Fault(fault)).await;
+                None
+            }
+            End::Moves(request) => self.moving(request),
         }
     }
 
@@ -84,9 +99,22 @@ impl<'a> Session<'a> {
         }
         match request {
             Ok(Request::Get(get)) => self.get(get).await,
-            Ok(Request::GetFor(get)) => self.get_for(get).await,
+            Ok(Request::Restart(restart)) => {
+                let response = self.restart(&restart).await;
+                self.answer(&response).await
+            }
             Ok(request) => {
-                let response = self.perform(request).await?;
+                let Some(busy) = self.shared.gate.enter().await else { return Err(End::Moves(Some(request))) };
+                let response = match request {
+                    Request::GetFor(get) => {
+                        let found = self.get_for(get).await;
+                        drop(busy);
+                        return found;
+                    }
+                    request => self.perform(request).await?,
+                };
+                // Whoever is slow to take an answer holds up nobody.
+                drop(busy);
                 self.answer(&response).await
             }
             Err(FrameError::UnknownKind(kind)) => {
@@ -105,8 +133,11 @@ impl<'a> Session<'a> {
         let cached = if let Some(cached) = self.shared.broker.warm(&get.account, need) {
             Ok(cached)
         } else {
+            let Some(busy) = self.shared.gate.enter().await else { return Err(End::Moves(Some(Request::Get(get)))) };
             let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
-            self.shared.broker.get(&get.account, need, wait).await
+            let cached = self.shared.broker.get(&get.account, need, wait).await;
+            drop(busy);
+            cached
         };
         match cached {
             Ok(cached) if get.environment => self.answer(&Response::Credential(cached.credential())).await,
@@ -145,6 +176,7 @@ impl<'a> Session<'a> {
             Request::RejectFor(reject) => done(broker.reject_for(&reject)),
             Request::ListServed => Ok(Response::Served(broker.served())),
             Request::Status => Ok(Response::Status(broker.status(&self.shared.surroundings).await)),
+            Request::Overview => Ok(Response::Overview(broker.overview(&self.shared.surroundings).await)),
             Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),
             Request::Stop => {
                 tracing::info!("a client asked the agent to end");
@@ -268,12 +300,17 @@ impl<'a> Session<'a> {
             if self.shared.shutdown.is_requested() {
                 return Err(End::Over);
             }
+            if self.shared.gate.is_gone() {
+                return Err(End::Moves(None));
+            }
             let shared = self.shared;
             let patience = if self.greeted { limits.idle } else { limits.first_byte };
             tokio::select! {
                 biased;
                 received = timeout(patience, self.receive()) => received.map_err(|_| End::Over)??,
-                () = shared.leave.notified() => return Err(End::Over),
+                () = shared.leave.notified() => {
+                    return Err(if shared.gate.is_gone() { End::Moves(None) } else { End::Over });
+                }
             }
         }
         if let Some(found) = self.next_request()? {
@@ -343,8 +380,8 @@ impl<'a> Session<'a> {
 
 /// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
 fn is_for_the_locked(request: &Request) -> bool {
-    use Request::{Answer, Drop, Lock, Status, Stop, Unlock};
-    matches!(request, Answer(_) | Drop | Lock(_) | Status | Stop | Unlock(_))
+    use Request::{Answer, Drop, Lock, Overview, Restart, Status, Stop, Unlock};
+    matches!(request, Answer(_) | Drop | Lock(_) | Overview | Restart(_) | Status | Stop | Unlock(_))
 }
 
 /// The address that a request is about.

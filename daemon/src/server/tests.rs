@@ -1,7 +1,7 @@
 //! Questions on a real socket: whose they are, and for how long.
 
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, mpsc};
+use std::sync::{Mutex, mpsc as threads};
 use std::thread;
 
 use cloud_agent_protocol::v1::{Answer, Login, NamedSecret, Request, Response, Setting};
@@ -55,6 +55,12 @@ impl Transport for Net {
     }
 }
 
+/// Nobody has a hand in it.
+fn reins() -> Reins {
+    let (control, renewals) = (mpsc::channel(1).1, mpsc::channel(1).0);
+    Reins { control, gate: Arc::default(), renewals }
+}
+
 /// A server on a thread of its own.
 struct Scene {
     dir: tempfile::TempDir,
@@ -70,7 +76,7 @@ impl Scene {
         std::fs::write(dir.path().join("clouds/acme.toml"), ACME).unwrap();
         let (net, shutdown) = (Arc::new(Net::default()), Shutdown::default());
         let (path, transport, told) = (dir.path().to_owned(), net.clone(), shutdown.clone());
-        let (ready, listening) = mpsc::channel();
+        let (ready, listening) = threads::channel();
         let thread = thread::spawn(move || {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
             let surroundings = Surroundings { started_at: clock.now(), socket: String::new(), config: String::new() };
@@ -88,7 +94,7 @@ impl Scene {
                 };
                 ready.send(()).unwrap();
                 let limits = Limits { question, ..Limits::for_files(64) };
-                run(listener, broker, limits, surroundings, told).await.unwrap();
+                run(listener, reins(), broker, limits, surroundings, told).await.unwrap();
             });
         });
         listening.recv_timeout(PATIENCE).unwrap();

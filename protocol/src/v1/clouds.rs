@@ -1,4 +1,4 @@
-//! What the clouds are, and what each asks.
+//! What an agent tells of the clouds that it knows.
 
 use serde::{Deserialize, Serialize};
 

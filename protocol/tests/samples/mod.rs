@@ -2,8 +2,8 @@
 
 use cloud_agent_protocol::v1::{
     AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, GetFor,
-    ListClouds, Lock, Login, Logout, MethodInfo, NamedSecret, OriginInfo, Place, Question, Reject, RejectFor, Request,
-    Response, Served, Setting, Show, Status, Unlock, Vault, VaultStatus, Withheld,
+    Holding, ListClouds, Lock, Login, Logout, MethodInfo, NamedSecret, OriginInfo, Overview, Place, Question, Reject,
+    RejectFor, Request, Response, Restart, Served, Setting, Show, Status, Unlock, Vault, VaultStatus, Withheld,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -104,11 +104,13 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
             }),
         ),
         ("request-list-served", Request::ListServed),
+        ("request-restart", Request::Restart(Restart { deadline_ms: 30_000 })),
         (
             "request-lock",
             Request::Lock(Lock { passphrase: Some("open sesame".into()), interactive: false, deadline_ms: 30_000 }),
         ),
         ("request-drop", Request::Drop),
+        ("request-overview", Request::Overview),
     ]
 }
 
@@ -123,20 +125,14 @@ fn vault_status() -> VaultStatus {
     }
 }
 
-pub(crate) fn responses() -> Vec<(&'static str, Response)> {
-    let credential = Credential {
-        account: "ecHome".into(),
-        cloud: "echome".into(),
-        token: Some("eyJhbGciOi.J9.x".into()),
-        headers: vec![header("Authorization", "Bearer eyJhbGciOi.J9.x"), header("X-Key", "k")],
-        environment: vec![header("ECHOME_TOKEN", "eyJhbGciOi.J9.x")],
-        expires_at: Some(1_700_000_000),
-        expiry_source: ExpirySource::Jwt,
-    };
-    let fault = Fault::new(FaultKind::Unreachable, "`ecHome` did not answer")
+fn fault() -> Fault {
+    Fault::new(FaultKind::Unreachable, "`ecHome` did not answer")
         .because("connection refused")
         .hint("try again later")
-        .retry_at(1_700_000_060);
+        .retry_at(1_700_000_060)
+}
+
+fn status() -> Status {
     let account = AccountStatus {
         name: "ecHome".into(),
         cloud: "echome".into(),
@@ -148,9 +144,9 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         renews_at: Some(1_699_999_700),
         holds: vec!["refresh".into()],
         fingerprint: Some("ba7816bf8f01".into()),
-        fault: Some(fault.clone()),
+        fault: Some(fault()),
     };
-    let status = Status {
+    Status {
         version: "0.1.0".into(),
         pid: 4711,
         started_at: 1_699_990_000,
@@ -160,6 +156,18 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         vault_reason: "chosen".into(),
         warnings: vec!["a warning".into()],
         accounts: vec![account],
+    }
+}
+
+pub(crate) fn responses() -> Vec<(&'static str, Response)> {
+    let credential = Credential {
+        account: "ecHome".into(),
+        cloud: "echome".into(),
+        token: Some("eyJhbGciOi.J9.x".into()),
+        headers: vec![header("Authorization", "Bearer eyJhbGciOi.J9.x"), header("X-Key", "k")],
+        environment: vec![header("ECHOME_TOKEN", "eyJhbGciOi.J9.x")],
+        expires_at: Some(1_700_000_000),
+        expiry_source: ExpirySource::Jwt,
     };
     let ask =
         AskInfo { name: "secret".into(), prompt: "Secret".into(), secret: true, optional: false, at_login: false };
@@ -194,10 +202,24 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
     vec![
         ("response-credential", Response::Credential(credential)),
         ("response-done", Response::Done(Done { notes: vec!["logged in".into()] })),
-        ("response-status", Response::Status(status)),
+        ("response-status", Response::Status(status())),
+        (
+            "response-overview",
+            Response::Overview(Overview {
+                status: status(),
+                hold_for: Some(43_200),
+                hold_idle: None,
+                holdings: vec![Holding {
+                    place: "keyring".into(),
+                    since: Some(1_699_990_000),
+                    until: Some(1_700_033_200),
+                    by: "hold-for".into(),
+                }],
+            }),
+        ),
         ("response-clouds", Response::Clouds(Clouds { clouds: vec![cloud] })),
         ("response-question", Response::Question(question)),
-        ("response-fault", Response::Fault(fault)),
+        ("response-fault", Response::Fault(fault())),
         (
             "response-show",
             Response::Show(Show {

@@ -324,3 +324,49 @@ fn kubectl_gets_a_user_that_asks_us_and_keeps_the_others() {
     assert!(stage.read(".kube/config").contains("theirs"));
     assert_eq!(fs::read_dir(stage.sandbox.path("home/.kube")).unwrap().count(), 1, "no copy is left lying about");
 }
+
+#[test]
+fn systemd_and_launchd_run_the_agent_that_is_installed_and_are_left_without_a_trace() {
+    let stage = Stage::serving("https://git.acme.example");
+    let agent = stage.sandbox.program("cloud-agent").display().to_string();
+    let units = stage.sandbox.path("config/systemd/user");
+    let (socket, service) = (units.join("cloud-agent.socket"), units.join("cloud-agent.service"));
+    let list = stage.sandbox.path("home/Library/LaunchAgents/cloud-agent.plist");
+    for (target, files, line) in [
+        ("systemd", vec![socket.clone(), service.clone()], format!("ExecStart=\"{agent}\"\n")),
+        ("launchd", vec![list.clone()], format!("<string>{agent}</string>")),
+    ] {
+        let shown = stage.setup(&format!("{target} --print"));
+        assert!(shown.ok().contains(line.trim_end()), "{shown:?}");
+        assert!(files.iter().all(|file| !file.exists()), "what is only shown is not done");
+        stage.setup(target).ok();
+        assert!(fs::read_to_string(files.last().unwrap()).unwrap().contains(&line));
+        assert!(stage.setup(target).stderr.contains("nothing to do"));
+        stage.setup(&format!("{target} --remove")).ok();
+        assert!(files.iter().all(|file| !file.exists()), "{target} has left a trace");
+        // What somebody else wrote stays, whatever is asked for.
+        fs::write(files.last().unwrap(), "mine\n").unwrap();
+        assert!(stage.setup(target).fails(1).contains("this did not write it"));
+        assert!(stage.setup(&format!("{target} --remove")).stderr.contains("nothing to do"));
+        assert_eq!(fs::read_to_string(files.last().unwrap()).unwrap(), "mine\n");
+    }
+}
+
+#[test]
+fn the_units_that_are_written_are_in_order_whatever_the_path_holds() {
+    if skip::unless_tool("the units that are written", "systemd-analyze").is_none() {
+        return;
+    }
+    let stage = Stage::serving("https://git.acme.example");
+    let odd = stage.sandbox.path("home/odd $d %h dir");
+    fs::create_dir_all(&odd).unwrap();
+    for name in ["cloud-agent", "cloud-token"] {
+        fs::hard_link(stage.sandbox.program(name), odd.join(name)).unwrap();
+    }
+    stage.sandbox.command(odd.join("cloud-token")).args(["setup", "systemd"]).finish().ok();
+    let units = stage.sandbox.path("config/systemd/user");
+    let run = stage.sandbox.command("systemd-analyze").args(["verify", "--user"]);
+    let verified = run.arg(units.join("cloud-agent.socket")).arg(units.join("cloud-agent.service")).finish();
+    verified.ok();
+    assert_eq!(verified.stderr, "", "it finds the program, and nothing is wrong");
+}

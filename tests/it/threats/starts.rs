@@ -48,10 +48,13 @@ fn after_a_crash_the_next_agent_takes_the_place_at_once() {
 fn an_agent_whose_place_was_taken_leaves_the_new_ones_socket_when_it_ends() {
     let sandbox = sandbox();
     let old = sandbox.agent();
+    // Before it notices: it would listen again, or leave.
+    old.signal(Signal::STOP);
     fs::remove_file(sandbox.socket()).unwrap();
     fs::remove_file(sandbox.path("run/cloud-agent/agent.sock.lock")).unwrap();
     let new = sandbox.agent();
     assert!(old.runs() && new.runs());
+    old.signal(Signal::CONT);
     assert!(old.stop(PATIENCE).success());
     let Response::Status(status) = sandbox.raw().answer(&Request::Status) else { panic!("no status") };
     assert_eq!(status.pid, new.pid());
