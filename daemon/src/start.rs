@@ -10,6 +10,7 @@ use cloud_agent_protocol::{Fault, FaultKind, endpoint};
 use interprocess::local_socket::tokio::Listener;
 use tokio::sync::{Notify, mpsc};
 
+use crate::access::Access;
 use crate::accounts::{self, Accounts};
 use crate::broker::{Broker, Surroundings};
 use crate::cli::{Cli, Command, VaultKind};
@@ -154,7 +155,7 @@ async fn begin(cli: &Cli, path: PathBuf, handed: Handed, bond: Option<Bond>) -> 
     let (path, claim) = if let Some(adopted) = socket::adopt(handed).await? {
         adopted
     } else {
-        let claim = socket::claim(&path)?;
+        let claim = socket::claim(&path).await?;
         (path, claim)
     };
     match claim {
@@ -165,6 +166,49 @@ async fn begin(cli: &Cli, path: PathBuf, handed: Handed, bond: Option<Bond>) -> 
                 ready();
             }
             Ok(None)
+        }
+    }
+}
+
+/// A broker with all that it begins with, and what is wrong with the user's clouds. `None` if the agent is to `end` before, or the
+/// one that this is to replace stays after all.
+async fn equip(
+    cli: &Cli,
+    paths: &Paths,
+    clock: Arc<dyn Clock>,
+    estate: Option<&Estate>,
+    end: impl Future<Output = ()>,
+) -> Result<Option<(Arc<Broker>, Vec<Fault>)>, Fault> {
+    let clouds = Clouds::load(Some(&paths.clouds()));
+    let unusable = clouds.broken();
+    let transport = http::Circuit::new(http::HttpClient::default(), clock.clone());
+    let provider = Arc::new(Recipe::new(Arc::new(transport), clock.clone()));
+    let choose = async {
+        match estate {
+            Some(estate) => estate.vault(paths, clock.clone()),
+            None => Choice::at_start(kind(cli.vault), paths, clock.clone()).await,
+        }
+    };
+    // A keyring may take its time, and the agent may be told to end meanwhile.
+    let vault = tokio::select! {
+        vault = choose => vault,
+        () = end => return Ok(None),
+    };
+    let made = vault.and_then(|vault| {
+        let accounts = Accounts::open(paths.accounts());
+        let broker = Broker::new(clock, accounts, clouds, provider, Arc::new(vault));
+        broker.hold_at_most(accounts::Limits::new(cli.hold_for, cli.hold_idle));
+        estate.map_or(Ok(()), |estate| estate.give_to(&broker))?;
+        Ok(broker)
+    });
+    match (made, estate) {
+        (Ok(broker), None) => Ok(Some((broker, unusable))),
+        (Ok(broker), Some(estate)) => Ok(estate.is_to_serve().await.then_some((broker, unusable))),
+        (Err(fault), estate) => {
+            if let Some(estate) = estate {
+                estate.refuse(&fault).await;
+            }
+            Err(fault)
         }
     }
 }
@@ -188,35 +232,16 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         socket: path.display().to_string(),
         config: paths.config.display().to_string(),
     };
-    let clouds = Clouds::load(Some(&paths.clouds()));
-    let unusable = clouds.broken();
-    let transport = http::Circuit::new(http::HttpClient::default(), clock.clone());
-    let provider = Arc::new(Recipe::new(Arc::new(transport), clock.clone()));
-    let choose = async {
-        match &estate {
-            Some(estate) => estate.vault(paths, clock.clone()),
-            None => Choice::at_start(kind(cli.vault), paths, clock.clone()).await,
+    let end = async {
+        tokio::select! {
+            () = shutdown.requested() => {}
+            () = &mut again => {}
         }
     };
-    // A keyring may take its time, and the agent may be told to end meanwhile.
-    let vault = tokio::select! {
-        vault = choose => Arc::new(vault?),
-        () = shutdown.requested() => return Ok(()),
-        () = &mut again => return Ok(()),
-    };
-    let broker = Broker::new(clock.clone(), Accounts::open(paths.accounts()), clouds, provider, vault);
-    broker.hold_at_most(accounts::Limits { since_login: cli.hold_for, since_asked: cli.hold_idle });
-    if let Some(estate) = &estate {
-        if let Err(fault) = estate.give_to(&broker) {
-            place.pass_on();
-            estate.refuse(&fault).await;
-            return Err(fault);
-        }
-        if !estate.is_to_serve().await {
-            place.pass_on();
-            return Ok(());
-        }
-    }
+    let equipped = equip(cli, paths, clock.clone(), estate.as_ref(), end).await?;
+    let Some((broker, unusable)) = equipped else { return Ok(()) };
+    place.take_over();
+    let access = Access::new(clock.clone(), &paths.state, paths.accounts());
     if cli.detached {
         detach(&paths.log());
     }
@@ -245,6 +270,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     let leaving = tokio::spawn(leaving.serve(asked));
     tokio::spawn(broker.clone().keep_fresh());
     tokio::spawn(drops.serve(broker.clone()));
+    tokio::spawn(access.journal().clone().keep(clock.clone()));
     let directories = [paths.config.clone(), paths.clouds()];
     tokio::spawn(reload(broker.clone(), directories, told_to_reload, manager.clone()));
     tokio::spawn(manager.clone().tell_of_the_end(shutdown.clone()));
@@ -258,7 +284,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     // run: under load it would accept faster than ended sessions can leave.
     let limits = Limits { idle_exit: cli.idle_exit, ..Limits::for_files(files) };
     let reins = Reins { control: told, gate: gate.clone(), renewals };
-    let server = tokio::spawn(server::run(listener, reins, broker, limits, surroundings, shutdown));
+    let server = tokio::spawn(server::run(listener, reins, broker, access, limits, surroundings, shutdown));
     manager.ready();
     let result = tokio::select! {
         result = server => result.unwrap_or_else(|e| Err(defect(&e))),

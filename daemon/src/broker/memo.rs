@@ -50,9 +50,14 @@ impl Memo {
         Self { fault, until: Some(up + pause), unasked: Some(up + unasked) }
     }
 
-    /// What another agent remembered.
+    /// What another agent remembered. Without a caller nothing is asked before a caller may.
     pub(super) fn inherited(fault: Fault, until: Option<Duration>) -> Self {
         Self { fault, until, unasked: until }
+    }
+
+    /// The uptime from which a caller may have the cloud asked again; `None` if only the human can change anything.
+    pub(super) fn until(&self) -> Option<Duration> {
+        self.until
     }
 
     /// The fault, while it still stands for an answer.
@@ -61,11 +66,6 @@ impl Memo {
             Some(until) if clock.uptime() >= until => None,
             _ => Some(&self.fault),
         }
-    }
-
-    /// The uptime from which a caller may have the cloud asked again; `None` if only the human can change anything.
-    pub(super) fn until(&self) -> Option<Duration> {
-        self.until
     }
 
     /// The uptime from which the cloud may be asked again without a caller; `None` if only the human can change anything.

@@ -84,6 +84,14 @@ impl Broker {
         Served { places }
     }
 
+    /// The account of that name, as it was set up.
+    ///
+    /// # Errors
+    /// `UnknownAccount`, `Config`.
+    pub(crate) fn known(&self, name: &AccountName) -> Result<AccountName, Fault> {
+        self.accounts.find(name).map(|stored| stored.name)
+    }
+
     /// Takes the second question of one caller for a rejection, if the token that it got is still the one it would get.
     /// A guess must never be the end of an account: within the time in which a second rejection would be final, nothing is
     /// done.
@@ -104,7 +112,10 @@ impl Broker {
     }
 
     /// The one account that answers for `url`.
-    fn account_for(&self, url: &str, only: Option<&str>) -> Result<AccountName, Fault> {
+    ///
+    /// # Errors
+    /// As [`Broker::get_for`].
+    pub(crate) fn account_for(&self, url: &str, only: Option<&str>) -> Result<AccountName, Fault> {
         if url.is_empty() {
             let named =
                 only.ok_or_else(|| Fault::new(FaultKind::Usage, "neither an address nor an account is named"))?;

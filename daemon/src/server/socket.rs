@@ -3,7 +3,6 @@
 #[cfg(target_os = "linux")]
 mod adopted;
 mod guard;
-#[cfg(unix)]
 mod passing;
 
 use std::fs::{self, File, TryLockError};
@@ -30,6 +29,11 @@ pub(crate) use passing::inherit;
 pub(crate) async fn adopt(_: Vec<()>) -> Result<Option<(PathBuf, Claim)>, Fault> {
     Ok(None)
 }
+
+/// How long an agent that is about to end is waited for: it holds the lock until all that it has is saved.
+const LEAVING: Duration = Duration::from_mins(1);
+/// Between two looks at it, while nobody answers at its socket.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long a socket that is there is given to show that somebody lives behind it.
 const PROBE: Duration = Duration::from_millis(500);
@@ -75,7 +79,7 @@ struct Bound {
 ///
 /// # Errors
 /// `Config` if the directory cannot be trusted or made, or if something that is no dead socket is in the way.
-pub fn claim(path: &Path) -> Result<Claim, Fault> {
+pub async fn claim(path: &Path) -> Result<Claim, Fault> {
     let failed = |what: &str, e: &io::Error| {
         Fault::new(FaultKind::Config, format!("cannot listen at `{}`", path.display())).because(format!("{what}: {e}"))
     };
@@ -83,16 +87,29 @@ pub fn claim(path: &Path) -> Result<Claim, Fault> {
     make_private(dir).map_err(|e| failed("its directory cannot be made", &e))?;
     verify(path)?;
     let lock = open_lock(&lock_path(path)).map_err(|e| failed("its lock file", &e))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(Claim::AlreadyRunning),
-        Err(TryLockError::Error(e)) => return Err(failed("its lock file", &e)),
+    if !locked(path, &lock).await.map_err(|e| failed("its lock file", &e))? {
+        return Ok(Claim::AlreadyRunning);
     }
     if !clear(path)? {
         return Ok(Claim::AlreadyRunning);
     }
     let listener = bind(path).map_err(|e| failed("binding", &e))?;
     Ok(Claim::Taken(Place::new(path, lock, true), listener))
+}
+
+/// Takes the lock, unless an agent has it that can be called. One that is about to end cannot, and one that begins cannot yet.
+async fn locked(path: &Path, lock: &File) -> io::Result<bool> {
+    let deadline = tokio::time::Instant::now() + LEAVING;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if is_alive(path) || tokio::time::Instant::now() > deadline => {
+                return Ok(false);
+            }
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(TryLockError::Error(e)) => return Err(e),
+        }
+    }
 }
 
 impl Place {

@@ -89,12 +89,14 @@ impl Scene {
             );
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let Ok(socket::Claim::Taken(_place, listener)) = socket::claim(&path.join("run/agent.sock")) else {
+                let Ok(socket::Claim::Taken(_place, listener)) = socket::claim(&path.join("run/agent.sock")).await
+                else {
                     panic!("the place is free");
                 };
                 ready.send(()).unwrap();
                 let limits = Limits { question, ..Limits::for_files(64) };
-                run(listener, reins(), broker, limits, surroundings, told).await.unwrap();
+                let access = Access::new(Arc::new(SystemClock), &path.join("state"), path.join("accounts.toml"));
+                run(listener, reins(), broker, access, limits, surroundings, told).await.unwrap();
             });
         });
         listening.recv_timeout(PATIENCE).unwrap();

@@ -250,6 +250,21 @@ fn if_the_new_program_does_not_come_up_the_old_one_goes_on_and_says_why() {
 }
 
 #[test]
+fn a_configuration_that_the_new_program_cannot_use_leaves_the_old_one_as_it_was() {
+    let scene = Scene::new();
+    let (before, pid) = (token(&scene.sandbox, "ecHome"), scene.pid());
+    let toml = scene.sandbox.config().join("vault.toml");
+    fs::write(&toml, "kind = 1\n").unwrap();
+    let outcome = scene.sandbox.token(["restart"]);
+    assert!(outcome.fails(1).contains("vault.toml") && outcome.stderr.contains("goes on as it was"), "{outcome:?}");
+    assert!(scene.sandbox.socket().exists(), "the new one has taken nothing with it");
+    assert_eq!((scene.pid(), token(&scene.sandbox, "ecHome")), (pid, before));
+    fs::remove_file(toml).unwrap();
+    scene.restart();
+    assert!(scene.cloud.accepts(&scene.renew()));
+}
+
+#[test]
 fn a_restart_runs_what_lies_at_the_path_now() {
     let scene = Scene::new();
     let path = scene.sandbox.program(AGENT);

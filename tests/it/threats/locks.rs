@@ -233,7 +233,7 @@ fn without_a_passphrase_nothing_is_locked() {
 fn a_renewal_under_way_is_sealed_with_the_rest() {
     let scene = Scene::with(Options { blacklist: true, ..Options::default() });
     let _agent = logged_in(&scene, &[]);
-    scene.cloud.break_next(1, REFRESH, Fault::Delay(std::time::Duration::from_millis(700)));
+    scene.cloud.break_next(1, REFRESH, Fault::Delay(std::time::Duration::from_secs(4)));
     let renewing = scene.sandbox.command(TOKEN).args(["ecHome", "--no-input", "--fresh"]).spawn();
     scene.cloud.wait_for(PATIENCE, |requests| requests.iter().any(|request| request.path.contains("refresh")));
     lock(&scene);

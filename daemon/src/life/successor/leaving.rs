@@ -66,7 +66,8 @@ impl Leaving {
                 Ok(successor) => return self.leave(successor, answer).await,
                 Err(fault) => {
                     tracing::warn!("not restarted: {fault}");
-                    self.place.take_back();
+                    self.place.take_over();
+                    self.manager.main_process(std::process::id());
                     self.broker.hold_still(false);
                     self.gate.open();
                     let _ = answer.send(Err(fault));
@@ -75,7 +76,7 @@ impl Leaving {
         }
     }
 
-    /// All up to the point where the other one could serve. Whoever drops this in between changes nothing.
+    /// All up to the word that lets the other one serve. Whoever drops this before changes nothing.
     async fn hand_over(&self) -> Result<Successor, Fault> {
         let mut successor = self.start().await?;
         // From here on nothing may change that is not handed over; so whatever is under way comes to its end first.
@@ -91,6 +92,11 @@ impl Leaving {
         };
         match answer {
             Ok(Some(Message { kind: Kind::Ready, .. })) => {
+                self.manager.main_process(successor.child.id());
+                // Either it goes, whole, or the other one is dead already and this one goes on.
+                if successor.channel.send(Kind::Go, b"", &[]).await.is_err() {
+                    return Err(successor.complaint());
+                }
                 successor.wanted = true;
                 Ok(successor)
             }
@@ -153,12 +159,9 @@ impl Leaving {
         channel.send(Kind::Estate, &estate, &[]).await
     }
 
-    /// Lets it serve, and passes on whoever is connected here.
+    /// Passes on whoever is connected here.
     async fn leave(self, successor: Successor, answer: oneshot::Sender<Result<Vec<String>, Fault>>) {
         let pid = successor.child.id();
-        self.manager.main_process(pid);
-        // Should it have died this moment, callers find nobody, and start another one.
-        let _ = successor.channel.send(Kind::Go, b"", &[]).await;
         let mut callers = self.gate.hand_over();
         let _ = self.server.send(Control::HandOver).await;
         let version = &successor.version;

@@ -1,28 +1,37 @@
 //! A place that passes from one agent to the next, with nobody turned away in between.
 
 use std::fs::File;
+#[cfg(unix)]
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
+#[cfg(unix)]
 use interprocess::local_socket::tokio::Listener;
 
 use super::Place;
 
 /// Another descriptor of the same socket.
+#[cfg(unix)]
 pub(crate) fn copy_of(listener: &Listener) -> io::Result<OwnedFd> {
+    use std::os::fd::AsFd as _;
+
     let Listener::UdSocket(listener) = listener;
     listener.as_fd().try_clone_to_owned()
 }
 
-/// The place that another agent had, and still holds: the lock goes with what is open, not with who opened it.
+/// The place that another agent has: the lock goes with what is open, not with who opened it. It looks after it until
+/// [`Place::take_over`].
 ///
 /// # Errors
 /// If that is no socket.
 #[cfg(target_os = "linux")]
 pub(crate) fn inherit(path: &Path, socket: OwnedFd, lock: File, ours: bool) -> io::Result<(Place, Listener)> {
     let listener = interprocess::os::unix::uds_local_socket::tokio::Listener::try_from(socket)?;
-    Ok((Place::new(path, lock, ours), listener.into()))
+    let place = Place::new(path, lock, ours);
+    place.pass_on();
+    Ok((place, listener.into()))
 }
 
 impl Place {
@@ -44,8 +53,8 @@ impl Place {
         self.bound().passed_on = true;
     }
 
-    /// It is not, after all.
-    pub(crate) fn take_back(&self) {
+    /// From now on it is this one's.
+    pub(crate) fn take_over(&self) {
         self.bound().passed_on = false;
     }
 }
