@@ -26,8 +26,22 @@ impl Broker {
         deadline: Duration,
     ) -> Result<Arc<Cached>, Fault> {
         let name = self.account_for(&request.url, request.account.as_deref())?;
+        self.get_as(&name, request, caller, deadline).await
+    }
+
+    /// The same for the account that answers, which [`Broker::account_for`] has told.
+    ///
+    /// # Errors
+    /// As [`Broker::get`].
+    pub(crate) async fn get_as(
+        self: &Arc<Self>,
+        name: &AccountName,
+        request: &GetFor,
+        caller: Option<Caller>,
+        deadline: Duration,
+    ) -> Result<Arc<Cached>, Fault> {
         tracing::debug!(account = %name, consumer = request.consumer.escape_debug().to_string(), "asked by address");
-        let entry = self.entry(&name)?;
+        let entry = self.entry(name)?;
         let caller = caller.filter(|_| request.repeat_rejects);
         if let Some(caller) = &caller {
             self.suspect(&entry, caller, &request.url);
@@ -58,6 +72,12 @@ impl Broker {
             places.extend(self.places(&stored).into_iter().map(|url| Place { account: account.to_owned(), url }));
         }
         Served { places }
+    }
+
+    /// Whether there is an account of that name, as far as the accounts can be read.
+    pub(crate) fn exists(&self, name: &str) -> bool {
+        let known = AccountName::parse(name).and_then(|name| self.accounts.find(&name));
+        known.err().is_none_or(|fault| fault.kind != FaultKind::UnknownAccount)
     }
 
     /// The account of that name, as it was set up.

@@ -51,7 +51,7 @@ impl Session<'_> {
             Err(refusal) => Err(refusal),
             Ok(name) => match self.permit(name.as_str(), get.deadline_ms).await {
                 Err(refusal) => Err(refusal),
-                Ok(()) => failing(self.shared.broker.get_for(&get, caller, self.patience(get.deadline_ms)).await),
+                Ok(()) => failing(broker.get_as(&name, &get, caller, self.patience(get.deadline_ms)).await),
             },
         };
         self.hand_out(&who, &account, cached, get.environment).await

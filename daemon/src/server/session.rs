@@ -125,10 +125,14 @@ impl<'a> Session<'a> {
             Request::ListServed => Ok(Response::Served(broker.served())),
             Request::Status => {
                 let mut status = broker.status(&self.shared.surroundings).await;
-                let trouble = self.shared.access.trouble().map(|fault| fault.to_string());
-                let is_news = |words: &String| !status.warnings.iter().any(|known| known.starts_with(words.as_str()));
-                let news = trouble.filter(|words| broker.refuse_locked().is_ok() && is_news(words));
-                status.warnings.extend(news);
+                if broker.refuse_locked().is_ok() {
+                    let warnings = self.shared.access.warnings(|name| broker.exists(name));
+                    // What is wrong with the whole file was said of the accounts.
+                    let is_news =
+                        |words: &String| !status.warnings.iter().any(|known| known.starts_with(words.as_str()));
+                    let news: Vec<String> = warnings.into_iter().filter(is_news).collect();
+                    status.warnings.extend(news);
+                }
                 Ok(Response::Status(status))
             }
             Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),

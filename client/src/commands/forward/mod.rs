@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::report::Failure;
 
 /// What to forward.
+#[cfg_attr(not(unix), expect(dead_code, reason = "nothing is forwarded there"))]
 pub(crate) struct Options {
     /// Which accounts.
     pub(crate) accounts: Vec<String>,
