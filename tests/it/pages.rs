@@ -92,7 +92,7 @@ fn man_shows_a_page_without_a_warning() {
     let sandbox = sandbox();
     for directory in ["client/man", "daemon/man"] {
         for page in fs::read_dir(root().join(directory)).unwrap().flatten() {
-            let run = sandbox.command("groff").args(["-man", "-Tutf8", "-wall"]).arg(page.path());
+            let run = sandbox.command("groff").args(["-k", "-man", "-Tutf8", "-wall"]).arg(page.path());
             let outcome = run.finish();
             assert_eq!((outcome.code(), outcome.stderr.as_str()), (0, ""), "{}", page.path().display());
         }

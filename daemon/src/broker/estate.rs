@@ -18,7 +18,7 @@ use super::Broker;
 use super::entry::{Entry, State};
 use super::hold::Unsaved;
 use super::memo::Memo;
-use super::term::Term;
+use super::term::{Marks, Term};
 use crate::accounts::Stored;
 use crate::cache::Cached;
 use crate::packed::Packed;
@@ -145,7 +145,7 @@ impl Broker {
             .map(|fault| Box::new(Memo::inherited(fault, number("fault-until").map(Duration::from_millis))));
         drop(state);
         // Whether its time is over is said to whoever asks. Here, its limits are set.
-        let _ = self.refuse_ended(&entry);
+        let _ = self.refuse_ended(&entry, Marks::default());
         Some(())
     }
 }

@@ -38,6 +38,8 @@ impl Session<'_> {
         tokio::select! {
             () = over => {}
             () = shutdown.requested() => {}
+            // The other agent does not know what this one allowed; the owner asks it anew.
+            () = self.shared.gate.gone() => {}
             // It has nothing more to say: whatever it says, or that it goes, ends it.
             _ = self.receive() => {}
         }

@@ -186,9 +186,14 @@ impl<'a> Session<'a> {
 
     /// What is wrong with the rules is among what the human should know.
     fn tell_of_trouble(&self, status: &mut v1::Status) {
-        let trouble = self.shared.access.trouble().map(|fault| fault.to_string());
+        let broker = &self.shared.broker;
+        if broker.refuse_locked().is_err() {
+            return;
+        }
+        let warnings = self.shared.access.warnings(|name| broker.exists(name));
+        // What is wrong with the whole file was said of the accounts.
         let is_news = |words: &String| !status.warnings.iter().any(|known| known.starts_with(words.as_str()));
-        let news = trouble.filter(|words| self.shared.broker.refuse_locked().is_ok() && is_news(words));
+        let news: Vec<String> = warnings.into_iter().filter(is_news).collect();
         status.warnings.extend(news);
     }
 

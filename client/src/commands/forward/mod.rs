@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::report::Failure;
 
 /// What to forward.
+#[cfg_attr(not(unix), expect(dead_code, reason = "nothing is forwarded there"))]
 pub(crate) struct Options {
     /// Which accounts.
     pub(crate) accounts: Vec<String>,
@@ -70,10 +71,11 @@ mod unix {
         let path = endpoint::check(path)?;
         // Caught before there is anything to tidy up.
         let ended = ended_by_signal().map_err(|e| failed("signals cannot be handled", &e))?;
-        let (owner, forwarding) = open(&client, options, &path.display().to_string())?;
+        let name = path.display().to_string();
+        let (mut owner, forwarding) = open(&client, options, &name, options.lifetime)?;
         let place = Place::claim(&path)?;
-        report::note(&told(&forwarding, &path.display().to_string()));
-        let gate = relay::Gate::new(client.socket().to_owned(), forwarding.id.clone(), options.timeout);
+        report::note(&told(&forwarding, &name));
+        let mut gate = relay::Gate::new(client.socket().to_owned(), forwarding.id.clone(), options.timeout);
         loop {
             let mut waits = [
                 PollFd::new(&ended, PollFlags::IN),
@@ -89,7 +91,12 @@ mod unix {
                 return Ok(());
             }
             if agent {
-                return closed(forwarding.until);
+                let Some((again, renewed)) = reopen(options, &name, forwarding.until) else {
+                    return closed(forwarding.until);
+                };
+                owner = again;
+                gate = relay::Gate::new(client.socket().to_owned(), renewed.id, options.timeout);
+                continue;
             }
             if caller {
                 match place.listener().accept() {
@@ -102,8 +109,13 @@ mod unix {
     }
 
     /// The connection that owns what was opened, and what that is.
-    fn open(client: &Client, options: &Options, name: &str) -> Result<(UnixStream, Forwarding), Failure> {
-        let lifetime = options.lifetime.map(|lifetime| u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX));
+    fn open(
+        client: &Client,
+        options: &Options,
+        name: &str,
+        lifetime: Option<Duration>,
+    ) -> Result<(UnixStream, Forwarding), Failure> {
+        let lifetime = lifetime.map(|lifetime| u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX));
         let request = Request::Forward(Forward {
             accounts: options.accounts.clone(),
             lifetime,
@@ -118,6 +130,20 @@ mod unix {
             }
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// The same of another agent that answers there at once, as after `restart`, for what is left of the lifetime. None is started:
+    /// whoever ended theirs has ended this, too.
+    fn reopen(options: &Options, name: &str, until: Option<i64>) -> Option<(UnixStream, Forwarding)> {
+        let left = match until {
+            None => None,
+            Some(until) => {
+                let seconds = u64::try_from(until - moment::now()).ok().filter(|left| *left > 0)?;
+                Some(Duration::from_secs(seconds))
+            }
+        };
+        let client = Client::new(options.timeout).ok()?.without_autostart();
+        open(&client, options, name, left).ok()
     }
 
     fn told(forwarding: &Forwarding, path: &str) -> String {
