@@ -99,11 +99,7 @@ impl<'a> Session<'a> {
         }
         let request = Request::decode_body(header.kind, self.inbox.body(header, start));
         self.inbox.take(header, start);
-        if let (Ok(request), Err(fault)) = (&request, self.shared.broker.refuse_locked())
-            && !is_for_the_locked(request)
-        {
-            // Whoever asks for what is nobody's has no business with the lock.
-            let fault = address_of(request).and_then(|url| self.shared.broker.disowned(url)).unwrap_or(fault);
+        if let Some(fault) = request.as_ref().ok().and_then(|request| self.locked_out(request)) {
             return self.answer(&Response::Fault(fault)).await;
         }
         if let (Ok(request), true) = (&request, self.grant.is_some())
@@ -280,22 +276,6 @@ impl<'a> Session<'a> {
         timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
         Ok(())
     }
-}
-
-/// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
-fn is_for_the_locked(request: &Request) -> bool {
-    use Request::{Answer, Drop, Forwarded, Lock, Overview, Restart, Status, Stop, Unlock};
-    matches!(request, Answer(_) | Drop | Forwarded(_) | Lock(_) | Overview | Restart(_) | Status | Stop | Unlock(_))
-}
-
-/// The address that a request is about.
-fn address_of(request: &Request) -> Option<&str> {
-    let url = match request {
-        Request::GetFor(get) => &get.url,
-        Request::RejectFor(reject) => &reject.url,
-        _ => return None,
-    };
-    Some(url.as_str()).filter(|url| !url.is_empty())
 }
 
 fn malformed(error: &FrameError) -> Fault {

@@ -15,6 +15,7 @@ use cloud_agent_tests::wait::{PATIENCE, until};
 use rustix::process::Signal;
 
 use super::{Desk, chain};
+use crate::support::login;
 
 /// What nobody may do through a restricted socket.
 pub(super) const FORBIDDEN: [&[&str]; 14] = [
@@ -211,8 +212,21 @@ fn a_locked_agent_hands_out_nothing_through_it_either() {
             .ok()
             .to_owned()
     };
+    login(&desk.sandbox, "other", &desk.cloud.url(), &desk.secret)
+        .args(["--set", "serves=https://other.example"])
+        .finish()
+        .ok();
     passphrase("lock");
     desk.through(&socket, &["ecHome"]).fails(4);
+    // What other accounts answer for is nobody's here, locked or not.
+    let git = |url: &str| {
+        let (scheme, host) = url.split_once("://").unwrap();
+        let run = desk.sandbox.command(TOKEN).args(["helper", "git", "get"]).env("CLOUD_AGENT_SOCK", &socket);
+        run.stdin(format!("protocol={scheme}\nhost={host}\n\n")).finish()
+    };
+    let foreign = git("https://other.example");
+    assert_eq!((foreign.ok(), foreign.stderr.as_str()), ("", ""));
+    assert_eq!(git(&desk.cloud.url()).ok(), "quit=1");
     let second = desk.sandbox.command(TOKEN).args(["forward", "--only", "ecHome"]).arg(desk.private("second"));
     second.finish().fails(4);
     passphrase("unlock");

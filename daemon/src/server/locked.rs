@@ -1,0 +1,42 @@
+//! What a locked agent answers, and to whom it says no more than that it is locked.
+
+use cloud_agent_protocol::v1::Request;
+use cloud_agent_protocol::{Fault, FaultKind};
+
+use super::session::Session;
+
+impl Session<'_> {
+    /// Why a request gets nothing from a locked agent; `None` if that does not keep it from an answer.
+    ///
+    /// Whoever asks for what is nobody's has no business with the lock, and is told what it would be told without one: else a
+    /// locked agent would stop git everywhere.
+    pub(super) fn locked_out(&self, request: &Request) -> Option<Fault> {
+        let broker = &self.shared.broker;
+        let fault = broker.refuse_locked().err().filter(|_| !is_for_the_locked(request))?;
+        let disowned = address_of(request).and_then(|url| match &self.grant {
+            None => broker.disowned(url),
+            // What comes by a restricted socket is to learn nothing of other accounts.
+            Some(grant) => grant
+                .account_for(None, |name| broker.account_for(url, Some(name.as_str())))
+                .err()
+                .filter(|fault| fault.kind == FaultKind::UnknownAccount),
+        });
+        Some(disowned.unwrap_or(fault))
+    }
+}
+
+/// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
+fn is_for_the_locked(request: &Request) -> bool {
+    use Request::{Answer, Drop, Forwarded, Lock, Overview, Restart, Status, Stop, Unlock};
+    matches!(request, Answer(_) | Drop | Forwarded(_) | Lock(_) | Overview | Restart(_) | Status | Stop | Unlock(_))
+}
+
+/// The address that a request is about.
+fn address_of(request: &Request) -> Option<&str> {
+    let url = match request {
+        Request::GetFor(get) => &get.url,
+        Request::RejectFor(reject) => &reject.url,
+        _ => return None,
+    };
+    Some(url.as_str()).filter(|url| !url.is_empty())
+}
