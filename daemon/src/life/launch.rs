@@ -11,6 +11,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use super::assign::{Shell, assignment};
+#[cfg(unix)]
 use super::origin;
 use crate::cli::Cli;
 
