@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, reject, status, stop};
+use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, reject, restart, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
@@ -18,12 +18,13 @@ use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
-use custody::{LOCK_EXAMPLES, Opener, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
+use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
 use watch::{FORWARD_EXAMPLES, Forward, LOG_EXAMPLES, Log};
 
 const EXAMPLES: &str = "\
 Examples:
-  cloud-token login work --cloud CLOUD       set the account `work` up and log in; asks for what is missing
+  cloud-token login                          set an account up and log in; asks which cloud, and for all it takes
+  cloud-token login work --cloud CLOUD       the same for the account `work`; asks for what is missing
   cloud-token work                           print its token, renewed if need be
   curl -H @<(cloud-token work -o headers) URL
   cloud-token work -o curl | curl -K - URL   the token appears in no argument and on no screen
@@ -73,6 +74,9 @@ enum Command {
         /// As one JSON object; times are seconds since the Unix epoch
         #[arg(long)]
         json: bool,
+        /// Go on: redraw it on a terminal, else print it again whenever it has changed
+        #[arg(long)]
+        watch: bool,
         #[command(flatten)]
         wait: Wait,
     },
@@ -114,7 +118,7 @@ enum Command {
     /// Answer git, kubectl and other programs, each in its own protocol; they run this, people do not
     #[command(after_help = HELPER_HELP, override_usage = "cloud-token helper CONSUMER [ACCOUNT] [OPTIONS] [VERB …]")]
     Helper(Helper),
-    /// Make a consumer ask this program, or show what that takes; what it did not write it does not touch
+    /// Make a consumer ask this program, or systemd or launchd run the agent; what it did not write it does not touch
     Setup(Setup),
     /// Seal everything behind a passphrase: nothing is handed out or renewed until `unlock`
     #[command(after_help = LOCK_EXAMPLES)]
@@ -136,6 +140,12 @@ enum Command {
     /// Who got which account's token, and when
     #[command(after_help = LOG_EXAMPLES)]
     Log(Log),
+    /// Start the agent anew, as it is installed now; it keeps all that it has, and turns no caller away
+    #[command(after_help = RESTART_EXAMPLES)]
+    Restart {
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// End the agent; what it keeps in memory only is gone
     Stop {
         #[command(flatten)]
@@ -176,6 +186,7 @@ struct Token {
 
 const LOGIN_EXAMPLES: &str = "\
 Examples:
+  cloud-token login                          asks for everything
   cloud-token login work --cloud CLOUD
   cloud-token login ci --cloud CLOUD --set username=ci --secret password=env:CI_PASSWORD --no-input
   cloud-token login ci --cloud CLOUD --secret 'password=cmd:pass show cloud/ci'
@@ -186,9 +197,9 @@ A secret itself is never an argument: `ps` would show it to everybody.";
 
 #[derive(Args)]
 struct Login {
-    /// What to call it: letters, digits, `.`, `_`, `-`, `@`
+    /// What to call it: letters, digits, `.`, `_`, `-`, `@`; asked for if left out
     #[arg(value_name = "ACCOUNT")]
-    account: String,
+    account: Option<String>,
     /// Which cloud; not needed for an account that has one or is named after it
     #[arg(long, value_name = "CLOUD")]
     cloud: Option<String>,
@@ -318,7 +329,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             timeout: login.wait.timeout,
         }),
         Command::Logout(logout) => logout::run(logout.accounts, logout.all, logout.forget, logout.wait.timeout),
-        Command::Status { json, wait } => status::run(json, wait.timeout),
+        Command::Status { json, watch, wait } => status::run(status::Options { json, watch, timeout: wait.timeout }),
         Command::Clouds { name, wait } => clouds::run(name, wait.timeout),
         Command::Check { account, wait } => check::run(account, wait.timeout),
         Command::Do(act) => act::run(act::Options {
@@ -342,6 +353,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Forward(forward) => forward.run(),
         Command::Log(log) => log.run(),
         Command::Drop { wait } => drop::run(wait.timeout),
+        Command::Restart { wait } => restart::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
     }
 }

@@ -79,6 +79,7 @@ impl Client {
 pub(crate) fn answered(answer: Result<Response, NoAnswer>) -> Result<Response, Failure> {
     match answer {
         Ok(Response::Fault(fault)) => Err(fault.into()),
+        Ok(Response::Withheld(withheld)) => Err(Failure::of(withheld.account, withheld.fault)),
         Ok(response) => Ok(response),
         Err(NoAnswer::Failed(failure)) => Err(failure),
         Err(NoAnswer::Died) => Err(Failure::no_agent(

@@ -45,6 +45,7 @@ mod unix {
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     use std::path::Path;
+    use std::time::Duration;
 
     use interprocess::ConnectWaitMode;
     use interprocess::local_socket::traits::StreamCommon;
@@ -125,6 +126,15 @@ mod unix {
             }
         }
 
+        /// Whether there is something to read, be it the end, at the latest after `patience`.
+        #[cold]
+        pub(crate) fn is_ready_within(&self, patience: Duration) -> bool {
+            let fd = self.0.as_fd();
+            let slice = Timespec::try_from(patience).ok();
+            // Whatever goes wrong, the read says what.
+            !matches!(poll(&mut [PollFd::new(&fd, PollFlags::IN)], slice.as_ref()), Ok(0) | Err(Errno::INTR))
+        }
+
         fn wait(&self, what: PollFlags, deadline: &Deadline) -> io::Result<()> {
             let fd = self.0.as_fd();
             loop {
@@ -168,6 +178,11 @@ mod other {
 
         pub(super) fn write(&self, bytes: &[u8], _deadline: &Deadline) -> io::Result<usize> {
             (&self.0).write(bytes)
+        }
+
+        /// A pipe does not tell: the read waits.
+        pub(crate) fn is_ready_within(&self, _patience: std::time::Duration) -> bool {
+            true
         }
     }
 }

@@ -1,5 +1,8 @@
 //! A cached credential, and how long it is good for.
 
+#[cfg(target_os = "linux")]
+mod estate;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,8 +63,7 @@ impl Cached {
         let mut credential = grant.credential.clone();
         let variables = std::mem::take(&mut credential.environment);
         let token = credential.token.as_ref();
-        let shown = token.or(credential.headers.first().map(|header| &header.value));
-        let label = Arc::new(Label::new(&credential.account, shown.map(mark)));
+        let label = label_of(&credential);
         let environment = Packed::new(variables.iter().map(|Header { name, value }| {
             (name.as_str(), if Some(value) == token { THE_TOKEN } else { value.expose() })
         }));
@@ -110,10 +112,7 @@ impl Cached {
     /// Never: what is decoded was encoded by [`Cached::new`].
     #[must_use]
     pub fn credential(&self) -> Credential {
-        let frame = Frame::read(&mut &self.frame[..], MAX_RESPONSE).expect("a frame of our own");
-        let Ok(Response::Credential(mut credential)) = Response::decode(&frame) else {
-            unreachable!("only credentials are cached")
-        };
+        let mut credential = decoded(&self.frame).expect("only credentials are cached, in frames of our own");
         let token = credential.token.clone().unwrap_or_default();
         let value = |kept: &str| if kept == THE_TOKEN { token.clone() } else { kept.into() };
         credential.environment =
@@ -192,6 +191,19 @@ impl Cached {
     fn ahead(&self) -> Duration {
         Duration::from_millis(self.ahead.into())
     }
+}
+
+/// The credential in a frame, which is without its environment.
+fn decoded(frame: &[u8]) -> Option<Credential> {
+    match Response::decode(&Frame::read(&mut &frame[..], MAX_RESPONSE).ok()?) {
+        Ok(Response::Credential(credential)) => Some(credential),
+        _ => None,
+    }
+}
+
+fn label_of(credential: &Credential) -> Arc<Label> {
+    let shown = credential.token.as_ref().or(credential.headers.first().map(|header| &header.value));
+    Arc::new(Label::new(&credential.account, shown.map(mark)))
 }
 
 fn framed(credential: Credential) -> Result<Kept, Fault> {

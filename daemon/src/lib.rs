@@ -19,6 +19,7 @@ pub mod cloud;
 pub mod hardening;
 pub mod http;
 pub mod journal;
+mod life;
 mod log;
 mod packed;
 mod passphrase;

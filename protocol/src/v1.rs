@@ -12,17 +12,23 @@
 mod messages;
 
 mod act;
+mod clouds;
 mod forward;
 mod journal;
+mod life;
 mod serve;
+mod status;
 mod vault;
 
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
+pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
 pub use forward::{Forward, Forwarded, Forwarding};
 pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
-pub use serve::{GetFor, Place, RejectFor, Served};
+pub use life::Restart;
+pub use serve::{GetFor, Place, RejectFor, Served, Withheld};
+pub use status::{AccountStatus, Holding, Overview, Status};
 pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
 
 use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
@@ -160,6 +166,8 @@ pub enum Request {
     RejectFor(RejectFor),
     /// Which addresses do the accounts answer for?
     ListServed,
+    /// See [`Restart`].
+    Restart(Restart),
     /// See [`ReadLog`].
     ReadLog(ReadLog),
     /// Is the journal whole?
@@ -168,6 +176,8 @@ pub enum Request {
     Forward(Forward),
     /// See [`Forwarded`].
     Forwarded(Forwarded),
+    /// How are agent and accounts, and for how long is what held where?
+    Overview,
 }
 
 /// Something only the human can answer.
@@ -192,117 +202,6 @@ pub struct Question {
 pub struct Done {
     /// What was done, in words.
     pub notes: Vec<String>,
-}
-
-/// How the agent is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// The agent's version.
-    pub version: String,
-    /// Its process id.
-    pub pid: u32,
-    /// When it started, in seconds since the Unix epoch.
-    pub started_at: i64,
-    /// Where it listens.
-    pub socket: String,
-    /// Its configuration directory.
-    pub config: String,
-    /// Which vault it uses.
-    pub vault: String,
-    /// Why that one.
-    pub vault_reason: String,
-    /// What the human should know: a configuration that could not be read, a vault that could not be written.
-    pub warnings: Vec<String>,
-    /// The accounts, by name.
-    pub accounts: Vec<AccountStatus>,
-}
-
-/// How an account is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountStatus {
-    /// As it was set up.
-    pub name: String,
-    /// Its cloud.
-    pub cloud: String,
-    /// Its method.
-    pub method: String,
-    /// Its main origin.
-    pub origin: String,
-    /// `valid`, `renewable`, `needs-login`, `locked`, `failing` or `refused`.
-    pub state: String,
-    /// When the cached token ends, in seconds since the Unix epoch.
-    pub expires_at: Option<i64>,
-    /// How that is known; see [`crate::ExpirySource::word`].
-    pub expiry_source: String,
-    /// When it will be renewed ahead of time, in seconds since the Unix epoch.
-    pub renews_at: Option<i64>,
-    /// The names of the held secrets.
-    pub holds: Vec<String>,
-    /// The first characters of the token's SHA-256, in hexadecimal, by which a log line or a colleague can be matched.
-    pub fingerprint: Option<String>,
-    /// The last fault, if nothing has succeeded since.
-    pub fault: Option<Fault>,
-}
-
-/// A cloud and what it asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CloudInfo {
-    /// Its name.
-    pub name: String,
-    /// What people call it.
-    pub title: String,
-    /// Where its API is documented.
-    pub docs: String,
-    /// Built in, or a file of the user's.
-    pub built_in: bool,
-    /// Its origins, the main one first.
-    pub origins: Vec<OriginInfo>,
-    /// Its methods, the default first.
-    pub methods: Vec<MethodInfo>,
-}
-
-/// Where a cloud's API lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OriginInfo {
-    /// Empty for the main one.
-    pub name: String,
-    /// The default; `None` if the user must say.
-    pub default: Option<String>,
-    /// What to ask.
-    pub prompt: String,
-}
-
-/// One way in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MethodInfo {
-    /// Its name.
-    pub name: String,
-    /// What people call it.
-    pub title: String,
-    /// What it asks.
-    pub asks: Vec<AskInfo>,
-}
-
-/// One thing a method asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AskInfo {
-    /// Its name in `--set` or `--secret`.
-    pub name: String,
-    /// What to ask.
-    pub prompt: String,
-    /// Given by `--secret`, not by `--set`.
-    pub secret: bool,
-    /// May be left out.
-    pub optional: bool,
-    /// Asked in the middle of a login, such as a code.
-    pub at_login: bool,
-}
-
-/// The clouds that were asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Clouds {
-    /// By name.
-    pub clouds: Vec<CloudInfo>,
 }
 
 /// What an agent may answer.
@@ -332,12 +231,16 @@ pub enum Response {
     Vault(VaultStatus),
     /// To [`Request::ListServed`].
     Served(Served),
+    /// To [`Request::GetFor`], once it is clear whose the address is.
+    Withheld(Withheld),
     /// To [`Request::ReadLog`].
     Log(Log),
     /// To [`Request::VerifyLog`].
     Verified(Verified),
     /// To [`Request::Forward`]; the connection then stays open for as long as it holds.
     Forwarding(Forwarding),
+    /// To [`Request::Overview`].
+    Overview(Overview),
 }
 
 messages! { Request:
@@ -358,10 +261,12 @@ messages! { Request:
     15 GetFor(GetFor),
     16 RejectFor(RejectFor),
     17 ListServed,
+    18 Restart(Restart),
     20 ReadLog(ReadLog),
     21 VerifyLog,
     22 Forward(Forward),
     23 Forwarded(Forwarded),
+    26 Overview,
 }
 
 messages! { Response:
@@ -376,7 +281,9 @@ messages! { Response:
     0x8009 Acted(Acted),
     0x800A Vault(VaultStatus),
     0x800C Served(Served),
+    0x800D Withheld(Withheld),
     0x8011 Log(Log),
     0x8012 Verified(Verified),
     0x8013 Forwarding(Forwarding),
+    0x8017 Overview(Overview),
 }

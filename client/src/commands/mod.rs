@@ -13,6 +13,7 @@ pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod reject;
+pub(crate) mod restart;
 pub(crate) mod setup;
 pub(crate) mod source;
 pub(crate) mod status;

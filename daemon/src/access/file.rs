@@ -12,7 +12,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::rules::{Action, Confirm, Limit, Rule, Rules, Terminal, With};
-use crate::accounts::file::{line_of, parse_lifetime, syntax, trusted, unusable};
+use crate::accounts::file::{line_of, syntax, trusted, unusable};
+use crate::accounts::parse_span;
 use crate::suggest::nearest;
 
 /// The tables that are known here, and the accounts' own.
@@ -209,8 +210,7 @@ impl Reader<'_> {
     }
 
     fn span(&self, key: &str, of: &Spanned<String>, most: Duration) -> Result<Duration, Fault> {
-        let span =
-            parse_lifetime(of.get_ref()).map_err(|_| self.wrong(key, of, "it is no span of time, such as `10m`"))?;
+        let span = parse_span(of.get_ref()).map_err(|_| self.wrong(key, of, "it is no span of time, such as `10m`"))?;
         if span <= most {
             Ok(span)
         } else {

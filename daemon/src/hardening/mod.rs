@@ -11,6 +11,8 @@ mod stack;
 pub use allocator::ZeroOnFree;
 pub use footprint::let_go_of_code;
 pub use inherited::let_go_of_inherited;
+#[cfg(target_os = "linux")]
+pub(crate) use inherited::{forget_variables, take_handed_down};
 pub(crate) use pages::Kept;
 #[cfg(unix)]
 pub(crate) use pidfd::peer_pidfd;

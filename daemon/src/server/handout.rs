@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_agent_protocol::Fault;
-use cloud_agent_protocol::v1::{Get, GetFor, Request, Response};
+use cloud_agent_protocol::v1::{Get, GetFor, Request, Response, Withheld};
 
 use super::peer::{self, Peer};
 use super::session::{End, Session};
@@ -19,14 +19,19 @@ impl Session<'_> {
         let who = self.who();
         let need =
             Need { min_valid: get.min_valid.map(|seconds| Duration::from_secs(seconds.into())), fresh: get.fresh };
-        let cached = match self.permit(&get.account, get.deadline_ms).await {
-            Err(refusal) => Err(refusal),
-            Ok(()) => match self.shared.broker.warm(&get.account, need) {
-                Some(cached) => Ok(cached),
-                None => failing(self.shared.broker.get(&get.account, need, self.patience(get.deadline_ms)).await),
-            },
+        let cached = if let Err(refusal) = self.permit(&get.account, get.deadline_ms).await {
+            Err(refusal)
+        } else if let Some(cached) = self.shared.broker.warm(&get.account, need) {
+            Ok(cached)
+        } else {
+            let Some(busy) = self.shared.gate.enter().await else {
+                return Err(End::Moves(Some(Request::Get(get))));
+            };
+            let cached = self.shared.broker.get(&get.account, need, self.patience(get.deadline_ms)).await;
+            drop(busy);
+            failing(cached)
         };
-        self.hand_out(&who, &get.account, cached, get.environment).await
+        self.hand_out(&who, &get.account, cached, get.environment, Told::Fault).await
     }
 
     pub(super) async fn get_for(&mut self, get: GetFor) -> Result<(), End> {
@@ -34,7 +39,7 @@ impl Session<'_> {
         let caller = if get.repeat_rejects { peer::parent(self.peer) } else { None };
         let broker = &self.shared.broker;
         let name = match &self.grant {
-            None => broker.account_for(&get.url, get.account.as_deref()),
+            None => broker.whose(&get),
             Some(grant) => {
                 grant.account_for(get.account.as_deref(), |name| broker.account_for(&get.url, Some(name.as_str())))
             }
@@ -47,14 +52,23 @@ impl Session<'_> {
             _ => get,
         };
         let account = name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default();
-        let cached = match failing(name) {
+        let permitted = match failing(name) {
+            Ok(name) => self.permit(name.as_str(), get.deadline_ms).await.map(|()| name),
             Err(refusal) => Err(refusal),
-            Ok(name) => match self.permit(name.as_str(), get.deadline_ms).await {
-                Err(refusal) => Err(refusal),
-                Ok(()) => failing(broker.get_as(&name, &get, caller, self.patience(get.deadline_ms)).await),
-            },
         };
-        self.hand_out(&who, &account, cached, get.environment).await
+        let cached = match permitted {
+            Ok(name) => {
+                let Some(busy) = self.shared.gate.enter().await else {
+                    return Err(End::Moves(Some(Request::GetFor(get))));
+                };
+                let cached = broker.get_for(&name, &get, caller, self.patience(get.deadline_ms)).await;
+                drop(busy);
+                failing(cached)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let told = if account.is_empty() { Told::Fault } else { Told::Withheld };
+        self.hand_out(&who, &account, cached, get.environment, told).await
     }
 
     /// Whether the rules let the caller have a credential of `account`.
@@ -77,7 +91,7 @@ impl Session<'_> {
             Request::GetFor(get) => get.account.as_deref().unwrap_or_default(),
             _ => "",
         };
-        self.hand_out(&who, account, Err((fault, Outcome::Denied)), false).await
+        self.hand_out(&who, account, Err((fault, Outcome::Denied)), false, Told::Fault).await
     }
 
     /// How long the caller waits for a renewal.
@@ -92,6 +106,7 @@ impl Session<'_> {
         account: &str,
         cached: Result<Arc<Cached>, Refusal>,
         environment: bool,
+        told: Told,
     ) -> Result<(), End> {
         let access = &self.shared.access;
         let origin = self.grant.as_ref().map(|grant| grant.origin.clone());
@@ -107,7 +122,13 @@ impl Session<'_> {
                 answered
             }
             Err((fault, outcome)) => {
-                let answered = self.answer(&Response::Fault(fault)).await;
+                let response = match (told, self.shared.broker.refuse_locked()) {
+                    (Told::Fault, _) => Response::Fault(fault),
+                    (Told::Withheld, Ok(())) => Response::Withheld(Withheld { account: account.to_owned(), fault }),
+                    // Locked meanwhile: no account is named any more.
+                    (Told::Withheld, Err(locked)) => Response::Fault(locked),
+                };
+                let answered = self.answer(&response).await;
                 access.failed(who, account, outcome, origin.as_ref());
                 answered
             }
@@ -119,6 +140,14 @@ impl Session<'_> {
         let access = &self.shared.access;
         self.who.get_or_insert_with(|| access.asking(self.peer, self.since)).clone()
     }
+}
+
+/// How somebody is told that there is nothing.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    Fault,
+    /// With the account whose the address is: else a consumer takes it for nobody's, and asks elsewhere.
+    Withheld,
 }
 
 /// What a fault is noted as.

@@ -1,5 +1,8 @@
 //! One connection: requests in, answers out, each within its time.
 
+mod locked;
+mod renewal;
+
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
@@ -15,13 +18,14 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use zeroize::Zeroize as _;
 
-use super::Shared;
 use super::asker::{Asked, Asker};
 use super::log;
 use super::message::{Inbox, Next};
+use super::{Moving, Shared};
 use crate::access::Grant;
 use crate::callers::Process;
 use crate::shutdown::Shutdown;
+use locked::{address_of, is_for_the_locked};
 
 /// Most requests come in one read of this many bytes.
 const READ: usize = 1024;
@@ -33,6 +37,8 @@ pub(super) enum End {
     Over,
     /// It does not speak the protocol; it is told why, if it can be.
     Fault(Fault),
+    /// Another agent answers, from this request on if there is one.
+    Moves(Option<Request>),
 }
 
 impl From<io::Error> for End {
@@ -57,21 +63,34 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(stream: Stream, peer: u32, shared: &'a Shared) -> Self {
+    pub(super) fn new(moving: Moving, peer: u32, shared: &'a Shared) -> Self {
+        let Moving { stream, greeted, received } = moving;
+        let mut inbox = Inbox::default();
+        if !received.is_empty() {
+            inbox.extend(&received);
+        }
         let since = shared.access.clock().uptime();
-        Self { stream, peer, since, who: None, grant: None, shared, inbox: Inbox::default(), greeted: false }
+        Self { stream, peer, since, who: None, grant: None, shared, inbox, greeted }
     }
 
-    /// Answers until the client leaves, breaks the rules, or the agent ends.
-    pub(super) async fn serve(mut self) {
+    /// Answers until the client leaves, breaks the rules, or the agent ends; or until another agent does it, to which the
+    /// connection then goes.
+    pub(super) async fn serve(mut self) -> Option<Moving> {
         let end = loop {
             if let Err(end) = self.turn().await {
                 break end;
             }
         };
-        if let End::Fault(fault) = end {
-            tracing::debug!("a client is told to go: {fault}");
-            let _ = self.answer(&Response::Fault(fault)).await;
+        match end {
+            End::Over => None,
+            End::Fault(fault) => {
+                tracing::debug!("a client is told to go: {fault}");
+                let _ = self.answer(&Response::Fault(fault)).await;
+                None
+            }
+            // What a connection may is known here only: on the other side it could do anything.
+            End::Moves(_) if self.grant.is_some() => None,
+            End::Moves(request) => self.moving(request),
         }
     }
 
@@ -87,6 +106,8 @@ impl<'a> Session<'a> {
         if let (Ok(request), Err(fault)) = (&request, self.shared.broker.refuse_locked())
             && !is_for_the_locked(request)
         {
+            // Whoever asks for what is nobody's has no business with the lock.
+            let fault = address_of(request).and_then(|url| self.shared.broker.disowned(url)).unwrap_or(fault);
             return self.answer(&Response::Fault(fault)).await;
         }
         if let (Ok(request), true) = (&request, self.grant.is_some())
@@ -98,8 +119,15 @@ impl<'a> Session<'a> {
             Ok(Request::Get(get)) => self.get(get).await,
             Ok(Request::GetFor(get)) => self.get_for(get).await,
             Ok(Request::Forward(forward)) => self.forward(forward).await,
+            Ok(Request::Restart(restart)) => {
+                let response = self.restart(&restart).await;
+                self.answer(&response).await
+            }
             Ok(request) => {
+                let Some(busy) = self.shared.gate.enter().await else { return Err(End::Moves(Some(request))) };
                 let response = self.perform(request).await?;
+                // Whoever is slow to take an answer holds up nobody.
+                drop(busy);
                 self.answer(&response).await
             }
             Err(FrameError::UnknownKind(kind)) => {
@@ -125,15 +153,13 @@ impl<'a> Session<'a> {
             Request::ListServed => Ok(Response::Served(broker.served())),
             Request::Status => {
                 let mut status = broker.status(&self.shared.surroundings).await;
-                if broker.refuse_locked().is_ok() {
-                    let warnings = self.shared.access.warnings(|name| broker.exists(name));
-                    // What is wrong with the whole file was said of the accounts.
-                    let is_news =
-                        |words: &String| !status.warnings.iter().any(|known| known.starts_with(words.as_str()));
-                    let news: Vec<String> = warnings.into_iter().filter(is_news).collect();
-                    status.warnings.extend(news);
-                }
+                self.tell_of_trouble(&mut status);
                 Ok(Response::Status(status))
+            }
+            Request::Overview => {
+                let mut overview = broker.overview(&self.shared.surroundings).await;
+                self.tell_of_trouble(&mut overview.status);
+                Ok(Response::Overview(overview))
             }
             Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),
             Request::Stop => {
@@ -162,6 +188,7 @@ impl<'a> Session<'a> {
         Ok(result.unwrap_or_else(Response::Fault))
     }
 
+    /// What is wrong with the rules is among what the human should know.
     async fn login(&mut self, login: v1::Login) -> Result<Result<Vec<String>, Fault>, End> {
         let command = format!("login {}", login.account);
         let (asker, questions) = Asker::new(login.interactive, command.clone());
@@ -264,12 +291,17 @@ impl<'a> Session<'a> {
             if self.shared.shutdown.is_requested() {
                 return Err(End::Over);
             }
+            if self.shared.gate.is_gone() {
+                return Err(End::Moves(None));
+            }
             let shared = self.shared;
             let patience = if self.greeted { limits.idle } else { limits.first_byte };
             tokio::select! {
                 biased;
                 received = timeout(patience, self.receive()) => received.map_err(|_| End::Over)??,
-                () = shared.leave.notified() => return Err(End::Over),
+                () = shared.leave.notified() => {
+                    return Err(if shared.gate.is_gone() { End::Moves(None) } else { End::Over });
+                }
             }
         }
         if let Some(found) = self.next_request()? {
@@ -335,12 +367,6 @@ impl<'a> Session<'a> {
         timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
         Ok(())
     }
-}
-
-/// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
-fn is_for_the_locked(request: &Request) -> bool {
-    use Request::{Answer, Drop, Forwarded, Lock, Status, Stop, Unlock};
-    matches!(request, Answer(_) | Drop | Forwarded(_) | Lock(_) | Status | Stop | Unlock(_))
 }
 
 /// What waits for a keyring may wait for a human who has gone home: the agent's end does not.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml_edit::{DocumentMut, value};
 
 use super::disk;
-use crate::accounts::parse_lifetime;
+use crate::accounts::parse_span;
 
 /// The program's time, if the user says nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,7 +73,7 @@ impl Config {
                 return Err(unusable(path, "`command.program` does not begin with an absolute path".into()));
             }
             Some(WrittenCommand { program, timeout }) => {
-                let patience = timeout.map(|text| parse_lifetime(&text)).transpose();
+                let patience = timeout.map(|text| parse_span(&text)).transpose();
                 Some((program, patience.map_err(|why| unusable(path, why.to_string()))?.unwrap_or(PATIENCE)))
             }
         };

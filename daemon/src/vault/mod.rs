@@ -95,6 +95,11 @@ pub trait Vault: Send + Sync + 'static {
         true
     }
 
+    /// Whether what is in it is there when the agent has ended.
+    fn outlives_agent(&self) -> bool {
+        true
+    }
+
     /// What is held of `account`, if anything.
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Record>>;
 

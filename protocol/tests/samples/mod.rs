@@ -2,9 +2,9 @@
 
 use cloud_agent_protocol::v1::{
     AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Forward, Forwarded,
-    Forwarding, Get, GetFor, ListClouds, Lock, Log, LogEntry, LogProcess, Login, Logout, MethodInfo, NamedSecret,
-    OriginInfo, Place, Question, ReadLog, Reject, RejectFor, Request, Response, Served, Setting, Show, Status, Unlock,
-    Vault, VaultStatus, Verified,
+    Forwarding, Get, GetFor, Holding, ListClouds, Lock, Log, LogEntry, LogProcess, Login, Logout, MethodInfo,
+    NamedSecret, OriginInfo, Overview, Place, Question, ReadLog, Reject, RejectFor, Request, Response, Restart, Served,
+    Setting, Show, Status, Unlock, Vault, VaultStatus, Verified, Withheld,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -105,6 +105,7 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
             }),
         ),
         ("request-list-served", Request::ListServed),
+        ("request-restart", Request::Restart(Restart { deadline_ms: 30_000 })),
         (
             "request-lock",
             Request::Lock(Lock { passphrase: Some("open sesame".into()), interactive: false, deadline_ms: 30_000 }),
@@ -122,6 +123,7 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
             }),
         ),
         ("request-forwarded", Request::Forwarded(Forwarded { id: "00112233445566778899aabbccddeeff".into() })),
+        ("request-overview", Request::Overview),
     ]
 }
 
@@ -177,20 +179,14 @@ fn of_the_journal() -> Vec<(&'static str, Response)> {
     ]
 }
 
-pub(crate) fn responses() -> Vec<(&'static str, Response)> {
-    let credential = Credential {
-        account: "ecHome".into(),
-        cloud: "echome".into(),
-        token: Some("eyJhbGciOi.J9.x".into()),
-        headers: vec![header("Authorization", "Bearer eyJhbGciOi.J9.x"), header("X-Key", "k")],
-        environment: vec![header("ECHOME_TOKEN", "eyJhbGciOi.J9.x")],
-        expires_at: Some(1_700_000_000),
-        expiry_source: ExpirySource::Jwt,
-    };
-    let fault = Fault::new(FaultKind::Unreachable, "`ecHome` did not answer")
+fn fault() -> Fault {
+    Fault::new(FaultKind::Unreachable, "`ecHome` did not answer")
         .because("connection refused")
         .hint("try again later")
-        .retry_at(1_700_000_060);
+        .retry_at(1_700_000_060)
+}
+
+fn status() -> Status {
     let account = AccountStatus {
         name: "ecHome".into(),
         cloud: "echome".into(),
@@ -202,9 +198,9 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         renews_at: Some(1_699_999_700),
         holds: vec!["refresh".into()],
         fingerprint: Some("ba7816bf8f01".into()),
-        fault: Some(fault.clone()),
+        fault: Some(fault()),
     };
-    let status = Status {
+    Status {
         version: "0.1.0".into(),
         pid: 4711,
         started_at: 1_699_990_000,
@@ -214,6 +210,18 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         vault_reason: "chosen".into(),
         warnings: vec!["a warning".into()],
         accounts: vec![account],
+    }
+}
+
+pub(crate) fn responses() -> Vec<(&'static str, Response)> {
+    let credential = Credential {
+        account: "ecHome".into(),
+        cloud: "echome".into(),
+        token: Some("eyJhbGciOi.J9.x".into()),
+        headers: vec![header("Authorization", "Bearer eyJhbGciOi.J9.x"), header("X-Key", "k")],
+        environment: vec![header("ECHOME_TOKEN", "eyJhbGciOi.J9.x")],
+        expires_at: Some(1_700_000_000),
+        expiry_source: ExpirySource::Jwt,
     };
     let ask =
         AskInfo { name: "secret".into(), prompt: "Secret".into(), secret: true, optional: false, at_login: false };
@@ -248,10 +256,24 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
     let mut all = vec![
         ("response-credential", Response::Credential(credential)),
         ("response-done", Response::Done(Done { notes: vec!["logged in".into()] })),
-        ("response-status", Response::Status(status)),
+        ("response-status", Response::Status(status())),
+        (
+            "response-overview",
+            Response::Overview(Overview {
+                status: status(),
+                hold_for: Some(43_200),
+                hold_idle: None,
+                holdings: vec![Holding {
+                    place: "keyring".into(),
+                    since: Some(1_699_990_000),
+                    until: Some(1_700_033_200),
+                    by: "hold-for".into(),
+                }],
+            }),
+        ),
         ("response-clouds", Response::Clouds(Clouds { clouds: vec![cloud] })),
         ("response-question", Response::Question(question)),
-        ("response-fault", Response::Fault(fault)),
+        ("response-fault", Response::Fault(fault())),
         (
             "response-show",
             Response::Show(Show {
@@ -267,6 +289,7 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
                 rows: vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()]],
             }),
         ),
+        ("response-withheld", withheld()),
         (
             "response-served",
             Response::Served(Served {
@@ -276,4 +299,9 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
     ];
     all.extend(of_the_journal());
     all
+}
+
+fn withheld() -> Response {
+    let fault = Fault::new(FaultKind::Unreachable, "connections are refused").retry_at(1_795_319_040);
+    Response::Withheld(Withheld { account: "ecHome".into(), fault })
 }

@@ -106,7 +106,8 @@ fn build(name: &'static str, target: Option<&str>) -> Result<Build, String> {
 fn install(dir: &Path, profile: &str, name: &str) -> Result<Vec<String>, String> {
     let installed = dir.join(profile).join("installed");
     fs::create_dir_all(&installed).map_err(|e| format!("{}: {e}", installed.display()))?;
-    let copied = Command::new("cp").arg(dir.join(profile).join(name)).arg(&installed).status();
+    let copied =
+        Command::new("cp").arg("--remove-destination").arg(dir.join(profile).join(name)).arg(&installed).status();
     match copied {
         Ok(status) if status.success() => Ok(vec![installed.join(name).to_string_lossy().into_owned()]),
         _ => Err(format!("{name} could not be copied to {}", installed.display())),

@@ -173,6 +173,32 @@ fn a_client_of_another_version_is_told_which_are_spoken_and_may_go_on_in_one() {
     assert!(matches!(raw.answer(&Request::Status), Response::Status(_)), "whoever knows both asks again");
 }
 
+/// T20: one version older or newer, and able to speak ours. The agent answers in ours, on the same connection.
+#[test]
+fn a_client_that_speaks_one_version_more_is_answered_in_ours() {
+    let sandbox = sandbox();
+    let _agent = sandbox.agent();
+    let status = Request::Status.encode().unwrap().encode().to_vec();
+    for versions in [&[0, 1][..], &[1, 0], &[1, 2], &[2, 1], &[2, 1, 0]] {
+        // Whose first request is in ours already.
+        let mut raw = sandbox.raw();
+        raw.send(&[hello::encode(versions), status.clone()].concat()).unwrap();
+        let answer = raw.frame().unwrap();
+        assert_eq!(answer.version, 1, "{versions:?}");
+        assert!(matches!(Response::decode(&answer), Ok(Response::Status(_))), "{versions:?}");
+        // Whose first request is in its best one, by PROTOCOL.md.
+        let best = versions[0];
+        let mut raw = sandbox.raw();
+        raw.send(&[hello::encode(versions), header(4, best, 5)].concat()).unwrap();
+        if best != 1 {
+            assert_eq!(raw.frame().unwrap().refused_versions(), Some(vec![1]), "{versions:?}");
+            raw.send(&status).unwrap();
+        }
+        let answer = raw.frame().unwrap();
+        assert_eq!((answer.version, answer.kind), (1, 0x8003), "{versions:?}");
+    }
+}
+
 /// An agent from another time: answers whatever comes with these bytes.
 fn with_strange_agent(answer: Vec<u8>, arguments: &[&str]) -> (i32, String) {
     let sandbox = sandbox();

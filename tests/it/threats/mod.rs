@@ -5,6 +5,7 @@
 //! | `callers` | other users and namespaces at the socket |
 //! | `places` | whoever gets to the socket's path first |
 //! | `starts` | agents that start and die beside each other |
+//! | `displaced` | whoever removes or displaces the socket |
 //! | `prying` | debuggers and crash dumps |
 //! | `recycled` | whoever wants to be taken for another process |
 //! | `locks` | whoever meets a locked agent, or guesses its passphrase |
@@ -22,6 +23,8 @@
 
 mod callers;
 mod crowds;
+#[cfg(target_os = "linux")]
+mod displaced;
 mod frames;
 mod helpers;
 #[cfg(target_os = "linux")]
