@@ -65,7 +65,7 @@ impl Gate {
         self.state.load(Ordering::Acquire) == GONE
     }
 
-    /// Ends when they are.
+    /// Ends when connections are to move.
     pub(super) async fn gone(&self) {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());

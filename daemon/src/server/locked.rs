@@ -1,6 +1,6 @@
 //! What a locked agent answers, and to whom it says no more than that it is locked.
 
-use cloud_agent_protocol::v1::Request;
+use cloud_agent_protocol::v1::{self, Request};
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use super::session::Session;
@@ -22,6 +22,19 @@ impl Session<'_> {
                 .filter(|fault| fault.kind == FaultKind::UnknownAccount),
         });
         Some(disowned.unwrap_or(fault))
+    }
+
+    /// What is wrong with the rules is among what the human should know; but a locked agent names no account, and they do.
+    pub(super) fn tell_of_trouble(&self, status: &mut v1::Status) {
+        let broker = &self.shared.broker;
+        if broker.refuse_locked().is_err() {
+            return;
+        }
+        let warnings = self.shared.access.warnings(|name| broker.exists(name));
+        // What is wrong with the whole file was said of the accounts.
+        let is_news = |words: &String| !status.warnings.iter().any(|known| known.starts_with(words.as_str()));
+        let news: Vec<String> = warnings.into_iter().filter(is_news).collect();
+        status.warnings.extend(news);
     }
 }
 

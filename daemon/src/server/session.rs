@@ -180,19 +180,6 @@ impl<'a> Session<'a> {
         Ok(result.unwrap_or_else(Response::Fault))
     }
 
-    /// What is wrong with the rules is among what the human should know.
-    fn tell_of_trouble(&self, status: &mut v1::Status) {
-        let broker = &self.shared.broker;
-        if broker.refuse_locked().is_err() {
-            return;
-        }
-        let warnings = self.shared.access.warnings(|name| broker.exists(name));
-        // What is wrong with the whole file was said of the accounts.
-        let is_news = |words: &String| !status.warnings.iter().any(|known| known.starts_with(words.as_str()));
-        let news: Vec<String> = warnings.into_iter().filter(is_news).collect();
-        status.warnings.extend(news);
-    }
-
     /// The next request, within the time for it. Between requests the agent's end and a want of room end the session.
     async fn await_request(&mut self) -> Result<(FrameHeader, usize), End> {
         let limits = &self.shared.limits;

@@ -191,8 +191,12 @@ fn the_human_is_asked_if_the_socket_was_opened_so() {
     desk.rules(&format!("[confirm]\nwith = \"askpass\"\nprogram = \"{}\"\nremember = \"0\"\n", askpass.display()));
     let socket = desk.private("forward");
     let _forward = desk.forward(&socket, &["--only", "ecHome", "--confirm"]);
-    // Until the edit counts it is another program that cannot ask.
-    assert!(until(PATIENCE, || desk.through(&socket, &["ecHome"]).fails(1).contains("the answer was no")));
+    // Until the edit counts it is another program that asks, if there is one.
+    assert!(until(PATIENCE, || {
+        desk.through(&socket, &["ecHome"]).fails(1);
+        asked.exists()
+    }));
+    assert!(desk.through(&socket, &["ecHome"]).fails(1).contains("the answer was no"));
     let asked = fs::read_to_string(asked).unwrap();
     assert!(asked.contains(&format!("through the forwarded socket {}", socket.display())), "{asked}");
     desk.token();
@@ -231,6 +235,24 @@ fn a_locked_agent_hands_out_nothing_through_it_either() {
     second.finish().fails(4);
     passphrase("unlock");
     desk.through(&socket, &["ecHome"]).ok();
+    assert!(forward.runs());
+}
+
+#[test]
+fn an_agent_that_takes_the_place_of_another_goes_on_with_it_and_with_its_restriction() {
+    let desk = Desk::new();
+    let socket = desk.private("forward");
+    let mut forward = desk.forward(&socket, &["--only", "ecHome", "--max-ttl", "1h"]);
+    let mut kept = Raw::connect(&socket).unwrap();
+    assert!(matches!(kept.answer(&Request::Status), Response::Fault(_)));
+    desk.sandbox.token(["restart"]).ok();
+    assert_eq!(
+        kept.closed(PATIENCE),
+        Some(0),
+        "a restricted connection does not move: what it may would not move with it"
+    );
+    assert!(until(PATIENCE, || desk.through(&socket, &["ecHome"]).code() == 0), "{}", desk.agent.log());
+    assert!(desk.through(&socket, &["status"]).fails(1).contains("forwarded socket"));
     assert!(forward.runs());
 }
 

@@ -71,11 +71,10 @@ mod unix {
         let path = endpoint::check(path)?;
         // Caught before there is anything to tidy up.
         let ended = ended_by_signal().map_err(|e| failed("signals cannot be handled", &e))?;
-        let name = path.display().to_string();
-        let (mut owner, forwarding) = open(&client, options, &name, options.lifetime)?;
+        let (mut owner, mut forwarding) = open(&client, options, options.lifetime, &path.display().to_string())?;
         let place = Place::claim(&path)?;
-        report::note(&told(&forwarding, &name));
-        let mut gate = relay::Gate::new(client.socket().to_owned(), forwarding.id.clone(), options.timeout);
+        report::note(&told(&forwarding, &path.display().to_string()));
+        let gate = relay::Gate::new(client.socket().to_owned(), forwarding.id.clone(), options.timeout);
         loop {
             let mut waits = [
                 PollFd::new(&ended, PollFlags::IN),
@@ -91,12 +90,11 @@ mod unix {
                 return Ok(());
             }
             if agent {
-                let Some((again, renewed)) = reopen(options, &name, forwarding.until) else {
-                    return closed(forwarding.until);
-                };
-                owner = again;
-                gate = relay::Gate::new(client.socket().to_owned(), renewed.id, options.timeout);
-                continue;
+                match again(options, forwarding.until, &path.display().to_string())? {
+                    Some(next) => (owner, forwarding) = next,
+                    None => return Ok(()),
+                }
+                gate.renew(forwarding.id.clone());
             }
             if caller {
                 match place.listener().accept() {
@@ -112,8 +110,8 @@ mod unix {
     fn open(
         client: &Client,
         options: &Options,
-        name: &str,
         lifetime: Option<Duration>,
+        name: &str,
     ) -> Result<(UnixStream, Forwarding), Failure> {
         let lifetime = lifetime.map(|lifetime| u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX));
         let request = Request::Forward(Forward {
@@ -132,33 +130,26 @@ mod unix {
         }
     }
 
-    /// The same of another agent that answers there at once, as after `restart`, for what is left of the lifetime. None is started:
-    /// whoever ended theirs has ended this, too.
-    fn reopen(options: &Options, name: &str, until: Option<i64>) -> Option<(UnixStream, Forwarding)> {
-        let left = match until {
-            None => None,
-            Some(until) => {
-                let seconds = u64::try_from(until - moment::now()).ok().filter(|left| *left > 0)?;
-                Some(Duration::from_secs(seconds))
-            }
-        };
-        let client = Client::new(options.timeout).ok()?.without_autostart();
-        open(&client, options, name, left).ok()
-    }
-
     fn told(forwarding: &Forwarding, path: &str) -> String {
         let names = forwarding.accounts.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let until = forwarding.until.map_or_else(|| "this program ends".to_owned(), moment::rfc3339);
         format!("{path} hands out tokens of {names} until {until}")
     }
 
-    /// The agent let go: because the time is over, or because it ended.
-    fn closed(until: Option<i64>) -> Result<(), Failure> {
-        if until.is_some_and(|until| moment::now() >= until) {
+    /// The agent let go: the time is over (`None`), or it ended. If another has taken its place, as after `cloud-token restart`, that
+    /// one is asked for the rest of the time.
+    fn again(options: &Options, until: Option<i64>, name: &str) -> Result<Option<(UnixStream, Forwarding)>, Failure> {
+        let left = until.map(|until| u64::try_from(until.saturating_sub(moment::now())).unwrap_or(0));
+        if left == Some(0) {
             report::note("the forwarded socket's lifetime is over");
-            return Ok(());
+            return Ok(None);
         }
-        Err(Failure::no_agent(Fault::new(FaultKind::Internal, "the agent has ended, and the forwarded socket with it")))
+        let ended = || Fault::new(FaultKind::Internal, "the agent has ended, and the forwarded socket with it");
+        let client = Client::new(options.timeout)?.without_autostart();
+        match open(&client, options, left.map(Duration::from_secs), name) {
+            Err(failure) if failure.is_of_no_agent() => Err(Failure::no_agent(ended())),
+            opened => opened.map(Some),
+        }
     }
 
     fn ended_by_signal() -> io::Result<OwnedFd> {
