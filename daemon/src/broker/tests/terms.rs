@@ -343,6 +343,21 @@ async fn there_is_one_alarm_for_it_and_none_without_a_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_at_the_head_of_the_file_is_for_all_accounts_as_soon_as_it_is_read() {
+    let scene = limited(&[("hold-for", "8h")]).await;
+    log_in(&scene, "free", &[]).await;
+    let file = scene.dir.path().join("accounts.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("hold-for = \"3h\"\n{text}")).unwrap();
+    scene.broker.read_configuration_again();
+    assert_eq!(scene.get("work").await.unwrap(), "token-1", "a limit costs nobody a token");
+    scene.pass(3 * HOUR + MINUTE).await;
+    is_forgotten(&scene, "it was held for 3h, as accounts.toml says").await;
+    assert_eq!(scene.held("free").await, None);
+    assert_eq!(overview(&scene).await.hold_for, Some(3 * 3600));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_edit_of_the_file_counts_from_the_next_status_on() {
     let scene = limited(&[("hold-for", "8h")]).await;
     let file = scene.dir.path().join("accounts.toml");
