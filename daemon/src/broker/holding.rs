@@ -12,7 +12,7 @@ use cloud_agent_protocol::v1::Holding;
 
 use super::Broker;
 use super::bounds::{Bounds, By, End};
-use super::entry::{Entry, State};
+use super::entry::Entry;
 use super::hold::Hold;
 use super::term::{Marks, Term};
 use crate::accounts::{Limits, Stored};
@@ -98,11 +98,10 @@ impl Broker {
             return (marks.since(), bounds.map(|bounds| Term::written(bounds, marks, &*self.clock)));
         };
         let mut state = entry.state();
-        let end = |state: &State| state.term.as_ref().and_then(|term| term.end(&*self.clock));
-        let before = end(&state);
+        let before = state.term.clone();
         state.limit(bounds.filter(|_| held.is_some() || before.is_some()), &*self.clock);
         state.adopt_marks(marks, &*self.clock);
-        if end(&state) != before {
+        if state.term != before {
             // The file was edited, or another agent knows more.
             self.look_again();
         }
@@ -134,7 +133,7 @@ impl Broker {
 
     /// Begins to forget what was held for as long as it may be, and to write down who was asked for.
     pub(super) fn look_for_ends(self: &Arc<Self>) {
-        if self.lock.is_shut() {
+        if self.lock.is_shut() || self.is_still() {
             return;
         }
         let now = self.clock.uptime();

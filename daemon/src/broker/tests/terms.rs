@@ -302,6 +302,18 @@ async fn a_vault_that_cannot_forget_is_asked_again_and_nothing_is_used_meanwhile
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_that_is_about_to_be_replaced_begins_to_forget_nothing_and_hands_out_nothing_either() {
+    let scene = limited(&[("hold-for", "8h")]).await;
+    scene.broker.hold_still(true);
+    scene.pass(9 * HOUR).await;
+    assert!(scene.held("work").await.is_some());
+    says_why(&scene.get("work").await.unwrap_err(), EIGHT_HOURS);
+    scene.broker.hold_still(false);
+    scene.settled().await;
+    is_forgotten(&scene, EIGHT_HOURS).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_another_agent_has_logged_in_since_is_used_and_not_erased() {
     let scene = limited(&[("hold-for", "8h")]).await;
     scene.clock.advance(4 * HOUR);
