@@ -283,12 +283,8 @@ mod tests {
         ManualClock::new(Timestamp::from_seconds(1_700_000_000))
     }
 
-    fn bounds(own: Limits, most: Limits) -> Bounds {
-        Bounds::new(own, By::File, most).unwrap()
-    }
-
     fn term(clock: &ManualClock, own: Limits) -> Term {
-        Term::new(bounds(own, Limits::default()), clock)
+        Term::new(Bounds::shortest(&[(own, By::File)]).unwrap(), clock)
     }
 
     #[test]
