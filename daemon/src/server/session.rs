@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_agent_protocol::v1::{Done, Request, Response};
-use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello, v1};
+use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello};
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
