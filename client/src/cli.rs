@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, reject, status, stop};
+use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, metrics, reject, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
@@ -71,6 +71,9 @@ enum Command {
         /// As one JSON object; times are seconds since the Unix epoch
         #[arg(long)]
         json: bool,
+        /// What the agent has counted, as OpenMetrics text; starts no agent
+        #[arg(long, conflicts_with = "json")]
+        metrics: bool,
         #[command(flatten)]
         wait: Wait,
     },
@@ -310,7 +313,8 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             timeout: login.wait.timeout,
         }),
         Command::Logout(logout) => logout::run(logout.accounts, logout.all, logout.forget, logout.wait.timeout),
-        Command::Status { json, wait } => status::run(json, wait.timeout),
+        Command::Status { metrics: true, wait, .. } => metrics::run(wait.timeout),
+        Command::Status { json, wait, .. } => status::run(json, wait.timeout),
         Command::Clouds { name, wait } => clouds::run(name, wait.timeout),
         Command::Check { account, wait } => check::run(account, wait.timeout),
         Command::Do(act) => act::run(act::Options {

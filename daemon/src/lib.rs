@@ -17,6 +17,7 @@ pub mod cloud;
 pub mod hardening;
 pub mod http;
 mod log;
+mod metrics;
 mod packed;
 mod passphrase;
 mod paths;

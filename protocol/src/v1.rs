@@ -9,12 +9,16 @@
 //! [`FaultKind::Unsupported`]: crate::FaultKind::Unsupported
 
 mod act;
+mod clouds;
+mod metrics;
 mod serve;
 mod vault;
 
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
+pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
+pub use metrics::Metrics;
 pub use serve::{GetFor, Place, RejectFor, Served};
 pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
 
@@ -153,6 +157,8 @@ pub enum Request {
     RejectFor(RejectFor),
     /// Which addresses do the accounts answer for?
     ListServed,
+    /// What has the agent counted?
+    Metrics,
 }
 
 /// Something only the human can answer.
@@ -229,67 +235,6 @@ pub struct AccountStatus {
     pub fault: Option<Fault>,
 }
 
-/// A cloud and what it asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CloudInfo {
-    /// Its name.
-    pub name: String,
-    /// What people call it.
-    pub title: String,
-    /// Where its API is documented.
-    pub docs: String,
-    /// Built in, or a file of the user's.
-    pub built_in: bool,
-    /// Its origins, the main one first.
-    pub origins: Vec<OriginInfo>,
-    /// Its methods, the default first.
-    pub methods: Vec<MethodInfo>,
-}
-
-/// Where a cloud's API lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OriginInfo {
-    /// Empty for the main one.
-    pub name: String,
-    /// The default; `None` if the user must say.
-    pub default: Option<String>,
-    /// What to ask.
-    pub prompt: String,
-}
-
-/// One way in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MethodInfo {
-    /// Its name.
-    pub name: String,
-    /// What people call it.
-    pub title: String,
-    /// What it asks.
-    pub asks: Vec<AskInfo>,
-}
-
-/// One thing a method asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AskInfo {
-    /// Its name in `--set` or `--secret`.
-    pub name: String,
-    /// What to ask.
-    pub prompt: String,
-    /// Given by `--secret`, not by `--set`.
-    pub secret: bool,
-    /// May be left out.
-    pub optional: bool,
-    /// Asked in the middle of a login, such as a code.
-    pub at_login: bool,
-}
-
-/// The clouds that were asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Clouds {
-    /// By name.
-    pub clouds: Vec<CloudInfo>,
-}
-
 /// What an agent may answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -317,6 +262,8 @@ pub enum Response {
     Vault(VaultStatus),
     /// To [`Request::ListServed`].
     Served(Served),
+    /// To [`Request::Metrics`].
+    Metrics(Metrics),
 }
 
 macro_rules! messages {
@@ -383,6 +330,7 @@ messages! { Request:
     15 GetFor(GetFor),
     16 RejectFor(RejectFor),
     17 ListServed,
+    24 Metrics,
 }
 
 messages! { Response:
@@ -397,4 +345,5 @@ messages! { Response:
     0x8009 Acted(Acted),
     0x800A Vault(VaultStatus),
     0x800C Served(Served),
+    0x8015 Metrics(Metrics),
 }

@@ -24,6 +24,7 @@ mod greencloud;
 mod house;
 mod keystone;
 mod main_job;
+mod observing;
 mod openvcloud;
 mod own_cloud;
 mod readme;

@@ -10,6 +10,7 @@ mod given;
 pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod metrics;
 pub(crate) mod reject;
 pub(crate) mod setup;
 pub(crate) mod source;

@@ -18,6 +18,7 @@ mod lock;
 mod locking;
 mod login;
 mod logout;
+mod measure;
 mod memo;
 mod place;
 mod recover;
@@ -36,6 +37,7 @@ use crate::accounts::Accounts;
 use crate::cache::Cached;
 use crate::clock::Clock;
 use crate::cloud::Clouds;
+use crate::metrics::Metrics;
 use crate::provider::Provider;
 use crate::tracker::Tracker;
 use crate::vault::{Memory, Vault};
@@ -45,6 +47,7 @@ use lock::Lock;
 use repeat::Repeats;
 
 pub use describe::Surroundings;
+pub(crate) use measure::Lap;
 pub use repeat::Caller;
 
 /// What a caller wants of a credential.
@@ -72,6 +75,7 @@ pub struct Broker {
     under_way: Tracker,
     schedule: Schedule,
     lock: Lock,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Broker {
@@ -102,6 +106,7 @@ impl Broker {
             under_way: Tracker::default(),
             schedule: Schedule::default(),
             lock: Lock::default(),
+            metrics: Metrics::default(),
         })
     }
 
@@ -117,6 +122,7 @@ impl Broker {
         if !cached.serves(need.min_valid, &*self.clock) || cached.is_due(&*self.clock) {
             return None;
         }
+        self.metrics.lookup(true);
         self.use_up(&mut state);
         Some(cached)
     }
@@ -135,6 +141,7 @@ impl Broker {
         let mut flight = {
             let mut state = entry.state();
             let serving = state.cached.clone().filter(|c| !need.fresh && c.serves(need.min_valid, &*self.clock));
+            self.metrics.lookup(serving.is_some());
             if let Some(cached) = serving {
                 self.use_up(&mut state);
                 let renew_ahead = cached.is_due(&*self.clock) && state.standing(&*self.clock).is_none();
@@ -144,8 +151,10 @@ impl Broker {
                 }
                 return Ok(cached);
             }
-            if let Some(fault) = state.standing(&*self.clock) {
-                return state.living(&*self.clock).filter(|_| !need.fresh).ok_or_else(|| fault.clone());
+            if let Some(fault) = state.standing(&*self.clock).cloned() {
+                let living = state.living(&*self.clock).filter(|_| !need.fresh).ok_or(fault)?;
+                state.handed_out += 1;
+                return Ok(living);
             }
             drop(state);
             self.join(&entry)

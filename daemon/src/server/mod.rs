@@ -121,7 +121,9 @@ pub async fn run(
                 continue;
             }
         };
-        if !peer::is_trusted(&stream) {
+        let trusted = peer::is_trusted(&stream);
+        shared.broker.metrics().connection(trusted);
+        if !trusted {
             continue;
         }
         workers.give((stream, permit, sessions.track()));

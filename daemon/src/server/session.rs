@@ -19,7 +19,8 @@ use super::Shared;
 use super::asker::{Asked, Asker};
 use super::message::{Inbox, Next};
 use super::peer;
-use crate::broker::Need;
+use crate::broker::{Lap, Need};
+use crate::cache::Cached;
 use crate::shutdown::Shutdown;
 
 /// Most requests come in one read of this many bytes.
@@ -46,11 +47,13 @@ pub(super) struct Session<'a> {
     shared: &'a Shared,
     inbox: Inbox,
     greeted: bool,
+    /// The number of the request that is being answered.
+    kind: u16,
 }
 
 impl<'a> Session<'a> {
     pub(super) fn new(stream: Stream, shared: &'a Shared) -> Self {
-        Self { stream, shared, inbox: Inbox::default(), greeted: false }
+        Self { stream, shared, inbox: Inbox::default(), greeted: false, kind: 0 }
     }
 
     /// Answers until the client leaves, breaks the rules, or the agent ends.
@@ -61,6 +64,7 @@ impl<'a> Session<'a> {
             }
         };
         if let End::Fault(fault) = end {
+            self.shared.broker.metrics().request(0, Err(fault.kind));
             tracing::debug!("a client is told to go: {fault}");
             let _ = self.answer(&Response::Fault(fault)).await;
         }
@@ -73,25 +77,26 @@ impl<'a> Session<'a> {
             self.inbox.take(header, start);
             return self.write(&Frame::version_refused(hello::VERSIONS).encode()).await;
         }
+        self.kind = header.kind;
         let request = Request::decode_body(header.kind, self.inbox.body(header, start));
         self.inbox.take(header, start);
         if let (Ok(request), Err(fault)) = (&request, self.shared.broker.refuse_locked())
             && !is_for_the_locked(request)
         {
-            return self.answer(&Response::Fault(fault)).await;
+            return self.conclude(Response::Fault(fault)).await;
         }
         match request {
             Ok(Request::Get(get)) => self.get(get).await,
             Ok(Request::GetFor(get)) => self.get_for(get).await,
             Ok(request) => {
                 let response = self.perform(request).await?;
-                self.answer(&response).await
+                self.conclude(response).await
             }
             Err(FrameError::UnknownKind(kind)) => {
                 let fault = Fault::new(FaultKind::Unsupported, format!("the agent does not know request {kind:#06x}"))
                     .because("it is older than its client")
                     .hint("`cloud-token stop`; the next use starts the newer agent");
-                self.answer(&Response::Fault(fault)).await
+                self.conclude(Response::Fault(fault)).await
             }
             Err(error) => Err(End::Fault(malformed(&error))),
         }
@@ -100,27 +105,48 @@ impl<'a> Session<'a> {
     async fn get(&mut self, get: Get) -> Result<(), End> {
         let need =
             Need { min_valid: get.min_valid.map(|seconds| Duration::from_secs(seconds.into())), fresh: get.fresh };
-        let cached = if let Some(cached) = self.shared.broker.warm(&get.account, need) {
-            Ok(cached)
+        let broker = &self.shared.broker;
+        let lap = broker.lap();
+        let (cached, lap) = if let Some(cached) = broker.warm(&get.account, need) {
+            (Ok(cached), lap)
         } else {
+            let lap = broker.waits(lap);
             let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
-            self.shared.broker.get(&get.account, need, wait).await
+            (broker.get(&get.account, need, wait).await, Some(lap))
         };
-        match cached {
-            Ok(cached) if get.environment => self.answer(&Response::Credential(cached.credential())).await,
-            Ok(cached) => self.write(cached.frame()).await,
-            Err(fault) => self.answer(&Response::Fault(fault)).await,
-        }
+        self.hand_out(cached, get.environment, lap).await
     }
 
     async fn get_for(&mut self, get: GetFor) -> Result<(), End> {
         let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
         let caller = if get.repeat_rejects { peer::parent(&self.stream) } else { None };
-        let response = match self.shared.broker.get_for(&get, caller, wait).await {
-            Ok(cached) if get.environment => Response::Credential(cached.credential()),
-            Ok(cached) => return self.write(cached.frame()).await,
-            Err(fault) => Response::Fault(fault),
+        let lap = self.shared.broker.waits(None);
+        let cached = self.shared.broker.get_for(&get, caller, wait).await;
+        self.hand_out(cached, get.environment, Some(lap)).await
+    }
+
+    async fn hand_out(
+        &mut self,
+        cached: Result<Arc<Cached>, Fault>,
+        environment: bool,
+        lap: Option<Lap>,
+    ) -> Result<(), End> {
+        let done = match cached {
+            Ok(cached) if environment => self.conclude(Response::Credential(cached.credential())).await,
+            Ok(cached) => {
+                self.shared.broker.metrics().request(self.kind, Ok(()));
+                self.write(cached.frame()).await
+            }
+            Err(fault) => self.conclude(Response::Fault(fault)).await,
         };
+        self.shared.broker.finish(lap);
+        done
+    }
+
+    /// Answers, and counts how that ended.
+    async fn conclude(&mut self, response: Response) -> Result<(), End> {
+        let end = if let Response::Fault(fault) = &response { Err(fault.kind) } else { Ok(()) };
+        self.shared.broker.metrics().request(self.kind, end);
         self.answer(&response).await
     }
 
@@ -151,6 +177,7 @@ impl<'a> Session<'a> {
             Request::Unlock(unlock) => done(self.unlock(unlock).await?),
             Request::Lock(lock) => done(self.lock(lock).await?),
             Request::Drop => done(Ok(vec![broker.drop_cached()])),
+            Request::Metrics => Ok(Response::Metrics(v1::Metrics { text: broker.counts(&self.shared.surroundings) })),
             Request::Answer(_) => Err(Fault::new(FaultKind::Usage, "nothing was asked")),
             _ => Err(Fault::new(FaultKind::Unsupported, "the agent does not know that request")),
         };
@@ -334,8 +361,8 @@ impl<'a> Session<'a> {
 
 /// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
 fn is_for_the_locked(request: &Request) -> bool {
-    use Request::{Answer, Drop, Lock, Status, Stop, Unlock};
-    matches!(request, Answer(_) | Drop | Lock(_) | Status | Stop | Unlock(_))
+    use Request::{Answer, Drop, Lock, Metrics, Status, Stop, Unlock};
+    matches!(request, Answer(_) | Drop | Lock(_) | Metrics | Status | Stop | Unlock(_))
 }
 
 /// What waits for a keyring may wait for a human who has gone home: the agent's end does not.

@@ -2,8 +2,8 @@
 
 use cloud_agent_protocol::v1::{
     AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, GetFor,
-    ListClouds, Lock, Login, Logout, MethodInfo, NamedSecret, OriginInfo, Place, Question, Reject, RejectFor, Request,
-    Response, Served, Setting, Show, Status, Unlock, Vault, VaultStatus,
+    ListClouds, Lock, Login, Logout, MethodInfo, Metrics, NamedSecret, OriginInfo, Place, Question, Reject, RejectFor,
+    Request, Response, Served, Setting, Show, Status, Unlock, Vault, VaultStatus,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -109,6 +109,7 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
             Request::Lock(Lock { passphrase: Some("open sesame".into()), interactive: false, deadline_ms: 30_000 }),
         ),
         ("request-drop", Request::Drop),
+        ("request-metrics", Request::Metrics),
     ]
 }
 
@@ -213,6 +214,7 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
                 rows: vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()]],
             }),
         ),
+        ("response-metrics", Response::Metrics(Metrics { text: "# TYPE cloud_agent_locked gauge\n# EOF\n".into() })),
         (
             "response-served",
             Response::Served(Served {
