@@ -7,6 +7,8 @@
 //! Nothing below the broker knows that there is a socket; nothing above a provider knows a cloud's name. Clocks,
 //! environment and network come in as arguments. `docs/architecture.md` tells why.
 
+#[cfg(any(windows, test))]
+mod access;
 pub mod accounts;
 pub mod broker;
 pub mod cache;

@@ -1,8 +1,12 @@
 //! From the command line to a running agent.
 
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +26,8 @@ use crate::server::{self, Limits};
 use crate::shutdown::Shutdown;
 use crate::vault::{Choice, Kind};
 use crate::{check, hardening, http, log, vault};
+#[cfg(windows)]
+use windows::{let_go, signals};
 
 /// A log file that has grown beyond this is begun anew, so that an agent that runs for a year fills no disk.
 const LONGEST_LOG: u64 = 1 << 20;
@@ -193,15 +199,6 @@ fn signals(shutdown: Shutdown) -> Result<impl Future<Output = ()>, Fault> {
     })
 }
 
-#[cfg(not(unix))]
-fn signals(shutdown: Shutdown) -> Result<impl Future<Output = ()>, Fault> {
-    Ok(async move {
-        let _ = tokio::signal::ctrl_c().await;
-        shutdown.request();
-        let _ = tokio::signal::ctrl_c().await;
-    })
-}
-
 /// The signal that has every cached token forgotten, as `drop` does. It is caught from the start on: by default it ends
 /// whoever gets it.
 struct Drops(#[cfg(unix)] tokio::signal::unix::Signal);
@@ -221,6 +218,7 @@ fn drops() -> Result<Drops, Fault> {
 }
 
 impl Drops {
+    #[cfg_attr(not(unix), expect(clippy::unused_async, reason = "as where there is such a signal"))]
     async fn serve(self, broker: Arc<Broker>) {
         #[cfg(unix)]
         {
@@ -243,12 +241,9 @@ fn detach(log: &Path) {
     }
     let _ = std::env::set_current_dir("/");
     ready();
-    #[cfg(unix)]
     if let Err(e) = let_go(log) {
         tracing::warn!("the log file cannot be used: {e}");
     }
-    #[cfg(not(unix))]
-    let _ = log;
 }
 
 fn ready() {
@@ -274,7 +269,7 @@ fn let_go(log: &Path) -> io::Result<()> {
 #[cfg(unix)]
 fn open_log(path: &Path) -> io::Result<fs::File> {
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    let dir = path.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
+    let dir = path.parent().unwrap_or(Path::new("/"));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let anew = fs::symlink_metadata(path).is_ok_and(|meta| meta.len() > LONGEST_LOG);
     let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("open flags fit an int");

@@ -34,3 +34,5 @@ mod threats;
 mod tutorial;
 mod vault;
 mod webitel;
+#[cfg(target_os = "linux")]
+mod windows;

@@ -94,18 +94,31 @@ fn all_of(from: impl Read) -> Result<Secret, String> {
 
 /// What `command` prints. It keeps our stdin and stderr, so that it can ask for a passphrase.
 fn output_of(command: &str) -> Result<Secret, String> {
-    let mut child = Command::new("sh")
-        .arg("-c")
-        .arg(command)
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("cannot run `sh`: {e}"))?;
+    let (program, mut shell) = shell(command);
+    let mut child = shell.stdout(Stdio::piped()).spawn().map_err(|e| format!("cannot run `{program}`: {e}"))?;
     let read = child.stdout.take().map_or_else(|| Err("has no output".to_owned()), all_of);
     let status = child.wait().map_err(|e| format!("the command: {e}"))?;
     if !status.success() {
         return Err(format!("the command failed: {status}"));
     }
     read.map_err(|why| format!("the command's output {why}"))
+}
+
+#[cfg(unix)]
+fn shell(command: &str) -> (&'static str, Command) {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command);
+    ("sh", shell)
+}
+
+#[cfg(windows)]
+fn shell(command: &str) -> (&'static str, Command) {
+    use std::os::windows::process::CommandExt as _;
+
+    let mut shell = Command::new("cmd");
+    // As it is: `cmd` has rules of its own for quotes. With `/s` it takes off the outer ones and nothing else.
+    shell.raw_arg("/d /s /c \"").raw_arg(command).raw_arg("\"");
+    ("cmd", shell)
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::Settings;
+#[cfg(windows)]
+use crate::access;
 use crate::cloud::{Cloud, Target};
 use crate::suggest::nearest;
 
@@ -257,6 +259,8 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&temp)?;
+        #[cfg(windows)]
+        access::close(&temp)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temp, path)?;
@@ -270,10 +274,16 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// One that is there may be open, as elsewhere: the files in it are looked at one by one.
+#[cfg(windows)]
+fn create_private(dir: &Path) -> io::Result<()> {
+    cloud_agent_protocol::windows::make_private(dir).map(drop)
+}
+
+#[cfg(unix)]
 fn create_private(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)
 }
@@ -292,6 +302,19 @@ fn trusted(path: &Path) -> Result<(), Fault> {
             return Err(unusable(path, None)
                 .because("others may write it, and so send your secrets where they like")
                 .hint(format!("`chmod go-w {}`", path.display())));
+        }
+    }
+    #[cfg(windows)]
+    {
+        let others = fs::File::open(path).and_then(|file| access::who(&file, access::WRITE));
+        let others = others.map_err(|e| unusable(path, None).because(e.to_string()))?;
+        if !others.is_empty() {
+            return Err(unusable(path, None)
+                .because(format!(
+                    "others may write it, and so send your secrets where they like: {}",
+                    others.join(", ")
+                ))
+                .hint(format!("`icacls \"{}\" /reset`", path.display())));
         }
     }
     Ok(())

@@ -26,35 +26,72 @@ pub(super) fn is_trusted(stream: &Stream) -> bool {
             }
         }
     }
-    // The pipe's access list lets nobody else in.
-    #[cfg(not(unix))]
+    // The pipe's access list lets nobody else in; this is the second lock on the same door.
+    #[cfg(windows)]
     {
-        let _ = stream;
-        true
+        use std::os::windows::io::AsHandle as _;
+        static OWN: LazyLock<Option<String>> = LazyLock::new(|| cloud_agent_protocol::windows::own_sid().ok());
+        let Stream::NamedPipe(pipe) = stream;
+        match crate::hardening::windows::caller(pipe.as_handle()) {
+            Ok(sid) if OWN.as_ref() == Some(&sid) => true,
+            Ok(sid) => {
+                tracing::warn!(sid, "a caller of another user was turned away");
+                false
+            }
+            Err(e) => {
+                tracing::debug!("a caller that the system cannot name was turned away: {e}");
+                false
+            }
+        }
     }
 }
 
 /// The process that started the caller: a label, for what the caller itself is too short-lived to tell. `None` where the
 /// kernel does not say, or the caller has gone.
 pub(super) fn parent(stream: &Stream) -> Option<Caller> {
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
     {
-        use interprocess::local_socket::traits::StreamCommon as _;
-        let child = stream.peer_creds().ok()?.pid()?;
-        let parent = linux::stat(u32::try_from(child).ok()?)?.parent;
-        let started = linux::stat(parent)?.started;
+        #[cfg(target_os = "linux")]
+        use linux::{peer, stat};
+        #[cfg(target_os = "macos")]
+        use macos::{peer, stat};
+
+        let child = peer(stream)?;
+        let parent = stat(child)?.parent;
+        let started = stat(parent)?.started;
         // The caller waits for its answer. Had it died, its id might be another's by now; its parent might, too.
-        (linux::stat(u32::try_from(child).ok()?)?.parent == parent).then_some(Caller { pid: parent, started })
+        (stat(child)?.parent == parent).then_some(Caller { pid: parent, started })
     }
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
     {
         let _ = stream;
         None
     }
 }
 
+#[cfg(target_os = "macos")]
+mod macos {
+    use std::os::fd::AsFd as _;
+
+    use interprocess::local_socket::tokio::Stream;
+
+    pub(super) use crate::hardening::macos::stat;
+
+    pub(super) fn peer(stream: &Stream) -> Option<u32> {
+        let Stream::UdSocket(socket) = stream;
+        crate::hardening::macos::peer(socket.as_fd())
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
+    use interprocess::local_socket::tokio::Stream;
+    use interprocess::local_socket::traits::StreamCommon as _;
+
+    pub(super) fn peer(stream: &Stream) -> Option<u32> {
+        u32::try_from(stream.peer_creds().ok()?.pid()?).ok()
+    }
+
     /// What the kernel says about a process.
     pub(super) struct Stat {
         pub(super) parent: u32,

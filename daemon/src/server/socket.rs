@@ -1,20 +1,27 @@
 //! Claims the place where the agent listens: one agent, in a directory of our own, displacing nobody.
 
+#[cfg(windows)]
+mod windows;
+
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
 use std::time::Duration;
 
 use cloud_agent_protocol::{Fault, FaultKind, endpoint};
-use interprocess::ConnectWaitMode;
 use interprocess::local_socket::tokio::Listener;
-use interprocess::local_socket::{ConnectOptions, GenericFilePath, ListenerOptions, Name, ToFsName as _};
+use interprocess::local_socket::{GenericFilePath, ListenerOptions, Name, ToFsName as _};
+#[cfg(unix)]
+use interprocess::{ConnectWaitMode, local_socket::ConnectOptions};
 
 /// How long a socket that is there is given to show that somebody lives behind it.
+#[cfg(unix)]
 const PROBE: Duration = Duration::from_millis(500);
 
 /// What came of trying to claim the place.
 #[derive(Debug)]
+#[cfg_attr(windows, expect(clippy::large_enum_variant, reason = "there is one, once"))]
 pub enum Claim {
     /// It is ours.
     Taken(Place, Listener),
@@ -43,25 +50,30 @@ pub fn claim(path: &Path) -> Result<Claim, Fault> {
     let failed = |what: &str, e: &io::Error| {
         Fault::new(FaultKind::Config, format!("cannot listen at `{}`", path.display())).because(format!("{what}: {e}"))
     };
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    make_private(dir).map_err(|e| failed("its directory cannot be made", &e))?;
+    let dir = endpoint::lock_directory(path);
+    make_private(&dir).map_err(|e| failed("its directory cannot be made", &e))?;
+    #[cfg(unix)]
     verify(path)?;
-    let lock = open_lock(&lock_path(path)).map_err(|e| failed("its lock file", &e))?;
+    let lock = open_lock(&lock_path(&dir, path)).map_err(|e| failed("its lock file", &e))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(Claim::AlreadyRunning),
         Err(TryLockError::Error(e)) => return Err(failed("its lock file", &e)),
     }
+    #[cfg(unix)]
     if !clear(path)? {
         return Ok(Claim::AlreadyRunning);
     }
     let name = name(path).map_err(|e| failed("its name", &e))?;
     let options = ListenerOptions::new().name(name).reclaim_name(false);
-    #[cfg(unix)]
+    // Where the mode of a socket cannot be set before it is bound, that of its directory, which was verified, keeps others out.
+    #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
     let options = {
         use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
         options.mode(0o600)
     };
+    #[cfg(windows)]
+    let options = windows::closed(options).map_err(|e| failed("its access list", &e))?;
     let listener = options.create_tokio().map_err(|e| failed("binding", &e))?;
     let place = Place { path: path.to_owned(), identity: identity(path), _lock: lock };
     Ok(Claim::Taken(place, listener))
@@ -76,11 +88,12 @@ impl Drop for Place {
     }
 }
 
-/// The lock beside a socket.
-fn lock_path(socket: &Path) -> PathBuf {
-    let mut name = socket.file_name().unwrap_or_default().to_owned();
+/// The lock of a socket, in the directory for that.
+fn lock_path(dir: &Path, socket: &Path) -> PathBuf {
+    // The path of a pipe is no file's, and has a directory to itself.
+    let mut name = if cfg!(windows) { "agent".into() } else { socket.file_name().unwrap_or_default().to_owned() };
     name.push(".lock");
-    socket.with_file_name(name)
+    dir.join(name)
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {
@@ -96,7 +109,10 @@ fn open_lock(path: &Path) -> io::Result<File> {
 }
 
 /// Makes the way free for a new socket. `false` if somebody answers at the old one.
+#[cfg(unix)]
 fn clear(path: &Path) -> Result<bool, Fault> {
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+
     let in_the_way = |why: String| {
         Fault::new(FaultKind::Config, format!("`{}` is in the way", path.display()))
             .because(why)
@@ -107,17 +123,12 @@ fn clear(path: &Path) -> Result<bool, Fault> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(e) => return Err(in_the_way(e.to_string())),
     };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-        if !meta.file_type().is_socket() {
-            return Err(in_the_way("it is not a socket".into()));
-        }
-        if meta.uid() != rustix::process::geteuid().as_raw() {
-            return Err(in_the_way(format!("it is owned by uid {}", meta.uid())));
-        }
+    if !meta.file_type().is_socket() {
+        return Err(in_the_way("it is not a socket".into()));
     }
-    let _ = meta;
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(in_the_way(format!("it is owned by uid {}", meta.uid())));
+    }
     if is_alive(path) {
         return Ok(false);
     }
@@ -126,6 +137,7 @@ fn clear(path: &Path) -> Result<bool, Fault> {
 }
 
 /// Whether somebody listens there. A full queue is a sign of life, too.
+#[cfg(unix)]
 fn is_alive(path: &Path) -> bool {
     let Ok(name) = name(path) else { return false };
     match ConnectOptions::new().name(name).wait_mode(ConnectWaitMode::Timeout(PROBE)).connect_sync() {
@@ -140,9 +152,12 @@ fn name(path: &Path) -> io::Result<Name<'_>> {
     path.to_fs_name::<GenericFilePath>()
 }
 
+#[cfg(windows)]
+use crate::access::make_private;
+
+#[cfg(unix)]
 fn make_private(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(dir) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => builder.recursive(true).create(dir),
@@ -155,11 +170,6 @@ fn make_private(dir: &Path) -> io::Result<()> {
 fn verify(path: &Path) -> Result<(), Fault> {
     endpoint::verify_directory(path)?;
     endpoint::verify_parents(path)
-}
-
-#[cfg(not(unix))]
-fn verify(_path: &Path) -> Result<(), Fault> {
-    Ok(())
 }
 
 #[cfg(unix)]

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use toml_edit::{DocumentMut, value};
 
 use super::disk;
+#[cfg(windows)]
+use crate::access;
 use crate::accounts::parse_lifetime;
 
 /// The program's time, if the user says nothing.
@@ -114,6 +116,15 @@ fn trusted(path: &Path) -> Result<(), Fault> {
         if meta.mode() & 0o022 != 0 {
             return Err(unusable(path, "others may write it, and so have a program of theirs run".into())
                 .hint(format!("`chmod go-w {}`", path.display())));
+        }
+    }
+    #[cfg(windows)]
+    {
+        let others = fs::File::open(path).and_then(|file| access::who(&file, access::WRITE));
+        let others = others.map_err(|why| unusable(path, why.to_string()))?;
+        if !others.is_empty() {
+            let why = format!("others may write it, and so have a program of theirs run: {}", others.join(", "));
+            return Err(unusable(path, why).hint(format!("`icacls \"{}\" /reset`", path.display())));
         }
     }
     Ok(())

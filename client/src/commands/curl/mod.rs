@@ -3,6 +3,7 @@
 mod arguments;
 #[cfg(unix)]
 mod child;
+#[cfg(any(unix, test))]
 mod status;
 
 use std::ffi::OsString;

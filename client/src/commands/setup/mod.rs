@@ -77,13 +77,19 @@ pub(crate) fn run(target: Target, options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What this program's file is called.
+const PROGRAM: &str = if cfg!(windows) { "cloud-token.exe" } else { "cloud-token" };
+
+/// Names the home directory.
+const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
 /// How other programs are to start us: the way that the user does, so that an update of ours does not move it.
 #[cold]
 fn own_program() -> Result<PathBuf, Failure> {
     let own = env::current_exe().map_err(|e| unusable(Path::new("cloud-token"), &e))?;
     let is_own = |path: &PathBuf| path.canonicalize().is_ok_and(|real| real == own);
     let found = env::var_os("PATH").and_then(|path| {
-        env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join("cloud-token")).find(is_own)
+        env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(PROGRAM)).find(is_own)
     });
     Ok(found.unwrap_or(own))
 }
@@ -91,9 +97,9 @@ fn own_program() -> Result<PathBuf, Failure> {
 /// The home directory.
 #[cold]
 fn home() -> Result<PathBuf, Failure> {
-    directory("HOME").ok_or_else(|| {
+    directory(HOME).ok_or_else(|| {
         Fault::new(FaultKind::Config, "it is not known where your configuration is")
-            .because("`$HOME` is not set")
+            .because(format!("`${HOME}` is not set"))
             .into()
     })
 }
