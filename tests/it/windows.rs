@@ -177,6 +177,19 @@ fn a_login_gives_tokens_that_work_and_are_renewed() {
 
 #[test]
 #[ignore = "tests/windows/run builds for Windows and runs it under wine"]
+fn clients_that_come_at_once_are_all_served() {
+    let (cloud, secret) = cloud();
+    let wine = Wine::new();
+    let _agent = wine.agent("memory");
+    wine.login(&cloud, &secret);
+    // Between one caller and the next there is a moment in which the pipe has no room.
+    let clients: Vec<_> = (0..24).map(|_| wine.command("cloud-token.exe").arg("work").spawn().unwrap()).collect();
+    let tokens: Vec<_> = clients.into_iter().map(|client| finish(client).ok()).collect();
+    assert!(cloud.accepts(&tokens[0]) && tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
+}
+
+#[test]
+#[ignore = "tests/windows/run builds for Windows and runs it under wine"]
 fn a_client_starts_the_agent_which_lets_go_of_the_callers_pipes() {
     let wine = Wine::new();
     let said = wine.token(&["status", "--json"]);

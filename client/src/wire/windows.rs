@@ -89,3 +89,50 @@ impl Wire {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use interprocess::local_socket::traits::Listener as _;
+    use interprocess::local_socket::{GenericFilePath, Listener, ListenerOptions, ToFsName as _};
+    use interprocess::os::windows::local_socket::ListenerOptionsExt as _;
+    use interprocess::os::windows::security_descriptor::SecurityDescriptor;
+
+    use super::*;
+
+    /// A pipe with this owner, which everybody may use.
+    fn pipe(name: &str, owner: &str) -> (PathBuf, Listener) {
+        let path = PathBuf::from(format!(r"\\.\pipe\cloud-token-test-{name}-{}", std::process::id()));
+        let sddl = widestring::U16CString::from_str(format!("O:{owner}D:P(A;;GA;;;WD)")).unwrap();
+        let options = ListenerOptions::new().name(path.as_path().to_fs_name::<GenericFilePath>().unwrap());
+        let listener = options.security_descriptor(SecurityDescriptor::deserialize(&sddl).unwrap()).create_sync();
+        (path, listener.unwrap())
+    }
+
+    #[test]
+    fn somebody_elses_pipe_is_not_spoken_to() {
+        // The administrators' here, because there is no other user to be had.
+        let (path, _listener) = pipe("theirs", "BA");
+        let why = connect(&path, &Deadline::after(Duration::from_secs(10))).err().expect("it is not ours");
+        assert_eq!(why.kind(), ErrorKind::PermissionDenied);
+        assert!(why.to_string().contains("S-1-5-32-544"), "{why}");
+    }
+
+    #[test]
+    fn whoever_listens_and_says_nothing_is_left_at_the_deadline() {
+        let (path, listener) = pipe("silent", &own_sid().unwrap());
+        let deadline = Deadline::after(Duration::from_millis(200));
+        let wire = connect(&path, &deadline).unwrap();
+        let _served = listener.accept().unwrap();
+        assert_eq!(wire.write(b"hello", &deadline).unwrap(), 5);
+        assert_eq!(wire.read(&mut [0; 8], &deadline).unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn nobody_there_is_told_from_somebody_who_does_not_answer() {
+        let none = connect(Path::new(r"\\.\pipe\cloud-token-test-none"), &Deadline::after(Duration::from_secs(1)));
+        assert_eq!(none.err().map(|why| why.kind()), Some(ErrorKind::NotFound));
+    }
+}

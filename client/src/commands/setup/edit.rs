@@ -169,6 +169,7 @@ mod tests {
         assert!(!edit(Some("a"), "a").changes() && !edit(None, "").changes() && edit(None, "a").changes());
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_file_keeps_its_rights_and_a_link_stays_one() {
         use std::os::unix::fs::{PermissionsExt, symlink};
