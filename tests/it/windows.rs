@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cloud_agent_tests::fake::echome::{EcHome, Options, REFRESH};
 use cloud_agent_tests::sandbox::kill;
+use cloud_agent_tests::terminal::Terminal;
 use cloud_agent_tests::wait::{until, value};
 use rustix::process::Signal;
 
@@ -14,6 +15,9 @@ use crate::support::KEY;
 
 /// Names the directory of the two programs.
 const PROGRAMS: &str = "CLOUD_AGENT_WINDOWS";
+
+/// Where Debian has it; `wine` itself wants the one of 32 bits as well.
+const WINE: &str = "/usr/lib/wine/wine64";
 
 /// More than wine takes to start anything on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -37,13 +41,20 @@ impl Wine {
     }
 
     fn command(&self, program: &str) -> Command {
-        let programs =
-            PathBuf::from(std::env::var_os(PROGRAMS).unwrap_or_else(|| panic!("tests/windows/run sets {PROGRAMS}")));
-        let mut command = Command::new("/usr/lib/wine/wine64");
-        command.arg(programs.join(program)).current_dir(self.root.path());
+        let mut command = Command::new(WINE);
+        command.arg(self.program(program)).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.of_this_user(command)
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        let programs = std::env::var_os(PROGRAMS).unwrap_or_else(|| panic!("tests/windows/run sets {PROGRAMS}"));
+        PathBuf::from(programs).join(name)
+    }
+
+    fn of_this_user(&self, mut command: Command) -> Command {
+        command.current_dir(self.root.path());
         command.env("CLOUD_AGENT_SOCK", &self.pipe);
         command.env("CLOUD_AGENT_CONFIG", self.path("config")).env("CLOUD_AGENT_STATE", self.path("state"));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -233,6 +244,41 @@ fn what_is_held_outlives_the_agent_with_its_key_in_the_credential_manager() {
     let token = wine.token(&["work"]).ok();
     assert!(cloud.accepts(&token));
     assert_eq!((cloud.logins(), cloud.requests_to(REFRESH).len()), (1, 1), "it was renewed, without another login");
+}
+
+/// A login at a console, when it asks for the secret.
+fn asked_at_a_console(wine: &Wine, cloud: &EcHome, console: &Terminal) -> Child {
+    let mut command = Command::new("sh");
+    command.args(["-c", &console.script(), "sh", WINE]).arg(wine.program("cloud-token.exe"));
+    command.args(["login", "work", "--cloud", "echome", "--url", &cloud.url(), "--set", &format!("access-id={KEY}")]);
+    let child = wine.of_this_user(command).env("TERM", "xterm").spawn().unwrap();
+    console.shows("Secret of the access key");
+    child
+}
+
+/// T21
+#[test]
+#[ignore = "tests/windows/run builds for Windows and runs it under wine"]
+fn a_secret_typed_at_the_console_is_not_shown_and_the_question_may_be_left() {
+    let (cloud, secret) = cloud();
+    let wine = Wine::new();
+    let _agent = wine.agent("memory");
+    let console = Terminal::open();
+    let given_up = asked_at_a_console(&wine, &cloud, &console);
+    // Taken back as a whole, and then the end of the input.
+    console.types("half a sec\u{15}\u{4}");
+    assert_ne!(finish(given_up).output.status.code(), Some(0), "{}", console.shown());
+    assert_eq!(cloud.requests().len(), 0);
+
+    let again = Terminal::open();
+    let asked = asked_at_a_console(&wine, &cloud, &again);
+    // A slip of the finger, taken back.
+    again.types(&format!("{secret}x\u{7f}\r"));
+    assert_eq!(finish(asked).output.status.code(), Some(0), "{}", again.shown());
+    assert!(cloud.accepts(&wine.token(&["work"]).ok()));
+    for shown in [console.shown(), again.shown()] {
+        assert!(!shown.contains("half") && !shown.contains(&secret), "{shown}");
+    }
 }
 
 /// wine keeps an access list as the mode of the file, and takes the owner for a group of one.
