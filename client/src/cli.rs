@@ -2,6 +2,7 @@
 
 mod consumers;
 mod custody;
+mod watch;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, metrics, reject, status, stop};
+use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, metrics, reject, restart, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
@@ -17,11 +18,13 @@ use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
-use custody::{LOCK_EXAMPLES, Opener, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
+use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
+use watch::{FORWARD_EXAMPLES, Forward, LOG_EXAMPLES, Log};
 
 const EXAMPLES: &str = "\
 Examples:
-  cloud-token login work --cloud CLOUD       set the account `work` up and log in; asks for what is missing
+  cloud-token login                          set an account up and log in; asks which cloud, and for all it takes
+  cloud-token login work --cloud CLOUD       the same for the account `work`; asks for what is missing
   cloud-token work                           print its token, renewed if need be
   curl -H @<(cloud-token work -o headers) URL
   cloud-token work -o curl | curl -K - URL   the token appears in no argument and on no screen
@@ -71,8 +74,11 @@ enum Command {
         /// As one JSON object; times are seconds since the Unix epoch
         #[arg(long)]
         json: bool,
+        /// Go on: redraw it on a terminal, else print it again whenever it has changed
+        #[arg(long)]
+        watch: bool,
         /// What the agent has counted, as OpenMetrics text; starts no agent
-        #[arg(long, conflicts_with = "json")]
+        #[arg(long, conflicts_with_all = ["json", "watch"])]
         metrics: bool,
         #[command(flatten)]
         wait: Wait,
@@ -115,7 +121,7 @@ enum Command {
     /// Answer git, kubectl and other programs, each in its own protocol; they run this, people do not
     #[command(after_help = HELPER_HELP, override_usage = "cloud-token helper CONSUMER [ACCOUNT] [OPTIONS] [VERB …]")]
     Helper(Helper),
-    /// Make a consumer ask this program, or show what that takes; what it did not write it does not touch
+    /// Make a consumer ask this program, or systemd or launchd run the agent; what it did not write it does not touch
     Setup(Setup),
     /// Seal everything behind a passphrase: nothing is handed out or renewed until `unlock`
     #[command(after_help = LOCK_EXAMPLES)]
@@ -131,6 +137,18 @@ enum Command {
     /// Which vault holds the secrets, and why; `vault move KIND` copies all to another, looks, then erases the old one
     #[command(after_help = VAULT_EXAMPLES)]
     Vault(Vault),
+    /// A second, restricted socket, for `ssh -R` and containers; in the foreground
+    #[command(after_help = FORWARD_EXAMPLES)]
+    Forward(Box<Forward>),
+    /// Who got which account's token, and when
+    #[command(after_help = LOG_EXAMPLES)]
+    Log(Log),
+    /// Start the agent anew, as it is installed now; it keeps all that it has, and turns no caller away
+    #[command(after_help = RESTART_EXAMPLES)]
+    Restart {
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// End the agent; what it keeps in memory only is gone
     Stop {
         #[command(flatten)]
@@ -171,6 +189,7 @@ struct Token {
 
 const LOGIN_EXAMPLES: &str = "\
 Examples:
+  cloud-token login                          asks for everything
   cloud-token login work --cloud CLOUD
   cloud-token login ci --cloud CLOUD --set username=ci --secret password=env:CI_PASSWORD --no-input
   cloud-token login ci --cloud CLOUD --secret 'password=cmd:pass show cloud/ci'
@@ -181,9 +200,9 @@ A secret itself is never an argument: `ps` would show it to everybody.";
 
 #[derive(Args)]
 struct Login {
-    /// What to call it: letters, digits, `.`, `_`, `-`, `@`
+    /// What to call it: letters, digits, `.`, `_`, `-`, `@`; asked for if left out
     #[arg(value_name = "ACCOUNT")]
-    account: String,
+    account: Option<String>,
     /// Which cloud; not needed for an account that has one or is named after it
     #[arg(long, value_name = "CLOUD")]
     cloud: Option<String>,
@@ -314,7 +333,9 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         }),
         Command::Logout(logout) => logout::run(logout.accounts, logout.all, logout.forget, logout.wait.timeout),
         Command::Status { metrics: true, wait, .. } => metrics::run(wait.timeout),
-        Command::Status { json, wait, .. } => status::run(json, wait.timeout),
+        Command::Status { json, watch, wait, .. } => {
+            status::run(status::Options { json, watch, timeout: wait.timeout })
+        }
         Command::Clouds { name, wait } => clouds::run(name, wait.timeout),
         Command::Check { account, wait } => check::run(account, wait.timeout),
         Command::Do(act) => act::run(act::Options {
@@ -335,7 +356,10 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Lock(opener) => opener.lock(),
         Command::Unlock(opener) => opener.unlock(),
         Command::Vault(vault) => vault.run(),
+        Command::Forward(forward) => forward.run(),
+        Command::Log(log) => log.run(),
         Command::Drop { wait } => drop::run(wait.timeout),
+        Command::Restart { wait } => restart::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
     }
 }

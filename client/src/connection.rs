@@ -77,8 +77,25 @@ impl Connection {
         }
     }
 
+    /// The connection as a stream that blocks, for what is no exchange of messages.
+    #[cfg(unix)]
+    pub(crate) fn into_stream(self) -> io::Result<std::os::unix::net::UnixStream> {
+        self.wire.into_stream()
+    }
+
     /// Sends `request` and reads what comes back. A fault of the agent's is an answer too.
     pub(crate) fn ask(&mut self, request: &Request, deadline: &Deadline) -> Result<Response, NoAnswer> {
+        self.ask_while(request, deadline, |_| {})
+    }
+
+    /// The same, and does something between the two, while the answer is under way.
+    #[inline]
+    pub(crate) fn ask_while(
+        &mut self,
+        request: &Request,
+        deadline: &Deadline,
+        meanwhile: impl FnOnce(&Self),
+    ) -> Result<Response, NoAnswer> {
         let frame = request.encode().map_err(|e| NoAnswer::Failed(malformed(&e)))?;
         if frame.body.len() + HEADER > MAX_REQUEST {
             let fault = Fault::new(FaultKind::Usage, "the request is longer than an agent takes")
@@ -89,6 +106,7 @@ impl Connection {
         let bytes = if self.greeted { frame.encode() } else { frame.encode_after(&hello::encode(hello::VERSIONS)) };
         let mut timed = Timed { wire: &self.wire, deadline, received: false };
         let sent = timed.write_all(&bytes);
+        meanwhile(self);
         // A failed write is no verdict yet: an agent that refuses may have answered and closed before it read all.
         let frame = match Frame::read(&mut timed, MAX_RESPONSE) {
             Ok(frame) => frame,
@@ -102,6 +120,12 @@ impl Connection {
             return Err(NoAnswer::Failed(version_refused(&[frame.version]).into()));
         }
         Response::decode(&frame).map_err(|e| NoAnswer::Failed(malformed(&e)))
+    }
+
+    /// Whether there is something to read, be it the end, at the latest after `patience`.
+    #[cold]
+    pub(crate) fn answers_within(&self, patience: Duration) -> bool {
+        self.wire.is_ready_within(patience)
     }
 }
 

@@ -1,5 +1,7 @@
 //! A login or an action as a conversation: the agent asks over the connection, the human answers at the terminal.
 
+mod busy;
+
 use std::time::Instant;
 
 use cloud_agent_protocol::v1::{Answer, Done, Login, Question, Request, Response, Show};
@@ -12,28 +14,58 @@ use crate::tty::Human;
 /// How often a question is put again when the answer cannot be one.
 const ATTEMPTS: u8 = 3;
 
+/// What is waited for where a cloud is asked.
+pub(crate) const CLOUD: &str = "waiting for the cloud";
+/// The same where only the agent has something to do.
+pub(crate) const AGENT: &str = "waiting for the agent";
+
+/// Hears each question that was answered, and the answer.
+pub(crate) type Hear<'a> = &'a mut dyn FnMut(&Question, &Secret);
+
 /// Logs in, with somebody to ask if `human` is there.
 #[cold]
-pub(crate) fn log_in(mut login: Login, human: Option<&mut dyn Human>, client: Client) -> Result<Done, Failure> {
+pub(crate) fn log_in(
+    mut login: Login,
+    human: Option<&mut dyn Human>,
+    client: Client,
+    hear: Hear<'_>,
+) -> Result<Done, Failure> {
     login.interactive = human.is_some();
     login.deadline_ms = client.deadline.for_agent();
-    match converse(Request::Login(login), human, client)? {
+    match hold(Request::Login(login), human, client, CLOUD, hear)? {
         Response::Done(done) => Ok(done),
         other => Err(unexpected(&other)),
     }
 }
 
-/// Makes a request, answers what is asked in between, and returns what it comes to.
+/// Makes a request, answers what is asked in between, and returns what it comes to. `what` is waited for meanwhile.
 #[cold]
 pub(crate) fn converse(
+    request: Request,
+    human: Option<&mut dyn Human>,
+    client: Client,
+    what: &str,
+) -> Result<Response, Failure> {
+    hold(request, human, client, what, &mut |_, _| {})
+}
+
+fn hold(
     mut request: Request,
     mut human: Option<&mut dyn Human>,
     mut client: Client,
+    what: &str,
+    hear: Hear<'_>,
 ) -> Result<Response, Failure> {
     let mut connection = client.connect()?;
     loop {
         // Never sent twice: a password that is tried again unasked may lock the login out.
-        let response = answered(connection.ask(&request, &client.deadline))?;
+        let answer = match &mut human {
+            Some(human) => connection.ask_while(&request, &client.deadline, |connection| {
+                busy::wait(connection, &client.deadline, *human, what);
+            }),
+            None => connection.ask(&request, &client.deadline),
+        };
+        let response = answered(answer)?;
         let asked = Instant::now();
         let value = match (&response, &mut human) {
             (Response::Question(_) | Response::Show(_), None) => Ok(None),
@@ -45,6 +77,9 @@ pub(crate) fn converse(
             let fault = Fault::new(FaultKind::NeedsHuman, "cannot ask at the terminal");
             Failure::from(fault.because(e.to_string()))
         })?;
+        if let (Response::Question(question), Some(said)) = (&response, &value) {
+            hear(question, said);
+        }
         client.deadline.extend(asked.elapsed());
         request = Request::Answer(Answer { value });
     }

@@ -11,6 +11,11 @@ pub(crate) trait Human {
 
     /// Shows `prompt` and reads a line; `hidden` shows nothing of it. `None` if they end the input instead (^D).
     fn ask(&mut self, prompt: &str, hidden: bool) -> io::Result<Option<Secret>>;
+
+    /// Shows `line` in the place of the one before, while there is nothing to tell; an empty one is the last.
+    fn pass_time(&mut self, line: &str) {
+        let _ = line;
+    }
 }
 
 /// A line as it is being typed with the terminal's own editing off: hidden input is read byte by byte, because in line

@@ -45,7 +45,10 @@ impl Write for Timed<'_> {
 #[cfg(unix)]
 mod unix {
     use std::io::{self, Read, Write};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
     use std::path::Path;
+    use std::time::Duration;
 
     use interprocess::ConnectWaitMode;
     use interprocess::local_socket::traits::StreamCommon;
@@ -99,6 +102,13 @@ mod unix {
     }
 
     impl Wire {
+        /// As a stream that blocks.
+        pub(crate) fn into_stream(self) -> io::Result<UnixStream> {
+            let stream = UnixStream::from(OwnedFd::from(self.0));
+            stream.set_nonblocking(false)?;
+            Ok(stream)
+        }
+
         pub(super) fn read(&self, into: &mut [u8], deadline: &Deadline) -> io::Result<usize> {
             // The answer is never there yet, so waiting first saves the read that would say so.
             loop {
@@ -117,6 +127,15 @@ mod unix {
                     done => return done,
                 }
             }
+        }
+
+        /// Whether there is something to read, be it the end, at the latest after `patience`.
+        #[cold]
+        pub(crate) fn is_ready_within(&self, patience: Duration) -> bool {
+            let fd = self.0.as_fd();
+            let slice = Timespec::try_from(patience).ok();
+            // Whatever goes wrong, the read says what.
+            !matches!(poll(&mut [PollFd::new(&fd, PollFlags::IN)], slice.as_ref()), Ok(0) | Err(Errno::INTR))
         }
 
         fn wait(&self, what: PollFlags, deadline: &Deadline) -> io::Result<()> {

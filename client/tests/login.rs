@@ -128,6 +128,7 @@ fn asking(sandbox: &Sandbox) -> Arc<Mutex<Vec<Option<String>>>> {
                         }
                     }
                 }
+                Request::Status => Response::Fault(Fault::new(FaultKind::Unsupported, "not here")),
                 other => panic!("{other:?}"),
             };
             conversation.respond(&response);
@@ -156,7 +157,8 @@ fn a_secret_is_asked_without_echo_and_the_echo_comes_back() {
 
 #[test]
 fn every_signal_that_ends_a_hidden_prompt_gives_the_echo_back() {
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+    let fatal = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::ALARM];
+    for signal in fatal.into_iter().chain([Signal::USR1, Signal::USR2, Signal::VTALARM, Signal::XCPU]) {
         let sandbox = Sandbox::new();
         asking(&sandbox);
         let mut terminal = Terminal::run(&sandbox, &["login", "work"]);

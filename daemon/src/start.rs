@@ -1,46 +1,55 @@
 //! From the command line to a running agent.
 
-#[cfg(windows)]
-mod windows;
-
-#[cfg(unix)]
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::Parser;
 use cloud_agent_protocol::{Fault, FaultKind, endpoint};
+use interprocess::local_socket::tokio::Listener;
+use tokio::sync::{Notify, mpsc};
 
-use crate::accounts::Accounts;
+use crate::access::Access;
+use crate::accounts::{self, Accounts};
 use crate::broker::{Broker, Surroundings};
 use crate::cli::{Cli, Command, VaultKind};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::Clouds;
+use crate::life::bond::Bond;
+use crate::life::detach::{detach, ready};
+use crate::life::launch::{Failed, Launch};
+use crate::life::manager::{Handed, Manager};
+use crate::life::reload::reload;
+use crate::life::signals::{drops, signals};
+use crate::life::successor::{self, Coming, Estate, Leaving};
+use crate::life::{self, Inherited, Shell};
 use crate::paths::Paths;
 use crate::provider::Recipe;
-use crate::server::socket::{self, Claim};
-use crate::server::{self, Limits};
+use crate::server::socket::{self, Claim, Place};
+use crate::server::{self, Gate, Limits, Reins};
 use crate::shutdown::Shutdown;
 use crate::vault::{Choice, Kind};
 use crate::{check, hardening, http, log, vault};
-#[cfg(windows)]
-use windows::{let_go, signals};
-
-/// A log file that has grown beyond this is begun anew, so that an agent that runs for a year fills no disk.
-const LONGEST_LOG: u64 = 1 << 20;
 
 /// The whole program. Exit codes: 0 ended in good order, or found another agent; 1 a fault; 2 a wrong command line, or a
 /// place that cannot be used.
 #[must_use]
 pub fn main() -> ExitCode {
-    let open_doors = hardening::apply();
     let cli = Cli::parse();
+    if let Some(ended) = started_behind(&cli) {
+        return ended.unwrap_or_else(|failed| match failed {
+            Failed::Said(code) => code,
+            Failed::Fault(fault) => failure(&fault),
+        });
+    }
+    let (manager, handed) = Manager::take();
+    let origin = life::origin();
+    let open_doors = hardening::apply();
     if cli.detached {
         hardening::let_go_of_inherited();
     }
+    let bond = cli.bound.then(Bond::of_parent);
     log::start(cli.verbose, std::env::var(log::ENV_LOG).ok().as_deref());
     for door in open_doors {
         tracing::warn!("{door}");
@@ -48,14 +57,41 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Some(Command::Check { file }) => return judge(file),
         Some(Command::Keyring { what, id }) => return vault::ask_keyring(what, id),
-        None => run(&cli),
+        None => run(&cli, Inherited { bond, manager, handed, origin }),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
-            say(&fault);
-            ExitCode::from(if matches!(fault.kind, FaultKind::Config | FaultKind::Usage) { 2 } else { 1 })
+        Err(fault) => failure(&fault),
+    }
+}
+
+fn failure(fault: &Fault) -> ExitCode {
+    say(fault);
+    ExitCode::from(if matches!(fault.kind, FaultKind::Config | FaultKind::Usage) { 2 } else { 1 })
+}
+
+/// How this process ends if it only starts an agent and is none.
+fn started_behind(cli: &Cli) -> Option<Result<ExitCode, Failed>> {
+    if cli.command.is_some() || (!cli.fork && cli.program.is_empty()) {
+        return None;
+    }
+    let started = || {
+        let launch = Launch { cli, socket: &place(cli)? };
+        match (cli.fork, cli.csh, cli.fish) {
+            (false, ..) => launch.become_program(&cli.program),
+            (true, true, _) => launch.print(Shell::Csh),
+            (true, _, true) => launch.print(Shell::Fish),
+            (true, ..) => launch.print(Shell::Sh),
         }
+    };
+    Some(started())
+}
+
+/// Where it listens.
+fn place(cli: &Cli) -> Result<PathBuf, Fault> {
+    match &cli.socket {
+        Some(given) => endpoint::check(std::path::absolute(given).unwrap_or_else(|_| given.clone())),
+        None => endpoint::resolve(),
     }
 }
 
@@ -79,16 +115,13 @@ fn judge(file: &Path) -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<(), Fault> {
-    let path = match &cli.socket {
-        Some(given) => endpoint::check(std::path::absolute(given).unwrap_or_else(|_| given.clone()))?,
-        None => endpoint::resolve()?,
-    };
+fn run(cli: &Cli, inherited: Inherited) -> Result<(), Fault> {
+    let path = place(cli)?;
     let paths = Paths::resolve(cli.config.clone(), |name| std::env::var_os(name))?;
     let files = hardening::raise_open_files();
     let runtime = runtime()?;
     // What is left on the blocking pool (a name look-up that hangs) must not hold up the end.
-    let result = runtime.block_on(serve(cli, &path, &paths, files));
+    let result = runtime.block_on(serve(cli, path, &paths, files, inherited));
     runtime.shutdown_background();
     result
 }
@@ -103,38 +136,112 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
         .map_err(|e| Fault::new(FaultKind::Internal, "the agent cannot start").because(e.to_string()))
 }
 
-async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<(), Fault> {
-    // Before there is anything to tidy up: whoever sees the socket may want it gone.
-    let shutdown = Shutdown::default();
-    let mut again = std::pin::pin!(signals(shutdown.clone())?);
-    let drops = drops()?;
-    let (place, listener) = match socket::claim(path)? {
-        Claim::Taken(place, listener) => (place, listener),
+/// Where an agent begins to listen.
+struct Begun {
+    path: PathBuf,
+    place: Place,
+    listener: Listener,
+    bond: Option<Bond>,
+    /// Of an agent that this one replaces.
+    estate: Option<Estate>,
+}
+
+/// `None` if another agent is there already.
+async fn begin(cli: &Cli, path: PathBuf, handed: Handed, bond: Option<Bond>) -> Result<Option<Begun>, Fault> {
+    if cli.successor {
+        let Coming { path, place, listener, bond, estate } = successor::meet().await?;
+        return Ok(Some(Begun { path, place, listener, bond, estate: Some(estate) }));
+    }
+    let (path, claim) = if let Some(adopted) = socket::adopt(handed).await? {
+        adopted
+    } else {
+        let claim = socket::claim(&path).await?;
+        (path, claim)
+    };
+    match claim {
+        Claim::Taken(place, listener) => Ok(Some(Begun { path, place, listener, bond, estate: None })),
         Claim::AlreadyRunning => {
             eprintln!("cloud-agent: another agent is already running at {}", path.display());
             if cli.detached {
                 ready();
             }
-            return Ok(());
+            Ok(None)
+        }
+    }
+}
+
+/// A broker with all that it begins with, and what is wrong with the user's clouds. `None` if the agent is to `end` before, or the
+/// one that this is to replace stays after all.
+async fn equip(
+    cli: &Cli,
+    paths: &Paths,
+    clock: Arc<dyn Clock>,
+    estate: Option<&Estate>,
+    end: impl Future<Output = ()>,
+) -> Result<Option<(Arc<Broker>, Vec<Fault>)>, Fault> {
+    let clouds = Clouds::load(Some(&paths.clouds()));
+    let unusable = clouds.broken();
+    let transport = http::Circuit::new(http::HttpClient::default(), clock.clone());
+    let provider = Arc::new(Recipe::new(Arc::new(transport), clock.clone()));
+    let choose = async {
+        match estate {
+            Some(estate) => estate.vault(paths, clock.clone()),
+            None => Choice::at_start(kind(cli.vault), paths, clock.clone()).await,
         }
     };
+    // A keyring may take its time, and the agent may be told to end meanwhile.
+    let vault = tokio::select! {
+        vault = choose => vault,
+        () = end => return Ok(None),
+    };
+    let made = vault.and_then(|vault| {
+        let accounts = Accounts::open(paths.accounts());
+        let broker = Broker::new(clock, accounts, clouds, provider, Arc::new(vault));
+        broker.hold_at_most(accounts::Limits::new(cli.hold_for, cli.hold_idle));
+        estate.map_or(Ok(()), |estate| estate.give_to(&broker))?;
+        Ok(broker)
+    });
+    match (made, estate) {
+        (Ok(broker), None) => Ok(Some((broker, unusable))),
+        (Ok(broker), Some(estate)) => Ok(estate.is_to_serve().await.then_some((broker, unusable))),
+        (Err(fault), estate) => {
+            if let Some(estate) = estate {
+                estate.refuse(&fault).await;
+            }
+            Err(fault)
+        }
+    }
+}
+
+async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited: Inherited) -> Result<(), Fault> {
+    let Inherited { bond, manager, handed, origin } = inherited;
+    // Before there is anything to tidy up: whoever sees the socket may want it gone.
+    let shutdown = Shutdown::default();
+    let told_to_reload = Arc::new(Notify::new());
+    let mut again = std::pin::pin!(signals(shutdown.clone(), told_to_reload.clone(), cli.detached)?);
+    let drops = drops()?;
+    let Some(begun) = begin(cli, path, handed, bond).await? else { return Ok(()) };
+    let Begun { path, place, listener, bond, estate } = begun;
+    let kept_bond = bond.as_ref().and_then(Bond::duplicate);
+    if let Some(bond) = bond {
+        tokio::spawn(bond.watch(shutdown.clone()));
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let surroundings = Surroundings {
         started_at: clock.now(),
         socket: path.display().to_string(),
         config: paths.config.display().to_string(),
     };
-    let clouds = Clouds::load(Some(&paths.clouds()));
-    let unusable: Vec<Fault> = clouds.broken().cloned().collect();
-    let transport = http::Circuit::new(http::HttpClient::default(), clock.clone());
-    let provider = Arc::new(Recipe::new(Arc::new(transport), clock.clone()));
-    // A keyring may take its time, and the agent may be told to end meanwhile.
-    let vault = tokio::select! {
-        vault = Choice::at_start(kind(cli.vault), paths, clock.clone()) => Arc::new(vault?),
-        () = shutdown.requested() => return Ok(()),
-        () = &mut again => return Ok(()),
+    let end = async {
+        tokio::select! {
+            () = shutdown.requested() => {}
+            () = &mut again => {}
+        }
     };
-    let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, vault);
+    let equipped = equip(cli, paths, clock.clone(), estate.as_ref(), end).await?;
+    let Some((broker, unusable)) = equipped else { return Ok(()) };
+    place.take_over();
+    let access = Access::new(clock.clone(), &paths.state, paths.accounts());
     if cli.detached {
         detach(&paths.log());
     }
@@ -145,11 +252,40 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
     }
     // Most of what a start runs through is never run again.
     hardening::let_go_of_code();
+    let place = Arc::new(place);
+    let gate = Arc::new(Gate::default());
+    let (control, told) = mpsc::channel(1);
+    let (renewals, asked) = mpsc::channel(1);
+    let leaving = Leaving {
+        origin,
+        arguments: cli.handed_down(&paths.config),
+        broker: broker.clone(),
+        gate: gate.clone(),
+        place: place.clone(),
+        server: control.clone(),
+        manager: manager.clone(),
+        shutdown: shutdown.clone(),
+        bond: kept_bond,
+    };
+    let leaving = tokio::spawn(leaving.serve(asked));
     tokio::spawn(broker.clone().keep_fresh());
     tokio::spawn(drops.serve(broker.clone()));
+    tokio::spawn(access.journal().clone().keep(clock.clone()));
+    let directories = [paths.config.clone(), paths.clouds()];
+    tokio::spawn(reload(broker.clone(), directories, told_to_reload, manager.clone()));
+    tokio::spawn(manager.clone().tell_of_the_end(shutdown.clone()));
+    tokio::spawn(manager.clone().keep_the_watchdog_quiet(clock));
+    let guard = tokio::spawn(socket::guard(place.clone(), control.clone(), shutdown.clone()));
+    if let Some(estate) = estate {
+        broker.take_up();
+        tokio::spawn(estate.take_callers(control));
+    }
     // A task like the sessions, which takes its turn among them. What the runtime itself blocks on goes first whenever it can
     // run: under load it would accept faster than ended sessions can leave.
-    let server = tokio::spawn(server::run(listener, broker, Limits::for_files(files), surroundings, shutdown));
+    let limits = Limits { idle_exit: cli.idle_exit, ..Limits::for_files(files) };
+    let reins = Reins { control: told, gate: gate.clone(), renewals };
+    let server = tokio::spawn(server::run(listener, reins, broker, access, limits, surroundings, shutdown));
+    manager.ready();
     let result = tokio::select! {
         result = server => result.unwrap_or_else(|e| Err(defect(&e))),
         () = &mut again => {
@@ -157,7 +293,13 @@ async fn serve(cli: &Cli, path: &Path, paths: &Paths, files: usize) -> Result<()
             Ok(())
         }
     };
-    drop(place);
+    guard.abort();
+    gate.close();
+    if gate.is_gone() {
+        // Until the last connection has moved.
+        let _ = leaving.await;
+    }
+    place.give_back();
     tracing::info!("ended");
     result
 }
@@ -174,112 +316,6 @@ fn kind(flag: VaultKind) -> Option<Kind> {
         VaultKind::Command => Some(Kind::Command),
         VaultKind::Memory => Some(Kind::Memory),
     }
-}
-
-/// Ends the agent at the first signal in good order. The returned future ends at the second.
-#[cfg(unix)]
-fn signals(shutdown: Shutdown) -> Result<impl Future<Output = ()>, Fault> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |e: io::Error| Fault::new(FaultKind::Internal, "signals cannot be handled").because(e.to_string());
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
-    Ok(async move {
-        for times in 0..2 {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = hang_up.recv() => {}
-            }
-            if times == 0 {
-                tracing::info!("told to end");
-                shutdown.request();
-            }
-        }
-    })
-}
-
-/// The signal that has every cached token forgotten, as `drop` does. It is caught from the start on: by default it ends
-/// whoever gets it.
-struct Drops(#[cfg(unix)] tokio::signal::unix::Signal);
-
-#[cfg(unix)]
-fn drops() -> Result<Drops, Fault> {
-    use tokio::signal::unix::{SignalKind, signal};
-    signal(SignalKind::user_defined1())
-        .map(Drops)
-        .map_err(|e| Fault::new(FaultKind::Internal, "signals cannot be handled").because(e.to_string()))
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "as where there is such a signal")]
-fn drops() -> Result<Drops, Fault> {
-    Ok(Drops())
-}
-
-impl Drops {
-    #[cfg_attr(not(unix), expect(clippy::unused_async, reason = "as where there is such a signal"))]
-    async fn serve(self, broker: Arc<Broker>) {
-        #[cfg(unix)]
-        {
-            let Self(mut signal) = self;
-            while signal.recv().await.is_some() {
-                broker.drop_cached();
-            }
-        }
-        #[cfg(not(unix))]
-        let _ = broker;
-    }
-}
-
-/// Leaves the client that started us: its session, its directory, its pipes. A shell that waits for the end of our
-/// output (`token=$(cloud-token …)`) would otherwise wait for the end of the agent.
-fn detach(log: &Path) {
-    #[cfg(unix)]
-    if let Err(e) = rustix::process::setsid() {
-        tracing::debug!("no session of its own: {e}");
-    }
-    let _ = std::env::set_current_dir("/");
-    ready();
-    if let Err(e) = let_go(log) {
-        tracing::warn!("the log file cannot be used: {e}");
-    }
-}
-
-fn ready() {
-    let mut out = io::stdout();
-    let _ = out.write_all(b"ready\n").and_then(|()| out.flush());
-}
-
-#[cfg(unix)]
-fn let_go(log: &Path) -> io::Result<()> {
-    let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    match open_log(log) {
-        Ok(file) => rustix::stdio::dup2_stderr(&file)?,
-        Err(e) => {
-            rustix::stdio::dup2_stderr(&null)?;
-            return Err(e);
-        }
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn open_log(path: &Path) -> io::Result<fs::File> {
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let anew = fs::symlink_metadata(path).is_ok_and(|meta| meta.len() > LONGEST_LOG);
-    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("open flags fit an int");
-    let mut options = fs::OpenOptions::new();
-    options.create(true).mode(0o600).custom_flags(no_follow);
-    if anew {
-        options.write(true).truncate(true).open(path)?;
-    }
-    let mut options = fs::OpenOptions::new();
-    options.append(true).create(true).mode(0o600).custom_flags(no_follow).open(path)
 }
 
 fn say(fault: &Fault) {

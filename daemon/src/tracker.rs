@@ -27,13 +27,18 @@ impl Tracker {
         Tracked(self.0.clone())
     }
 
+    /// Whether nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.under_way.load(Ordering::Acquire) == 0
+    }
+
     /// Ends when nothing is under way.
     pub(crate) async fn idle(&self) {
         loop {
             // Listening begins before the look, so that the last one cannot end unheard in between.
             let mut none = std::pin::pin!(self.0.none.notified());
             none.as_mut().enable();
-            if self.0.under_way.load(Ordering::Acquire) == 0 {
+            if self.is_idle() {
                 return;
             }
             none.await;

@@ -17,8 +17,9 @@ pub const ENV_SOCKET: &str = "CLOUD_AGENT_SOCK";
 /// The longest path that fits a Unix socket address, in bytes (`sun_path` less its terminating NUL).
 pub const MAX_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// The socket's path: `$CLOUD_AGENT_SOCK`, else `$XDG_RUNTIME_DIR/cloud-agent/agent.sock`, else a directory under the
-/// temporary directory that is named by the user's id. On Windows a pipe's, which is named by the user's SID.
+/// The socket's path: `$CLOUD_AGENT_SOCK`, else `$XDG_RUNTIME_DIR/cloud-agent/agent.sock`, else the same in the user's directory in
+/// `/run/user` if there is one, else a directory under the temporary directory that is named by the user's id. On Windows a pipe's,
+/// which is named by the user's SID.
 ///
 /// # Errors
 /// [`FaultKind::Usage`] if it is longer than [`MAX_SOCKET_PATH`] or not absolute; on Windows if it is no pipe of this
@@ -27,7 +28,7 @@ pub fn resolve() -> Result<PathBuf, Fault> {
     #[cfg(windows)]
     let path = windows::resolve_from(|name| env::var_os(name), &own_sid()?);
     #[cfg(not(windows))]
-    let path = resolve_from(|name| env::var_os(name), own_uid());
+    let path = resolve_from(|name| env::var_os(name), own_uid(), is_private);
     check(path)
 }
 
@@ -73,7 +74,7 @@ fn checked(path: PathBuf) -> Result<PathBuf, Fault> {
 }
 
 #[cfg(not(windows))]
-fn resolve_from(var: impl Fn(&str) -> Option<OsString>, uid: u32) -> PathBuf {
+fn resolve_from(var: impl Fn(&str) -> Option<OsString>, uid: u32, is_private: impl Fn(&Path) -> bool) -> PathBuf {
     let given = |name: &str| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = given(ENV_SOCKET) {
         return path;
@@ -82,8 +83,27 @@ fn resolve_from(var: impl Fn(&str) -> Option<OsString>, uid: u32) -> PathBuf {
     if let Some(runtime) = given("XDG_RUNTIME_DIR").filter(|dir| dir.is_absolute()) {
         return runtime.join("cloud-agent/agent.sock");
     }
+    // Where every login session has it, for what runs without the session's variables: cron, `env -i`, `su`.
+    let session = PathBuf::from(format!("/run/user/{uid}"));
+    if is_private(&session) {
+        return session.join("cloud-agent/agent.sock");
+    }
     let temp = given("TMPDIR").filter(|dir| dir.is_absolute()).unwrap_or_else(|| PathBuf::from("/tmp"));
     temp.join(format!("cloud-agent-{uid}/agent.sock"))
+}
+
+/// Whether it is a directory of ours alone.
+#[cfg(target_os = "linux")]
+fn is_private(directory: &Path) -> bool {
+    let Ok(stat) = rustix::fs::lstat(directory) else { return false };
+    let is_directory = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir();
+    is_directory && stat.st_uid == own_uid() && stat.st_mode & 0o777 == 0o700
+}
+
+/// Elsewhere there is no such place.
+#[cfg(not(any(target_os = "linux", windows)))]
+fn is_private(_: &Path) -> bool {
+    false
 }
 
 #[cfg(unix)]
@@ -206,7 +226,15 @@ mod tests {
     use super::*;
 
     fn resolved(vars: &[(&str, &str)]) -> PathBuf {
-        resolve_from(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()), 1000)
+        resolve_from(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()), 1000, |_| false)
+    }
+
+    #[test]
+    fn without_the_variable_of_a_session_its_directory_is_where_it_always_is() {
+        let vars = [("TMPDIR", "/var/tmp")];
+        let var = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into());
+        let resolved = resolve_from(var, 1000, |directory| directory == Path::new("/run/user/1000"));
+        assert_eq!(resolved, PathBuf::from("/run/user/1000/cloud-agent/agent.sock"));
     }
 
     #[test]

@@ -8,18 +8,29 @@
 //!
 //! [`FaultKind::Unsupported`]: crate::FaultKind::Unsupported
 
+#[macro_use]
+mod messages;
+
 mod act;
 mod clouds;
+mod forward;
+mod journal;
+mod life;
 mod metrics;
 mod serve;
+mod status;
 mod vault;
 
 use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
 pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
+pub use forward::{Forward, Forwarded, Forwarding};
+pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
+pub use life::Restart;
 pub use metrics::Metrics;
-pub use serve::{GetFor, Place, RejectFor, Served};
+pub use serve::{GetFor, Place, RejectFor, Served, Withheld};
+pub use status::{AccountStatus, Holding, Overview, Status};
 pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
 
 use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
@@ -157,6 +168,18 @@ pub enum Request {
     RejectFor(RejectFor),
     /// Which addresses do the accounts answer for?
     ListServed,
+    /// See [`Restart`].
+    Restart(Restart),
+    /// See [`ReadLog`].
+    ReadLog(ReadLog),
+    /// Is the journal whole?
+    VerifyLog,
+    /// See [`Forward`].
+    Forward(Forward),
+    /// See [`Forwarded`].
+    Forwarded(Forwarded),
+    /// How are agent and accounts, and for how long is what held where?
+    Overview,
     /// What has the agent counted?
     Metrics,
 }
@@ -183,56 +206,6 @@ pub struct Question {
 pub struct Done {
     /// What was done, in words.
     pub notes: Vec<String>,
-}
-
-/// How the agent is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// The agent's version.
-    pub version: String,
-    /// Its process id.
-    pub pid: u32,
-    /// When it started, in seconds since the Unix epoch.
-    pub started_at: i64,
-    /// Where it listens.
-    pub socket: String,
-    /// Its configuration directory.
-    pub config: String,
-    /// Which vault it uses.
-    pub vault: String,
-    /// Why that one.
-    pub vault_reason: String,
-    /// What the human should know: a configuration that could not be read, a vault that could not be written.
-    pub warnings: Vec<String>,
-    /// The accounts, by name.
-    pub accounts: Vec<AccountStatus>,
-}
-
-/// How an account is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountStatus {
-    /// As it was set up.
-    pub name: String,
-    /// Its cloud.
-    pub cloud: String,
-    /// Its method.
-    pub method: String,
-    /// Its main origin.
-    pub origin: String,
-    /// `valid`, `renewable`, `needs-login`, `locked`, `failing` or `refused`.
-    pub state: String,
-    /// When the cached token ends, in seconds since the Unix epoch.
-    pub expires_at: Option<i64>,
-    /// How that is known; see [`crate::ExpirySource::word`].
-    pub expiry_source: String,
-    /// When it will be renewed ahead of time, in seconds since the Unix epoch.
-    pub renews_at: Option<i64>,
-    /// The names of the held secrets.
-    pub holds: Vec<String>,
-    /// The first characters of the token's SHA-256, in hexadecimal, by which a log line or a colleague can be matched.
-    pub fingerprint: Option<String>,
-    /// The last fault, if nothing has succeeded since.
-    pub fault: Option<Fault>,
 }
 
 /// What an agent may answer.
@@ -262,54 +235,18 @@ pub enum Response {
     Vault(VaultStatus),
     /// To [`Request::ListServed`].
     Served(Served),
+    /// To [`Request::GetFor`], once it is clear whose the address is.
+    Withheld(Withheld),
+    /// To [`Request::ReadLog`].
+    Log(Log),
+    /// To [`Request::VerifyLog`].
+    Verified(Verified),
+    /// To [`Request::Forward`]; the connection then stays open for as long as it holds.
+    Forwarding(Forwarding),
     /// To [`Request::Metrics`].
     Metrics(Metrics),
-}
-
-macro_rules! messages {
-    ($message:ident: $($kind:literal $variant:ident $(($body:ty))?,)*) => {
-        impl $message {
-            /// The number of this message in a frame's header.
-            #[must_use]
-            pub fn kind(&self) -> u16 {
-                match self { $(messages!(@pattern $variant _body $(($body))?) => $kind,)* }
-            }
-
-            /// The message as a frame.
-            ///
-            /// # Errors
-            /// [`FrameError::TooLong`] if it is longer than any frame may be.
-            pub fn encode(&self) -> Result<Frame, FrameError> {
-                let body = match self { $(messages!(@pattern $variant body $(($body))?) => messages!(@encode body $(($body))?),)* };
-                Ok(Frame { version: VERSION, kind: self.kind(), body: body? })
-            }
-
-            /// The message in a frame.
-            ///
-            /// # Errors
-            /// [`FrameError::UnknownKind`], [`FrameError::Body`], [`FrameError::Trailing`].
-            pub fn decode(frame: &Frame) -> Result<Self, FrameError> {
-                Self::decode_body(frame.kind, &frame.body)
-            }
-
-            /// The message of number `kind` in `body`.
-            ///
-            /// # Errors
-            /// As [`Self::decode`].
-            pub fn decode_body(kind: u16, body: &[u8]) -> Result<Self, FrameError> {
-                match kind {
-                    $($kind => messages!(@decode $variant body $(($body))?),)*
-                    other => Err(FrameError::UnknownKind(other)),
-                }
-            }
-        }
-    };
-    (@pattern $variant:ident $body:ident ($type:ty)) => { Self::$variant($body) };
-    (@pattern $variant:ident $body:ident) => { Self::$variant };
-    (@encode $body:ident ($type:ty)) => { codec::encode($body) };
-    (@encode $body:ident) => { codec::encode(&()) };
-    (@decode $variant:ident $body:ident ($type:ty)) => { codec::decode::<$type>($body).map(Self::$variant) };
-    (@decode $variant:ident $body:ident) => { codec::decode::<()>($body).map(|()| Self::$variant) };
+    /// To [`Request::Overview`].
+    Overview(Overview),
 }
 
 messages! { Request:
@@ -330,7 +267,13 @@ messages! { Request:
     15 GetFor(GetFor),
     16 RejectFor(RejectFor),
     17 ListServed,
+    18 Restart(Restart),
+    20 ReadLog(ReadLog),
+    21 VerifyLog,
+    22 Forward(Forward),
+    23 Forwarded(Forwarded),
     24 Metrics,
+    26 Overview,
 }
 
 messages! { Response:
@@ -345,5 +288,10 @@ messages! { Response:
     0x8009 Acted(Acted),
     0x800A Vault(VaultStatus),
     0x800C Served(Served),
+    0x800D Withheld(Withheld),
+    0x8011 Log(Log),
+    0x8012 Verified(Verified),
+    0x8013 Forwarding(Forwarding),
     0x8015 Metrics(Metrics),
+    0x8017 Overview(Overview),
 }

@@ -4,6 +4,7 @@
 
 use cloud_agent_tests::terminal;
 
+mod access;
 mod autostart;
 mod cases;
 mod check;
@@ -23,12 +24,15 @@ mod gates;
 mod greencloud;
 mod house;
 mod keystone;
+mod login;
 mod main_job;
 mod observing;
 mod openvcloud;
 mod own_cloud;
 mod readme;
+mod running;
 mod secrets;
+mod status;
 mod support;
 mod threats;
 mod tutorial;

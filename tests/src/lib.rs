@@ -10,6 +10,7 @@
 //! | [`http`] | a few lines of HTTP client, independent of the agent's | faults |
 //! | [`terminal`] | a terminal with the test at its keys | what runs there |
 //! | [`openmetrics`] | a page of counts, read strictly | who wrote it |
+//! | [`schema`] | what a document promises of some JSON | the documents |
 //! | [`process`] | what `/proc` says about a process | what the process is |
 //! | [`wait`] | conditions with deadlines, never blind sleeps | what is waited for |
 //! | `bench` | counts and loads for the benches, blocking and without a runtime of their own | tests |
@@ -33,6 +34,7 @@ pub mod process;
 pub mod raw;
 #[cfg(unix)]
 pub mod sandbox;
+pub mod schema;
 pub mod skip;
 #[cfg(unix)]
 pub mod terminal;

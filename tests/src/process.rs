@@ -54,6 +54,18 @@ pub fn environment(pid: u32) -> Vec<String> {
     words(&format!("/proc/{pid}/environ"))
 }
 
+/// What each of its threads waits for in the kernel: for the message of a test that waited for it in vain.
+#[must_use]
+pub fn doing(pid: u32) -> String {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let described = tasks.map(|task| {
+        let read = |name: &str| fs::read_to_string(task.path().join(name)).unwrap_or_default().trim().to_owned();
+        let state = read("stat").rsplit_once(')').and_then(|(_, rest)| rest.trim().chars().next()).unwrap_or('?');
+        format!("{state} in {} by call {}; {}", read("wchan"), read("syscall"), read("schedstat"))
+    });
+    described.collect::<Vec<_>>().join(" | ")
+}
+
 /// How many files it has open.
 #[must_use]
 pub fn open_files(pid: u32) -> Option<usize> {

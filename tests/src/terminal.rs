@@ -49,6 +49,17 @@ impl Terminal {
         Self { keys, line, name, shown }
     }
 
+    /// Makes it so many columns wide.
+    ///
+    /// # Panics
+    /// If it is gone.
+    #[must_use]
+    pub fn of_width(self, columns: u16) -> Self {
+        let size = rustix::termios::Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.line, size).expect("a terminal");
+        self
+    }
+
     /// Runs a program of ours at it.
     pub fn run<'a>(&self, sandbox: &'a Sandbox, program: &str, arguments: &[&str]) -> Run<'a> {
         let run = sandbox.command("sh").args(["-c", &self.script(), "sh"]).arg(sandbox.program(program));

@@ -20,6 +20,13 @@ Examples:
 
 SOURCE is as with `cloud-token login --secret`.";
 
+pub(super) const RESTART_EXAMPLES: &str = "\
+Examples:
+  cloud-token restart                        after an update of cloud-agent
+
+The program that the agent was started from is started again. Nobody logs in or unlocks again; what is locked stays locked.
+If the new program does not come up, the old one goes on and says why.";
+
 #[derive(Args)]
 pub(super) struct Opener {
     /// Where to read the passphrase from, instead of being asked

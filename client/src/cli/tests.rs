@@ -29,7 +29,7 @@ fn mistakes_are_usage_errors() {
         "work --min-valid soon",
         "work --timeout 0",
         "work --shell csh",
-        "login",
+        "login work other",
         "login work --remember --ephemeral",
         "login work --password hunter2",
         "logout",

@@ -48,7 +48,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     request.deadline_ms = client.deadline.for_agent();
     let account = request.account.clone();
     let human = tty.as_mut().map(|tty| tty as &mut dyn Human);
-    match dialogue::converse(Request::Do(request), human, client)? {
+    match dialogue::converse(Request::Do(request), human, client, dialogue::CLOUD)? {
         Response::Acted(acted) => show(&acted),
         Response::Actions(actions) => stdio::stdout(list(&account, &actions).as_bytes()),
         other => Err(unexpected(&other)),

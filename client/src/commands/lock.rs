@@ -18,5 +18,5 @@ pub(crate) fn run(source: Option<&str>, no_input: bool, timeout: Duration) -> Re
     let client = Client::new(timeout)?.without_autostart();
     let lock = Lock { passphrase, interactive: tty.is_some(), deadline_ms: client.deadline.for_agent() };
     let human = tty.as_mut().map(|tty| tty as &mut dyn Human);
-    super::done(dialogue::converse(Request::Lock(lock), human, client)?)
+    super::done(dialogue::converse(Request::Lock(lock), human, client, dialogue::AGENT)?)
 }

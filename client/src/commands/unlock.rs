@@ -22,7 +22,7 @@ pub(crate) fn run(source: Option<&str>, no_input: bool, timeout: Duration) -> Re
     let deadline_ms = client.deadline.for_agent();
     let unlock = Unlock { passphrase, interactive: tty.is_some(), deadline_ms };
     let human = tty.as_mut().map(|tty| tty as &mut dyn Human);
-    super::done(dialogue::converse(Request::Unlock(unlock), human, client)?)
+    super::done(dialogue::converse(Request::Unlock(unlock), human, client, dialogue::AGENT)?)
 }
 
 /// The passphrase that `source` names, and the environment variable that a new agent must not inherit.

@@ -33,7 +33,7 @@ pub(crate) fn move_to(kind: String, source: Option<&str>, no_input: bool, timeou
     let deadline_ms = client.deadline.for_agent();
     let vault = Vault { move_to: Some(kind), passphrase, interactive: tty.is_some(), deadline_ms };
     let human = tty.as_mut().map(|tty| tty as &mut dyn Human);
-    match dialogue::converse(Request::Vault(vault), human, client)? {
+    match dialogue::converse(Request::Vault(vault), human, client, dialogue::AGENT)? {
         Response::Vault(status) => {
             report::note(&moved(&status));
             Ok(())

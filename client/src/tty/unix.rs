@@ -10,7 +10,7 @@ use cloud_agent_protocol::Secret;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcsetattr};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU};
 use signal_hook::low_level::emulate_default_handler;
 use zeroize::Zeroizing;
 
@@ -18,7 +18,7 @@ use super::Human;
 use super::line::{Line, Typed};
 
 /// Everything that ends or stops a process and would leave its terminal mute.
-const SIGNALS: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP];
+const SIGNALS: [i32; 10] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU];
 
 /// `/dev/tty`.
 pub(crate) struct Tty {
@@ -72,6 +72,13 @@ impl Human for Tty {
         }
         (&self.file).write_all(prompt.as_bytes())?;
         read_line(&self.file, &mut self.ahead, || Ok(()))
+    }
+
+    fn pass_time(&mut self, line: &str) {
+        // What cannot take a line back is shown none.
+        if std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb") {
+            let _ = (&self.file).write_all(format!("\r{line}\x1b[K").as_bytes());
+        }
     }
 }
 

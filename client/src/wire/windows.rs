@@ -10,6 +10,7 @@ use std::os::windows::io::AsHandle as _;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use cloud_agent_protocol::windows::{Object, own_sid, owner_of};
 use windows_sys::Win32::Foundation::ERROR_PIPE_BUSY;
@@ -80,6 +81,11 @@ impl Wire {
         self.have_done(Job::Write(Zeroizing::new(bytes.to_vec())), deadline).map(|(count, _)| count)
     }
 
+    /// A pipe does not tell: the read waits.
+    pub(crate) fn is_ready_within(&self, _: Duration) -> bool {
+        true
+    }
+
     fn have_done(&self, job: Job, deadline: &Deadline) -> Done {
         let gone = || io::Error::from(ErrorKind::BrokenPipe);
         self.jobs.send(job).map_err(|_| gone())?;
@@ -93,7 +99,6 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-    use std::time::Duration;
 
     use interprocess::local_socket::traits::Listener as _;
     use interprocess::local_socket::{GenericFilePath, Listener, ListenerOptions, ToFsName as _};

@@ -10,11 +10,15 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
-use super::Settings;
-#[cfg(windows)]
-use crate::access;
+use super::span::{parse_span, span_text};
+use super::{Limits, Settings};
 use crate::cloud::{Cloud, Target};
+#[cfg(windows)]
+use crate::rights;
 use crate::suggest::nearest;
+
+/// Accounts by key. Boxed, because a node of a tree has room for eleven and is half empty as a rule.
+pub(super) type Shelf = BTreeMap<String, Box<Stored>>;
 
 /// An account as the file holds it. Nothing in it is a secret.
 #[derive(Debug, Clone)]
@@ -37,6 +41,8 @@ pub struct Stored {
     pub ca_file: Option<PathBuf>,
     /// How long a token lives whose end nobody tells.
     pub lifetime: Option<Duration>,
+    /// For how long what is held of it may be held.
+    pub limits: Limits,
     /// The addresses that it answers for; `None` for its own and those of its cloud.
     pub serves: Option<Vec<String>>,
 }
@@ -65,11 +71,26 @@ impl Stored {
             allow_plaintext: false,
             ca_file: None,
             lifetime: None,
+            limits: Limits::default(),
             serves: None,
         }
     }
 
-    fn written(&self) -> String {
+    /// Whether a token of this account is one of that one, too: where it answers does not matter.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let bare = |stored: &Self| Self { serves: None, ..stored.clone() };
+        bare(self) == bare(other)
+    }
+
+    /// From what [`Self::written`] wrote.
+    pub(crate) fn from_text(name: &str, text: &str) -> Option<Self> {
+        let name = AccountName::parse(name).ok()?;
+        let mut accounts = parse(Path::new("memory"), &format!("[account.\"{name}\"]\n{text}")).ok()?;
+        accounts.remove(&name.key()).map(|account| *account)
+    }
+
+    /// All of it but the name, as TOML.
+    pub(super) fn written(&self) -> String {
         let mut table = Table::new();
         fill(&mut table, self);
         table.to_string()
@@ -96,15 +117,17 @@ struct Entry {
     allow_plaintext: bool,
     ca_file: Option<PathBuf>,
     lifetime: Option<toml::Spanned<String>>,
+    hold_for: Option<toml::Spanned<String>>,
+    hold_idle: Option<toml::Spanned<String>>,
     serves: Option<Vec<toml::Spanned<String>>>,
 }
 
 /// What tells one state of a file from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp(Option<SystemTime>, u64, u64);
+pub(crate) struct Stamp(Option<SystemTime>, u64, u64);
 
 /// The state of the file at `path`; `None` if there is none.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
     let meta = fs::metadata(path).ok()?;
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(&meta);
@@ -117,30 +140,34 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
 ///
 /// # Errors
 /// `Config`, naming file and line.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
+pub(super) fn read(path: &Path) -> Result<Shelf, Fault> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Shelf::new()),
         Err(e) => return Err(unusable(path, None).because(e.to_string())),
     };
     trusted(path)?;
-    let file: File = toml::from_str(&text).map_err(|e| syntax(path, &text, &e))?;
-    let mut accounts = BTreeMap::new();
+    parse(path, &text)
+}
+
+/// The accounts in `text`, which `path` is to blame for.
+fn parse(path: &Path, text: &str) -> Result<Shelf, Fault> {
+    let file: File = toml::from_str(text).map_err(|e| syntax(path, text, &e))?;
+    let mut accounts = Shelf::new();
     for (name, entry) in file.account {
-        let line = line_of(&text, entry.span().start);
+        let line = line_of(text, entry.span().start);
         let name = AccountName::parse(&name).map_err(|f| unusable(path, Some(line)).because(f.to_string()))?;
-        let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, serves } = entry.into_inner();
-        let lifetime = lifetime
-            .map(|text_of| {
-                let line = line_of(&text, text_of.span().start);
-                parse_lifetime(text_of.get_ref()).map_err(|f| unusable(path, Some(line)).because(f.to_string()))
-            })
-            .transpose()?;
-        let serves = serves.map(|list| list.iter().map(|place| place_in(path, &text, place)).collect()).transpose()?;
+        let entry = entry.into_inner();
+        let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, hold_for, hold_idle, serves } =
+            entry;
+        let lifetime = span_in(path, text, lifetime.as_ref())?;
+        let limits = Limits::new(span_in(path, text, hold_for.as_ref())?, span_in(path, text, hold_idle.as_ref())?);
+        let serves = serves.map(|list| list.iter().map(|place| place_in(path, text, place)).collect()).transpose()?;
         let key = name.key();
         let set = set.into_iter().collect();
-        let account = Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, serves };
-        if let Some(twin) = accounts.insert(key, account) {
+        let account =
+            Stored { name, cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, limits, serves };
+        if let Some(twin) = accounts.insert(key, Box::new(account)) {
             return Err(
                 unusable(path, Some(line)).because(format!("two accounts differ only in case: `{}`", twin.name))
             );
@@ -187,7 +214,12 @@ fn fill(table: &mut Table, account: &Stored) {
         table["allow-plaintext"] = value(true);
     }
     if let Some(lifetime) = account.lifetime {
-        table["lifetime"] = value(lifetime_text(lifetime));
+        table["lifetime"] = value(span_text(lifetime));
+    }
+    for (name, limit) in account.limits.named() {
+        if let Some(limit) = limit {
+            table[name] = value(span_text(limit));
+        }
     }
     if let Some(places) = &account.serves {
         table["serves"] = value(places.iter().collect::<toml_edit::Array>());
@@ -197,24 +229,13 @@ fn fill(table: &mut Table, account: &Stored) {
     }
 }
 
-/// The longest lifetime that makes sense.
-const LONGEST: Duration = Duration::from_hours(366 * 24);
-
-/// A span of time as people write it: `12h`, `1d 6h`, `90 minutes`.
-pub(crate) fn parse_lifetime(text: &str) -> Result<Duration, Fault> {
-    let span: Option<jiff::Span> = text.trim().parse().ok();
-    let exact = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
-    let lifetime = exact.and_then(|exact| Duration::try_from(exact).ok());
-    lifetime.filter(|lifetime| (Duration::from_secs(1)..=LONGEST).contains(lifetime)).ok_or_else(|| {
-        Fault::new(FaultKind::Usage, format!("`{text}` is no lifetime")).hint("`lifetime=12h`, `1d 6h`, `90 minutes`")
+/// A span of time in the file.
+fn span_in(path: &Path, text: &str, span: Option<&toml::Spanned<String>>) -> Result<Option<Duration>, Fault> {
+    span.map(|span| {
+        let line = line_of(text, span.span().start);
+        parse_span(span.get_ref()).map_err(|f| unusable(path, Some(line)).because(f.to_string()))
     })
-}
-
-fn lifetime_text(lifetime: Duration) -> String {
-    let seconds = lifetime.as_secs();
-    let units = [("h", 3600), ("m", 60), ("s", 1)];
-    let unit = units.into_iter().find(|(_, size)| seconds.is_multiple_of(*size)).unwrap_or(("s", 1));
-    format!("{}{}", seconds / unit.1, unit.0)
+    .transpose()
 }
 
 /// An address of `serves`, in the one form in which it is compared.
@@ -260,7 +281,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&temp)?;
         #[cfg(windows)]
-        access::close(&temp)?;
+        rights::close(&temp)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temp, path)?;
@@ -289,7 +310,7 @@ fn create_private(dir: &Path) -> io::Result<()> {
 }
 
 /// Who can write this file can send our secrets to a host of their choice.
-fn trusted(path: &Path) -> Result<(), Fault> {
+pub(crate) fn trusted(path: &Path) -> Result<(), Fault> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
@@ -306,7 +327,7 @@ fn trusted(path: &Path) -> Result<(), Fault> {
     }
     #[cfg(windows)]
     {
-        let others = fs::File::open(path).and_then(|file| access::who(&file, access::WRITE));
+        let others = fs::File::open(path).and_then(|file| rights::who(&file, rights::WRITE));
         let others = others.map_err(|e| unusable(path, None).because(e.to_string()))?;
         if !others.is_empty() {
             return Err(unusable(path, None)
@@ -320,12 +341,12 @@ fn trusted(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-fn unusable(path: &Path, line: Option<usize>) -> Fault {
+pub(crate) fn unusable(path: &Path, line: Option<usize>) -> Fault {
     let place = line.map_or_else(|| path.display().to_string(), |line| format!("{}:{line}", path.display()));
     Fault::new(FaultKind::Config, format!("the accounts file cannot be used: {place}"))
 }
 
-fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Fault {
+pub(crate) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Fault {
     let line = error.span().map(|span| line_of(text, span.start));
     let fault = unusable(path, line).because(error.message().trim().to_owned());
     match unknown_key(error.message()) {
@@ -341,6 +362,6 @@ fn unknown_key(message: &str) -> Option<(&str, &str)> {
     nearest(given, words).map(|near| (given, near))
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count()
 }

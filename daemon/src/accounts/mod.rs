@@ -1,18 +1,22 @@
 //! The accounts that are set up: `accounts.toml`, read and written, and those that live only as long as the agent.
 
-mod file;
+pub(crate) mod file;
+mod limits;
 mod settings;
+mod span;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
-use file::Stamp;
 pub use file::Stored;
-pub(crate) use file::parse_lifetime;
+use file::{Shelf, Stamp};
+pub(crate) use limits::LIMITS;
+pub use limits::Limits;
 pub use settings::Settings;
+pub(crate) use span::{parse_span, span_text};
 
 use crate::suggest::nearest;
 
@@ -25,12 +29,16 @@ pub struct Accounts {
 
 #[derive(Debug)]
 struct Inner {
-    /// What the file says, or why it cannot be used.
-    stored: Result<BTreeMap<String, Stored>, Fault>,
+    /// What the file said when it could last be used.
+    stored: Shelf,
+    /// Why it cannot be used now.
+    broken: Option<Fault>,
     /// Which state of the file that was.
     stamp: Option<Stamp>,
     /// Accounts that no file knows.
-    ephemeral: BTreeMap<String, Stored>,
+    ephemeral: Shelf,
+    /// The keys of those that somebody has edited, other than where they answer.
+    edited: BTreeSet<String>,
 }
 
 impl Accounts {
@@ -38,22 +46,29 @@ impl Accounts {
     #[must_use]
     pub fn open(path: PathBuf) -> Self {
         let stamp = file::stamp(&path);
-        let stored = file::read(&path);
-        Self { path, inner: Mutex::new(Inner { stored, stamp, ephemeral: BTreeMap::new() }) }
+        let (stored, broken) = match file::read(&path) {
+            Ok(stored) => (stored, None),
+            Err(fault) => (Shelf::new(), Some(fault)),
+        };
+        let (ephemeral, edited) = (Shelf::new(), BTreeSet::new());
+        Self { path, inner: Mutex::new(Inner { stored, broken, stamp, ephemeral, edited }) }
     }
 
     /// The account of that key.
     ///
     /// # Errors
-    /// `UnknownAccount` with the nearest name; `Config` if the file cannot be used.
+    /// `UnknownAccount` with the nearest name; `Config` if it may be in the file, which cannot be used.
     pub fn find(&self, name: &AccountName) -> Result<Stored, Fault> {
         let inner = self.fresh();
         let key = name.key();
         if let Some(account) = inner.ephemeral.get(&key) {
-            return Ok(account.clone());
+            return Ok(Stored::clone(account));
         }
-        let stored = inner.stored.as_ref().map_err(Clone::clone)?;
-        stored.get(&key).cloned().ok_or_else(|| {
+        let stored = &inner.stored;
+        if let Some(account) = stored.get(&key) {
+            return Ok(Stored::clone(account));
+        }
+        Err(inner.broken.clone().unwrap_or_else(|| {
             let fault = Fault::new(FaultKind::UnknownAccount, format!("no account `{name}`"));
             match nearest(&key, stored.keys().chain(inner.ephemeral.keys()).map(String::as_str)) {
                 Some(near) => {
@@ -62,15 +77,21 @@ impl Accounts {
                 }
                 None => fault.hint(format!("set it up: `cloud-token login {name}`")),
             }
-        })
+        }))
     }
 
     /// All accounts, in the order of their keys, and what is wrong with the file if it cannot be used.
     pub fn list(&self) -> (Vec<Stored>, Option<Fault>) {
         let inner = self.fresh();
-        let mut all = inner.stored.as_ref().cloned().unwrap_or_default();
+        let mut all = inner.stored.clone();
         all.extend(inner.ephemeral.iter().map(|(key, account)| (key.clone(), account.clone())));
-        (all.into_values().collect(), inner.stored.as_ref().err().cloned())
+        (all.into_values().map(|account| *account).collect(), inner.broken.clone())
+    }
+
+    /// Those that no file knows: their names, and what [`Stored::from_text`] takes.
+    pub(crate) fn ephemeral(&self) -> Vec<(String, String)> {
+        let inner = self.fresh();
+        inner.ephemeral.values().map(|account| (account.name.as_str().to_owned(), account.written())).collect()
     }
 
     /// Adds or replaces an account, in the file unless it is `ephemeral`.
@@ -81,12 +102,12 @@ impl Accounts {
         let mut inner = self.fresh();
         let key = account.name.key();
         if ephemeral {
-            inner.ephemeral.insert(key, account);
+            inner.ephemeral.insert(key, Box::new(account));
             return Ok(());
         }
-        let stored = inner.stored.as_mut().map_err(|fault| fault.clone())?;
+        inner.whole()?;
         file::write(&self.path, &account)?;
-        stored.insert(key.clone(), account);
+        inner.stored.insert(key.clone(), Box::new(account));
         inner.ephemeral.remove(&key);
         inner.stamp = file::stamp(&self.path);
         Ok(())
@@ -100,13 +121,18 @@ impl Accounts {
         let mut inner = self.fresh();
         let key = name.key();
         inner.ephemeral.remove(&key);
-        let stored = inner.stored.as_mut().map_err(|fault| fault.clone())?;
-        if let Some(account) = stored.get(&key) {
+        inner.whole()?;
+        if let Some(account) = inner.stored.get(&key) {
             file::erase(&self.path, &account.name)?;
-            stored.remove(&key);
+            inner.stored.remove(&key);
             inner.stamp = file::stamp(&self.path);
         }
         Ok(())
+    }
+
+    /// Reads the file again if somebody has edited it. The keys of the accounts whose tokens may not be what they were.
+    pub fn refresh(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.fresh().edited)
     }
 
     /// The accounts, read again if somebody has edited the file since. Never called while a cached token is handed out.
@@ -114,18 +140,44 @@ impl Accounts {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = file::stamp(&self.path);
         if stamp != inner.stamp {
-            inner.stored = file::read(&self.path);
             inner.stamp = stamp;
-            if let Err(fault) = &inner.stored {
-                tracing::warn!("{fault}");
+            match file::read(&self.path) {
+                Ok(stored) => inner.adopt(stored),
+                Err(fault) => {
+                    tracing::warn!("{fault}; the accounts are used as they were");
+                    inner.broken = Some(fault);
+                }
             }
         }
         inner
     }
 }
 
+impl Inner {
+    /// Whether what is known is what is in the file.
+    fn whole(&self) -> Result<(), Fault> {
+        self.broken.clone().map_or(Ok(()), Err)
+    }
+
+    /// Takes what the file says now.
+    fn adopt(&mut self, stored: Shelf) {
+        let same = |old: Option<&Box<Stored>>, new: Option<&Box<Stored>>| match (old, new) {
+            (Some(old), Some(new)) => old.is_as(new),
+            (old, new) => old.is_none() && new.is_none(),
+        };
+        let keys: BTreeSet<&String> = self.stored.keys().chain(stored.keys()).collect();
+        let edited = keys.into_iter().filter(|key| !same(self.stored.get(*key), stored.get(*key))).cloned();
+        let edited: Vec<String> = edited.collect();
+        tracing::info!(edited = edited.len(), "the accounts were read again");
+        self.edited.extend(edited);
+        self.stored = stored;
+        self.broken = None;
+    }
+}
+
 #[cfg(test)]
 mod tests {
+
     use super::*;
 
     fn account(name: &str) -> Stored {
@@ -134,11 +186,12 @@ mod tests {
             cloud: "acme".into(),
             method: "password".into(),
             url: Some("https://acme.example".into()),
-            urls: BTreeMap::new(),
+            urls: std::collections::BTreeMap::new(),
             set: [("user".to_owned(), "me".to_owned())].into_iter().collect(),
             allow_plaintext: false,
             ca_file: None,
             lifetime: Some(std::time::Duration::from_mins(90)),
+            limits: Limits::new(Some(std::time::Duration::from_hours(8)), None),
             serves: Some(vec!["https://git.acme.example/team".into()]),
         }
     }
@@ -176,6 +229,16 @@ mod tests {
     }
 
     #[test]
+    fn an_account_that_no_file_knows_is_handed_on_as_text() {
+        let (_dir, accounts) = accounts(None);
+        accounts.put(account("Work.1"), true).unwrap();
+        let handed_on = accounts.ephemeral();
+        let [(name, text)] = handed_on.as_slice() else { panic!("one") };
+        assert_eq!(Stored::from_text(name, text), Some(account("Work.1")));
+        assert_eq!(Stored::from_text(name, "cloud = 1"), None);
+    }
+
+    #[test]
     fn writing_and_erasing_keep_comments_and_other_accounts() {
         let text = "# mine\n[account.other] # keep\ncloud = \"acme\"\nmethod = \"password\"\n\n[future]\nx = 1\n";
         let (dir, accounts) = accounts(Some(text));
@@ -199,12 +262,44 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_that_is_no_span_of_time_is_a_fault_with_its_line() {
+        for (limit, line) in [("hold-for = \"soon\"", 4), ("hold-idle = \"0s\"", 4), ("hold_for = \"8h\"", 4)] {
+            let (_dir, accounts) =
+                accounts(Some(&format!("[account.work]\ncloud = \"acme\"\nmethod = \"password\"\n{limit}\n")));
+            let fault = accounts.find(&name("work")).unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Config);
+            assert!(fault.to_string().contains(&format!("accounts.toml:{line}")), "{fault}");
+        }
+    }
+
+    #[test]
     fn an_edit_is_seen_and_a_repaired_file_works_again() {
         let (dir, accounts) = accounts(Some("nonsense"));
         assert_eq!(accounts.find(&name("work")).unwrap_err().kind, FaultKind::Config);
         let path = dir.path().join("config/accounts.toml");
         std::fs::write(&path, "[account.work]\ncloud = \"acme\"\nmethod = \"password\"\n").unwrap();
         assert_eq!(accounts.find(&name("work")).unwrap().cloud, "acme");
+    }
+
+    #[test]
+    fn a_bad_edit_keeps_what_was_there_and_a_good_one_tells_whose_tokens_are_in_doubt() {
+        let account =
+            |name: &str, rest: &str| format!("[account.{name}]\ncloud = \"acme\"\nmethod = \"password\"\n{rest}");
+        let (dir, accounts) = accounts(Some(&(account("a", "") + &account("b", "") + &account("c", ""))));
+        let path = dir.path().join("config/accounts.toml");
+        std::fs::write(&path, account("a", "metod = 1\n")).unwrap();
+        for known in ["a", "b", "c"] {
+            assert_eq!(accounts.find(&name(known)).unwrap().cloud, "acme");
+        }
+        let unknown = accounts.find(&name("d")).unwrap_err();
+        assert!(unknown.kind == FaultKind::Config && unknown.to_string().contains("accounts.toml:4"), "{unknown}");
+        assert!(accounts.list().1.is_some() && accounts.refresh().is_empty());
+        let serves = "serves = [\"https://git.acme.example\"]\n";
+        let edited = account("a", serves) + &account("b", "url = \"https://other.example\"\n") + &account("d", "");
+        std::fs::write(&path, edited).unwrap();
+        let edited: Vec<_> = accounts.refresh().into_iter().collect();
+        assert_eq!(edited, ["b", "c", "d"], "where an account answers makes its token no other");
+        assert!(accounts.list().1.is_none() && accounts.refresh().is_empty());
     }
 
     #[test]

@@ -159,6 +159,7 @@ impl Broker {
     /// Whom a request is about, and at which cloud.
     async fn subject(&self, request: &Do, ask: &dyn Ask) -> Result<(AccountName, Option<Stored>, Arc<Cloud>), Fault> {
         let name = AccountName::parse(&request.account)?;
+        self.read_configuration_again();
         let known = match self.accounts.find(&name) {
             Ok(stored) => Some(stored),
             Err(fault) if fault.kind == FaultKind::UnknownAccount => None,

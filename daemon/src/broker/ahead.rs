@@ -1,4 +1,5 @@
-//! When something is due without anybody asking: renewal ahead of time, and refresh tokens that die of idleness.
+//! When something is due without anybody asking: renewal ahead of time, refresh tokens that die of idleness, and the end of
+//! what is not to be held for longer.
 //!
 //! Nothing is renewed here. What is due is joined, as any caller does it. At most one timer is armed, for whatever is due
 //! first, and none where nothing is: an agent that nobody asks sleeps.
@@ -52,7 +53,7 @@ impl Schedule {
 }
 
 impl Broker {
-    /// Renews what is due, for ever.
+    /// Renews what is due and forgets what is over, for ever.
     pub async fn keep_fresh(self: Arc<Self>) {
         // On the side: a vault may take its time.
         tokio::spawn({
@@ -66,6 +67,7 @@ impl Broker {
             let now = Reading::of(&*self.clock);
             self.judge_clocks(&before, &now);
             before = now;
+            self.look_for_ends();
             self.renew_due();
             let next = self.next_due();
             self.schedule.armed.store(next.map_or(NEVER, millis), Ordering::Relaxed);
@@ -90,9 +92,18 @@ impl Broker {
         }
     }
 
-    /// Something about an account has changed that may bring a renewal forward.
+    /// Somebody asks for an account.
+    pub(super) fn asked(&self, state: &mut State) {
+        if state.touch(&*self.clock) {
+            self.look_again();
+        }
+    }
+
+    /// Something about an account has changed that may bring a renewal forward, or its end.
     pub(super) fn reschedule(&self, entry: &Entry) {
-        if let Some(up) = self.due_up(&entry.state()) {
+        let state = entry.state();
+        let end = state.term.as_ref().and_then(|term| term.up(&*self.clock));
+        if let Some(up) = self.due_up(&state).into_iter().chain(end).min() {
             self.schedule.bring_forward(up);
         }
     }
@@ -135,7 +146,7 @@ impl Broker {
     }
 
     fn renew_due(self: &Arc<Self>) {
-        if self.lock.is_shut() {
+        if self.lock.is_shut() || self.is_still() {
             return;
         }
         let now = self.clock.uptime();
@@ -156,12 +167,14 @@ impl Broker {
         self.schedule.bell.notify_one();
     }
 
-    fn next_due(&self) -> Option<Duration> {
-        if self.lock.is_shut() {
-            // Whoever opens it looks again.
+    /// The uptime for which the timer is to be armed.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        if self.lock.is_shut() || self.is_still() {
+            // Whoever opens it, or lets it move again, looks again.
             return None;
         }
-        self.every_entry().iter().filter_map(|entry| self.due_up(&entry.state())).min()
+        let renewal = self.every_entry().iter().filter_map(|entry| self.due_up(&entry.state())).min();
+        renewal.into_iter().chain(self.next_end()).min()
     }
 
     pub(super) fn every_entry(&self) -> Vec<Arc<Entry>> {
@@ -179,7 +192,7 @@ impl State {
         let free = match &self.memo {
             None => Duration::ZERO,
             // What only the human can change is not tried again.
-            Some(memo) => memo.until()?,
+            Some(memo) => memo.unasked()?,
         };
         let cached = self.cached.as_ref().filter(|cached| self.used && (catching_up || !cached.is_expired(clock)));
         let ahead = cached.and_then(|cached| {

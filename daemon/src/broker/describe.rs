@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cloud_agent_protocol::v1::{AccountStatus, AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo, Status};
+use cloud_agent_protocol::v1::{
+    AccountStatus, AskInfo, CloudInfo, Clouds, Holding, MethodInfo, OriginInfo, Overview, Status,
+};
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use super::{Broker, place};
@@ -30,12 +32,18 @@ impl Broker {
     /// How agent and accounts are. A vault that fails or says nothing is a warning: whoever asks wants to know that.
     /// A locked agent tells of no account.
     pub async fn status(&self, surroundings: &Surroundings) -> Status {
+        self.overview(surroundings).await.status
+    }
+
+    /// The same, and for how long what is held where.
+    pub async fn overview(&self, surroundings: &Surroundings) -> Overview {
         if let Err(fault) = self.refuse_locked() {
-            return self.about(surroundings, vec![with_hint(&fault)], Vec::new());
+            return self.about(surroundings, vec![with_hint(&fault)], Vec::new(), Vec::new());
         }
+        self.read_configuration_again();
         let (stored, broken) = self.accounts.list();
-        let mut warnings: Vec<String> = broken.iter().chain(self.clouds.broken()).map(with_hint).collect();
-        let mut accounts = Vec::new();
+        let mut warnings: Vec<String> = broken.iter().chain(&self.clouds.broken()).map(with_hint).collect();
+        let (mut accounts, mut holdings) = (Vec::new(), Vec::new());
         let patience = tokio::time::Instant::now() + VAULT_PATIENCE;
         for account in stored {
             let entry = self.entries().get(&account.name.key()).cloned();
@@ -43,7 +51,16 @@ impl Broker {
             let record = tokio::time::timeout_at(patience, vault.load(&account.name.key())).await;
             let held = record.unwrap_or_else(|_| Err(self.silent())).map(|record| record.map(|record| record.held));
             let trouble = held.as_ref().err().map(with_hint);
-            accounts.push(self.describe(&account, held));
+            let (since, term) = self.term_of(&account, entry.as_deref(), held.as_ref().ok().and_then(Option::as_ref));
+            let ended = term.as_ref().and_then(|term| term.ended(&*self.clock)).map(|end| end.fault(&account.name));
+            // What is still to be erased is held no longer.
+            let held = if ended.is_some() { held.map(|_| None) } else { held };
+            let place = entry.as_ref().map_or(vault.kind(), |entry| self.place_of(entry));
+            holdings.push(match &held {
+                Ok(Some(_)) => self.holding(place, since, term.as_ref()),
+                _ => Holding::default(),
+            });
+            accounts.push(self.describe(&account, held, ended));
             let remarks = self.resolve(&account).map(|account| self.provider.remarks(&account)).unwrap_or_default();
             for warning in trouble.into_iter().chain(remarks) {
                 // Said once, of however many accounts it is true.
@@ -58,11 +75,17 @@ impl Broker {
             }
         }
         warnings.extend(self.unsaved());
-        self.about(surroundings, warnings, accounts)
+        self.about(surroundings, warnings, accounts, holdings)
     }
 
-    fn about(&self, surroundings: &Surroundings, warnings: Vec<String>, accounts: Vec<AccountStatus>) -> Status {
-        Status {
+    fn about(
+        &self,
+        surroundings: &Surroundings,
+        warnings: Vec<String>,
+        accounts: Vec<AccountStatus>,
+        holdings: Vec<Holding>,
+    ) -> Overview {
+        let status = Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             started_at: surroundings.started_at.seconds(),
@@ -72,7 +95,10 @@ impl Broker {
             vault_reason: self.vault.reason(),
             warnings,
             accounts,
-        }
+        };
+        let seconds = |limit: Option<Duration>| limit.and_then(|limit| u32::try_from(limit.as_secs()).ok());
+        let most = self.at_most();
+        Overview { status, hold_for: seconds(most.since_login()), hold_idle: seconds(most.since_asked()), holdings }
     }
 
     fn silent(&self) -> Fault {
@@ -88,16 +114,16 @@ impl Broker {
             .collect()
     }
 
-    fn describe(&self, stored: &Stored, held: Result<Option<Held>, Fault>) -> AccountStatus {
+    fn describe(&self, stored: &Stored, held: Result<Option<Held>, Fault>, ended: Option<Fault>) -> AccountStatus {
         let (held, unread) = held.map_or_else(|fault| (None, Some(fault)), |held| (held, None));
         let entry = self.entries().get(&stored.name.key()).cloned();
         let (cached, failed, due_up) = entry.map_or((None, None, None), |entry| {
             let state = entry.state();
             let failed = state.memo.as_ref().map(|memo| memo.fault().clone());
-            (state.living(&*self.clock), failed, self.due_up(&state))
+            (state.living(&*self.clock).filter(|_| ended.is_none()), failed, self.due_up(&state))
         });
         let renews_at = due_up.map(|up| self.clock.now().after(up.saturating_sub(self.clock.uptime())));
-        let fault = self.resolve(stored).err().or(failed).or(unread.filter(|_| cached.is_none()));
+        let fault = self.resolve(stored).err().or(ended).or(failed).or(unread.filter(|_| cached.is_none()));
         let state = match (&cached, &fault, &held) {
             (Some(_), _, _) => "valid",
             (None, Some(fault), _) if fault.hint.as_deref() == Some(UNLOCK) => "locked",
@@ -131,9 +157,10 @@ impl Broker {
     /// # Errors
     /// `UnknownCloud`; `Config` if that cloud's file is broken.
     pub fn clouds(&self, name: Option<&str>) -> Result<Clouds, Fault> {
+        self.read_configuration_again();
         let clouds = match name {
             Some(name) => vec![self.clouds.get(name)?],
-            None => self.clouds.list().cloned().collect(),
+            None => self.clouds.list(),
         };
         Ok(Clouds { clouds: clouds.iter().map(|cloud| info(cloud)).collect() })
     }

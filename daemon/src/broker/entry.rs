@@ -1,6 +1,6 @@
 //! What the broker knows of one account.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroI64, NonZeroU32};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::hold::Unsaved;
 use super::memo::{Memo, jitter};
+use super::term::Term;
 use crate::cache::Cached;
 use crate::clock::Clock;
 
@@ -43,7 +44,7 @@ pub(super) struct State {
     /// Boxed, because nearly always there is none.
     pub(super) memo: Option<Box<Memo>>,
     /// Failures in a row.
-    streak: u32,
+    pub(super) streak: u32,
     /// Counts credentials put here, so that a waiter can tell whether one came while it waited for its turn.
     pub(super) generation: u64,
     /// What a vault would not take; kept here until it does.
@@ -68,6 +69,10 @@ pub(super) struct State {
     pub(super) learned: Option<NonZeroU32>,
     /// The uptime from which what is held has to be renewed so that it does not die of idleness.
     pub(super) keep_alive_up: Option<Duration>,
+    /// When it was logged in, in seconds since the Unix epoch, if that is known.
+    pub(super) logged_in: Option<NonZeroI64>,
+    /// For how long it is held. Boxed, because most accounts have no limit.
+    pub(super) term: Option<Box<Term>>,
 }
 
 impl Entry {
@@ -145,9 +150,18 @@ impl State {
         self.memo.as_ref()?.standing(clock)
     }
 
+    /// Forgets what is held and cached here, because it may be held no longer.
+    pub(super) fn let_go(&mut self) {
+        self.cached = None;
+        self.unsaved = None;
+        self.keep_alive_up = None;
+        // Something to try passphrases at, if a password was short.
+        self.login = None;
+    }
+
     /// Forgets a failure that may pass by itself: the network may be another one now.
     pub(super) fn forgive(&mut self) {
-        if self.memo.as_ref().is_some_and(|memo| memo.until().is_some()) {
+        if self.memo.as_ref().is_some_and(|memo| memo.unasked().is_some()) {
             self.memo = None;
             self.streak = 0;
         }

@@ -12,6 +12,7 @@ use cloud_agent_protocol::{Fault, FaultKind};
 use super::entry::Entry;
 use super::intent::Intent;
 use super::renew::refuse_retired;
+use super::term::Marks;
 use super::{Broker, idle, lifetime, place};
 use crate::clock::Clock;
 use crate::provider::{Account, Boxed, Held, Keep};
@@ -32,6 +33,8 @@ pub(super) struct Hold {
     pub(super) generation: Option<u64>,
     /// Somebody was about to spend it, and nobody has written down what came of that.
     pub(super) intent: Option<Intent>,
+    /// When it was logged in, and asked for.
+    pub(super) marks: Marks,
 }
 
 /// What could not be saved.
@@ -70,15 +73,19 @@ impl Broker {
         if entry.is_ephemeral() { &self.scratch } else { &*self.vault }
     }
 
-    /// What is held of an account, be it only in memory; nothing of it if the account has moved since.
+    /// What is held of an account, be it only in memory; nothing of it if the account has moved since, or may be held no
+    /// longer.
     pub(super) async fn held_of(&self, entry: &Entry, account: &Account) -> Result<Option<Hold>, Fault> {
         let unsaved = entry.state().unsaved.as_ref().map(|unsaved| (unsaved.held.clone(), unsaved.follows));
-        if let Some((held, follows)) = unsaved {
-            let hold = Hold { held, generation: follows, intent: None };
-            return hold.unbound(entry, account, &*self.clock).map(Some);
+        if let Some((mut held, follows)) = unsaved {
+            let marks = Marks::take(&mut held);
+            let hold = Hold { held, generation: follows, intent: None, marks };
+            let hold = hold.unbound(entry, account, &*self.clock)?;
+            return self.refuse_ended(entry, hold.marks).map(|()| Some(hold));
         }
-        let record = self.vault_of(entry).load(&entry.name.key()).await?;
-        record.map(|record| Hold::from(record).unbound(entry, account, &*self.clock)).transpose()
+        let Some(record) = self.vault_of(entry).load(&entry.name.key()).await? else { return Ok(None) };
+        let hold = Hold::from(record).unbound(entry, account, &*self.clock)?;
+        self.refuse_ended(entry, hold.marks).map(|()| Some(hold))
     }
 
     /// Saves what is held, to follow the generation `follows`. Which one it is then; `None` if it is in memory only.
@@ -92,9 +99,10 @@ impl Broker {
     /// What is held, with all that is to lie beside it.
     fn bound(&self, entry: &Entry, account: &Account, held: Held) -> Held {
         let mut held = place::bind(held, account);
-        let state = entry.state();
+        let mut state = entry.state();
         lifetime::write(state.learned, &mut held);
         idle::write(&state, &*self.clock, &mut held);
+        state.write_marks(&mut held);
         held
     }
 
@@ -129,9 +137,11 @@ impl Broker {
             while entry.state().unsaved.is_some() {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                let tracked = broker.under_way.track();
-                broker.save_again(&entry).await;
-                drop(tracked);
+                if !broker.is_still() {
+                    let tracked = broker.under_way.track();
+                    broker.save_again(&entry).await;
+                    drop(tracked);
+                }
             }
             entry.is_saving.store(false, Ordering::Release);
         });
@@ -184,7 +194,8 @@ impl Hold {
 impl From<Record> for Hold {
     fn from(Record { mut held, generation }: Record) -> Self {
         let intent = Intent::take(&mut held);
-        Self { held, generation: Some(generation), intent }
+        let marks = Marks::take(&mut held);
+        Self { held, generation: Some(generation), intent, marks }
     }
 }
 

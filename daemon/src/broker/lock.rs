@@ -4,6 +4,9 @@
 //! A lock is no flag that a bug could forget to look at: what was in memory is sealed under a key that nobody has until
 //! somebody says the passphrase. The flag only says it sooner, and in better words.
 
+#[cfg(target_os = "linux")]
+mod estate;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

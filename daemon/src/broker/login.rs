@@ -8,16 +8,18 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use sha2::{Digest as _, Sha256};
 
 use super::Broker;
+use super::bounds::Bounds;
 use super::entry::Entry;
 use super::given::{Askable, Given, Missing};
 use super::lock::WhileOpen;
-use crate::accounts::{Stored, parse_lifetime};
+use crate::accounts::{LIMITS, Stored, parse_span};
 use crate::cloud::{AskSpec, Cloud, Method, Target};
 use crate::provider::{Ask, Held};
 use crate::suggest::nearest;
 
 /// Settings of the account itself, whatever its cloud; given by `--set` like the others.
-pub(super) const ACCOUNT_SETTINGS: &[&str] = &["allow-plaintext", "ca-file", "lifetime", "serves"];
+pub(super) const ACCOUNT_SETTINGS: &[&str] =
+    &["allow-plaintext", "ca-file", "hold-for", "hold-idle", "lifetime", "serves"];
 
 impl Broker {
     /// Logs an account in and keeps its settings and secrets. Returns what was done, in words.
@@ -45,6 +47,7 @@ impl Broker {
 
     async fn log_in(&self, request: Login, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
         let name = AccountName::parse(&request.account)?;
+        self.read_configuration_again();
         let known = match self.accounts.find(&name) {
             Ok(stored) => Some(stored),
             Err(fault) if fault.kind == FaultKind::UnknownAccount => None,
@@ -59,6 +62,7 @@ impl Broker {
             allow_plaintext: known.as_ref().is_some_and(|k| k.allow_plaintext),
             ca_file: known.as_ref().and_then(|k| k.ca_file.clone()),
             lifetime: known.as_ref().and_then(|k| k.lifetime),
+            limits: known.as_ref().map(|k| k.limits).unwrap_or_default(),
             serves: known.as_ref().and_then(|k| k.serves.clone()),
             ..Stored::new(name.clone(), &cloud)
         };
@@ -103,6 +107,8 @@ impl Broker {
         let grant = self.provider.login(&account, &secrets, request.remember, ask).await?;
         let holds: Vec<String> = grant.held.0.keys().cloned().collect();
         entry.set_ephemeral(request.ephemeral);
+        let bounds = self.bounds(&stored, Some(&entry));
+        entry.state().begin_term(bounds, &*self.clock);
         let cached = self.keep(&entry, &account, grant, up, None).await?;
         entry.put(cached.clone());
         self.reschedule(&entry);
@@ -113,12 +119,16 @@ impl Broker {
             tracing::error!(account = %name, "the account's settings could not be written: {fault}");
             notes.push(format!("its settings could not be written and are kept only until the agent ends: {fault}"));
             self.accounts.put(stored, true)?;
+        } else {
+            // The very first one has made the directory.
+            self.configured.notify_one();
         }
         if let Some(left) = cached.remaining(&*self.clock) {
             notes.push(format!("the token is good for {}", crate::words::duration(left)));
         }
         if !holds.is_empty() {
             notes.push(format!("held by the agent: {}", holds.join(", ")));
+            notes.extend(bounds.iter().flat_map(Bounds::notes));
         }
         {
             let mut state = entry.state();
@@ -165,7 +175,7 @@ impl Broker {
             Err(fault) if fault.kind == FaultKind::Config => return Err(fault),
             Err(_) => {}
         }
-        let choices: Vec<String> = self.clouds.list().map(|cloud| cloud.name.clone()).collect();
+        let choices: Vec<String> = self.clouds.list().iter().map(|cloud| cloud.name.clone()).collect();
         let question = Question {
             name: "cloud".into(),
             prompt: format!("Which cloud is `{}` at?", request.account),
@@ -270,7 +280,12 @@ pub(super) fn settle_account(
     }
     if let Some(value) = take("lifetime") {
         // Empty takes it back.
-        stored.lifetime = if value.is_empty() { None } else { Some(parse_lifetime(&value)?) };
+        stored.lifetime = if value.is_empty() { None } else { Some(parse_span(&value)?) };
+    }
+    for name in LIMITS {
+        if let Some(value) = take(name) {
+            stored.limits.set(name, if value.is_empty() { None } else { Some(parse_span(&value)?) });
+        }
     }
     if let Some(value) = take("serves") {
         let places = value.split([',', ' ']).filter(|place| !place.is_empty()).map(Target::normalise);

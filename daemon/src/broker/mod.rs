@@ -5,12 +5,16 @@
 
 mod act;
 mod ahead;
+mod bounds;
 mod custody;
 mod describe;
 mod entry;
+#[cfg(target_os = "linux")]
+mod estate;
 mod forget;
 mod given;
 mod hold;
+mod holding;
 mod idle;
 mod intent;
 mod lifetime;
@@ -23,17 +27,23 @@ mod memo;
 mod place;
 mod recover;
 mod reject;
+mod reload;
 mod renew;
 mod repeat;
 mod serve;
+mod spare;
+mod still;
+mod term;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
+use tokio::sync::Notify;
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Limits};
 use crate::cache::Cached;
 use crate::clock::Clock;
 use crate::cloud::Clouds;
@@ -47,8 +57,10 @@ use lock::Lock;
 use repeat::Repeats;
 
 pub use describe::Surroundings;
-pub(crate) use measure::Lap;
+#[cfg(target_os = "linux")]
+pub(crate) use estate::vault_of;
 pub use repeat::Caller;
+pub(crate) use spare::Spare;
 
 /// What a caller wants of a credential.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,6 +87,12 @@ pub struct Broker {
     under_way: Tracker,
     schedule: Schedule,
     lock: Lock,
+    /// No account is held for longer than this.
+    at_most: OnceLock<Limits>,
+    /// Rung when this agent has written its configuration.
+    configured: Notify,
+    /// Nothing is begun without a caller: another agent is about to take over.
+    still: AtomicBool,
     metrics: Metrics,
 }
 
@@ -106,6 +124,9 @@ impl Broker {
             under_way: Tracker::default(),
             schedule: Schedule::default(),
             lock: Lock::default(),
+            at_most: OnceLock::new(),
+            configured: Notify::new(),
+            still: AtomicBool::new(false),
             metrics: Metrics::default(),
         })
     }
@@ -122,6 +143,11 @@ impl Broker {
         if !cached.serves(need.min_valid, &*self.clock) || cached.is_due(&*self.clock) {
             return None;
         }
+        // Before any timer has noticed: the machine may have slept.
+        if state.ended(&*self.clock).is_some() {
+            return None;
+        }
+        self.asked(&mut state);
         self.metrics.lookup(true);
         self.use_up(&mut state);
         Some(cached)
@@ -140,6 +166,11 @@ impl Broker {
         let entry = self.entry(&AccountName::parse(account)?)?;
         let mut flight = {
             let mut state = entry.state();
+            if let Some(end) = state.ended(&*self.clock) {
+                self.look_again();
+                return Err(end.fault(&entry.name));
+            }
+            self.asked(&mut state);
             let serving = state.cached.clone().filter(|c| !need.fresh && c.serves(need.min_valid, &*self.clock));
             self.metrics.lookup(serving.is_some());
             if let Some(cached) = serving {
@@ -170,6 +201,9 @@ impl Broker {
         // It may have been locked while this waited.
         self.lock.refuse()?;
         let mut state = entry.state();
+        if let Some(end) = state.ended(&*self.clock) {
+            return Err(end.fault(&entry.name));
+        }
         let cached = outcome.or_else(|fault| state.living(&*self.clock).filter(|_| !need.fresh).ok_or(fault))?;
         self.use_up(&mut state);
         Ok(cached)
@@ -179,6 +213,7 @@ impl Broker {
     /// to that.
     pub async fn settle(&self, patience: Duration) -> bool {
         let idle = tokio::time::timeout(patience, self.under_way.idle()).await.is_ok();
+        self.write_marks().await;
         self.save_all().await && idle
     }
 

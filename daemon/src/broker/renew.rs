@@ -71,6 +71,8 @@ impl Broker {
     /// that thinks little of our clock.
     fn soften(&self, entry: &Entry, fault: Fault) -> Fault {
         let permanent = matches!(fault.kind, FaultKind::Refused | FaultKind::NeedsHuman);
+        // What is held no longer is none of the network's doing.
+        let permanent = permanent && entry.state().ended(&*self.clock).is_none();
         let Some(left) = self.just_awake().filter(|_| permanent) else { return fault };
         let mut soft = Fault::new(
             FaultKind::Unreachable,
@@ -82,6 +84,7 @@ impl Broker {
     }
 
     async fn renew_now(&self, entry: &Entry) -> Outcome {
+        self.read_configuration_again();
         let stored = self.accounts.find(&entry.name)?;
         let account = self.resolve(&stored)?;
         let mut trials = Trials::default();

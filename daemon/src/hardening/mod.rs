@@ -6,6 +6,8 @@ mod inherited;
 #[cfg(target_os = "macos")]
 pub(crate) mod macos;
 mod pages;
+#[cfg(unix)]
+mod pidfd;
 mod stack;
 #[cfg(windows)]
 pub(crate) mod windows;
@@ -13,7 +15,11 @@ pub(crate) mod windows;
 pub use allocator::ZeroOnFree;
 pub use footprint::let_go_of_code;
 pub use inherited::let_go_of_inherited;
+#[cfg(target_os = "linux")]
+pub(crate) use inherited::{forget_variables, take_handed_down};
 pub(crate) use pages::Kept;
+#[cfg(unix)]
+pub(crate) use pidfd::peer_pidfd;
 pub(crate) use stack::wipe_stack;
 
 /// Closes the doors that are open by default: core dumps, `ptrace` and `/proc/PID/mem` for programs of the same user, and

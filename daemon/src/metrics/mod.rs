@@ -18,7 +18,7 @@ use counter::{Bound, Histogram};
 const EACH: u64 = 64;
 
 /// The requests that are counted by name, with their numbers. What is not here is counted as `other`.
-const REQUESTS: [(u16, &str); 17] = [
+const REQUESTS: [(u16, &str); 23] = [
     (1, "get"),
     (2, "login"),
     (4, "logout"),
@@ -35,7 +35,13 @@ const REQUESTS: [(u16, &str); 17] = [
     (15, "get-for"),
     (16, "reject-for"),
     (17, "list-served"),
+    (18, "restart"),
+    (20, "read-log"),
+    (21, "verify-log"),
+    (22, "forward"),
+    (23, "forwarded"),
     (24, "metrics"),
+    (26, "overview"),
 ];
 
 /// How something may end: well, or by a fault of one of these kinds; the last stands for those that are not here.

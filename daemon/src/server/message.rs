@@ -33,6 +33,11 @@ impl Inbox {
         self.bytes.extend_from_slice(received);
     }
 
+    /// All that was not taken.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Looks at what is there. `greeted`: a hello has been seen on this connection.
     pub(super) fn next(&mut self, greeted: bool) -> Next {
         let start = match hello::parse(&self.bytes) {

@@ -1,6 +1,11 @@
 //! Accepts connections, and ends in good order.
 
 mod asker;
+mod forward;
+mod gate;
+mod handout;
+mod idle;
+mod log;
 mod message;
 mod peer;
 mod session;
@@ -13,11 +18,14 @@ use std::time::Duration;
 use cloud_agent_protocol::Fault;
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::traits::tokio::Listener as _;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use crate::access::Access;
 use crate::broker::{Broker, Surroundings};
 use crate::shutdown::Shutdown;
-use crate::tracker::Tracker;
+use crate::tracker::{Tracked, Tracker};
+pub(crate) use gate::{Gate, Moving};
+use idle::Idle;
 use session::Session;
 use workers::Workers;
 
@@ -48,6 +56,8 @@ pub struct Limits {
     /// For what is under way when the agent is told to end. No less than the longest a cloud may take: a rotated secret
     /// may be on its way.
     pub drain: Duration,
+    /// After this long without a caller the agent ends, if the user wants that.
+    pub idle_exit: Option<Duration>,
 }
 
 impl Limits {
@@ -63,6 +73,7 @@ impl Limits {
             question: Duration::from_mins(5),
             longest_wait: Duration::from_mins(2),
             drain: Duration::from_secs(25),
+            idle_exit: None,
         }
     }
 }
@@ -70,48 +81,113 @@ impl Limits {
 /// What every session of a server shares.
 pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
+    pub(crate) access: Arc<Access>,
     pub(crate) limits: Limits,
     pub(crate) surroundings: Surroundings,
     pub(crate) shutdown: Shutdown,
     /// Wakes idle sessions so that they leave: the one that has been idle longest for every connection that waits for
     /// room, all of them when the agent ends.
     pub(crate) leave: Notify,
+    /// If the agent is to end when nobody calls.
+    idle: Option<Idle>,
+    gate: Arc<Gate>,
+    renewals: mpsc::Sender<Renewal>,
+}
+
+/// What a server is told while it runs.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// Accept from here from now on.
+    Listen(Listener),
+    /// A caller of the agent before.
+    Serve(Moving),
+    /// A copy of what is accepted from, for the agent that is about to come.
+    #[cfg(unix)]
+    Lend(oneshot::Sender<std::io::Result<std::os::fd::OwnedFd>>),
+    /// Another agent serves from now on: connections at rest move there, and nothing is saved here any more.
+    HandOver,
+}
+
+/// Somebody wants the program started anew. The answer is what was done, in words.
+#[derive(Debug)]
+pub(crate) struct Renewal {
+    /// How long they wait.
+    pub(crate) patience: Duration,
+    pub(crate) answer: oneshot::Sender<Result<Vec<String>, Fault>>,
+}
+
+/// How whoever runs the server has a hand in it.
+#[derive(Debug)]
+pub(crate) struct Reins {
+    pub(crate) control: mpsc::Receiver<Control>,
+    pub(crate) gate: Arc<Gate>,
+    /// Who renews the agent itself.
+    pub(crate) renewals: mpsc::Sender<Renewal>,
 }
 
 /// Serves connections from `listener` until `shutdown`, then lets what is under way come to its end.
 ///
 /// # Errors
 /// None today; whatever the listener does, the agent lives on.
-pub async fn run(
-    listener: Listener,
+pub(crate) async fn run(
+    mut listener: Listener,
+    reins: Reins,
     broker: Arc<Broker>,
+    access: Arc<Access>,
     limits: Limits,
     surroundings: Surroundings,
     shutdown: Shutdown,
 ) -> Result<(), Fault> {
+    let Reins { mut control, gate, renewals } = reins;
     let room = Arc::new(Semaphore::new(limits.connections));
     let sessions = Tracker::default();
-    let shared = Arc::new(Shared { broker, limits, surroundings, shutdown, leave: Notify::new() });
+    let idle = limits.idle_exit.map(Idle::new);
+    let leave = Notify::new();
+    let shared = Arc::new(Shared { broker, access, limits, surroundings, shutdown, leave, idle, gate, renewals });
+    if shared.idle.is_some() {
+        tokio::spawn(idle::watch(shared.clone(), sessions.clone()));
+    }
     let workers = Workers::new({
         let shared = shared.clone();
-        move |(stream, permit, tracked)| {
+        move |(moving, peer, permit, tracked): (Moving, u32, OwnedSemaphorePermit, Tracked)| {
             let shared = shared.clone();
             async move {
-                Session::new(stream, &shared).serve().await;
+                if let Some(moving) = Session::new(moving, peer, &shared).serve().await {
+                    shared.gate.give(moving);
+                }
                 drop((permit, tracked));
             }
         }
     });
-    loop {
+    let handed_over = loop {
         let permit = tokio::select! {
             biased;
-            () = shared.shutdown.requested() => break,
+            () = shared.shutdown.requested() => break false,
             permit = make_room(&room, &shared) => permit,
         };
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
-            () = shared.shutdown.requested() => break,
+            () = shared.shutdown.requested() => break false,
+            Some(told) = control.recv() => match told {
+                // Nobody waits at the old one by now: that was asked first, and nobody finds it any more.
+                Control::Listen(anew) => {
+                    listener = anew;
+                    continue;
+                }
+                Control::Serve(moving) => {
+                    if let Some(peer) = peer::trusted(&moving.stream) {
+                        workers.give((moving, peer, permit, sessions.track()));
+                    }
+                    continue;
+                }
+                #[cfg(unix)]
+                Control::Lend(answer) => {
+                    let _ = answer.send(socket::copy_of(&listener));
+                    continue;
+                }
+                Control::HandOver => break true,
+            },
         };
         let stream = match accepted {
             Ok(stream) => stream,
@@ -121,20 +197,27 @@ pub async fn run(
                 continue;
             }
         };
-        let trusted = peer::is_trusted(&stream);
-        shared.broker.metrics().connection(trusted);
-        if !trusted {
-            continue;
+        let peer = peer::trusted(&stream);
+        shared.broker.metrics().connection(peer.is_some());
+        let Some(peer) = peer else { continue };
+        if let Some(idle) = &shared.idle {
+            idle.stir(&shared.broker);
         }
-        workers.give((stream, permit, sessions.track()));
-    }
+        workers.give((Moving::fresh(stream), peer, permit, sessions.track()));
+    };
     drop(listener);
     // Idle sessions leave now; the others finish what they were asked, and then see that they are to leave.
     shared.leave.notify_waiters();
     let drained = tokio::time::timeout(limits.drain, sessions.idle()).await.is_ok();
+    shared.access.journal().flush().await;
+    if handed_over {
+        // All that was in memory is the other agent's now. Saved here as well, it would be newer than what that one has.
+        return Ok(());
+    }
     if !(drained && shared.broker.settle(limits.drain).await) {
         tracing::warn!("something was still under way when the agent had to end");
     }
+    shared.access.journal().flush().await;
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! One connection: requests in, answers out, each within its time.
 
+mod accounting;
+mod renewal;
+
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
@@ -7,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_agent_protocol::v1::{Done, Get, GetFor, Request, Response};
+use cloud_agent_protocol::v1::{Done, Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello, v1};
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -15,24 +18,27 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use zeroize::Zeroize as _;
 
-use super::Shared;
 use super::asker::{Asked, Asker};
+use super::log;
 use super::message::{Inbox, Next};
-use super::peer;
-use crate::broker::{Lap, Need};
-use crate::cache::Cached;
+use super::{Moving, Shared};
+use crate::access::Grant;
+use crate::callers::Process;
 use crate::shutdown::Shutdown;
+use accounting::{address_of, broken_off, is_for_the_locked, still_under_way};
 
 /// Most requests come in one read of this many bytes.
 const READ: usize = 1024;
 
 /// Why a session ends. Each is as ordinary as the next: clients come and go, and some are broken or hostile.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// The client closed, or was too slow, or had to make room.
     Over,
     /// It does not speak the protocol; it is told why, if it can be.
     Fault(Fault),
+    /// Another agent answers, from this request on if there is one.
+    Moves(Option<Request>),
 }
 
 impl From<io::Error> for End {
@@ -43,8 +49,15 @@ impl From<io::Error> for End {
 }
 
 pub(super) struct Session<'a> {
-    stream: Stream,
-    shared: &'a Shared,
+    pub(super) stream: Stream,
+    /// The caller's process id; 0 where the kernel does not say.
+    pub(super) peer: u32,
+    /// The uptime at which the connection was taken.
+    pub(super) since: Duration,
+    pub(super) who: Option<Arc<Process>>,
+    /// What it may, if it comes by a restricted socket.
+    pub(super) grant: Option<Arc<Grant>>,
+    pub(super) shared: &'a Shared,
     inbox: Inbox,
     greeted: bool,
     /// The number of the request that is being answered.
@@ -52,21 +65,35 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(stream: Stream, shared: &'a Shared) -> Self {
-        Self { stream, shared, inbox: Inbox::default(), greeted: false, kind: 0 }
+    pub(super) fn new(moving: Moving, peer: u32, shared: &'a Shared) -> Self {
+        let Moving { stream, greeted, received } = moving;
+        let mut inbox = Inbox::default();
+        if !received.is_empty() {
+            inbox.extend(&received);
+        }
+        let since = shared.access.clock().uptime();
+        Self { stream, peer, since, who: None, grant: None, shared, inbox, greeted, kind: 0 }
     }
 
-    /// Answers until the client leaves, breaks the rules, or the agent ends.
-    pub(super) async fn serve(mut self) {
+    /// Answers until the client leaves, breaks the rules, or the agent ends; or until another agent does it, to which the
+    /// connection then goes.
+    pub(super) async fn serve(mut self) -> Option<Moving> {
         let end = loop {
             if let Err(end) = self.turn().await {
                 break end;
             }
         };
-        if let End::Fault(fault) = end {
-            self.shared.broker.metrics().request(0, Err(fault.kind));
-            tracing::debug!("a client is told to go: {fault}");
-            let _ = self.answer(&Response::Fault(fault)).await;
+        match end {
+            End::Over => None,
+            End::Fault(fault) => {
+                self.shared.broker.metrics().request(0, Err(fault.kind));
+                tracing::debug!("a client is told to go: {fault}");
+                let _ = self.answer(&Response::Fault(fault)).await;
+                None
+            }
+            // What a connection may is known here only: on the other side it could do anything.
+            End::Moves(_) if self.grant.is_some() => None,
+            End::Moves(request) => self.moving(request),
         }
     }
 
@@ -83,71 +110,38 @@ impl<'a> Session<'a> {
         if let (Ok(request), Err(fault)) = (&request, self.shared.broker.refuse_locked())
             && !is_for_the_locked(request)
         {
-            return self.conclude(Response::Fault(fault)).await;
+            // Whoever asks for what is nobody's has no business with the lock.
+            let fault = address_of(request).and_then(|url| self.shared.broker.disowned(url)).unwrap_or(fault);
+            return self.conclude(&Response::Fault(fault)).await;
+        }
+        if let (Ok(request), true) = (&request, self.grant.is_some())
+            && let Err(fault) = self.permits(request)
+        {
+            return self.refuse(request, fault).await;
         }
         match request {
             Ok(Request::Get(get)) => self.get(get).await,
             Ok(Request::GetFor(get)) => self.get_for(get).await,
+            Ok(Request::Forward(forward)) => self.forward(forward).await,
+            Ok(Request::Restart(restart)) => {
+                let response = self.restart(&restart).await;
+                self.conclude(&response).await
+            }
             Ok(request) => {
+                let Some(busy) = self.shared.gate.enter().await else { return Err(End::Moves(Some(request))) };
                 let response = self.perform(request).await?;
-                self.conclude(response).await
+                // Whoever is slow to take an answer holds up nobody.
+                drop(busy);
+                self.conclude(&response).await
             }
             Err(FrameError::UnknownKind(kind)) => {
                 let fault = Fault::new(FaultKind::Unsupported, format!("the agent does not know request {kind:#06x}"))
                     .because("it is older than its client")
                     .hint("`cloud-token stop`; the next use starts the newer agent");
-                self.conclude(Response::Fault(fault)).await
+                self.conclude(&Response::Fault(fault)).await
             }
             Err(error) => Err(End::Fault(malformed(&error))),
         }
-    }
-
-    async fn get(&mut self, get: Get) -> Result<(), End> {
-        let need =
-            Need { min_valid: get.min_valid.map(|seconds| Duration::from_secs(seconds.into())), fresh: get.fresh };
-        let broker = &self.shared.broker;
-        let lap = broker.lap();
-        let (cached, lap) = if let Some(cached) = broker.warm(&get.account, need) {
-            (Ok(cached), lap)
-        } else {
-            let lap = broker.waits(lap);
-            let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
-            (broker.get(&get.account, need, wait).await, Some(lap))
-        };
-        self.hand_out(cached, get.environment, lap).await
-    }
-
-    async fn get_for(&mut self, get: GetFor) -> Result<(), End> {
-        let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
-        let caller = if get.repeat_rejects { peer::parent(&self.stream) } else { None };
-        let lap = self.shared.broker.waits(None);
-        let cached = self.shared.broker.get_for(&get, caller, wait).await;
-        self.hand_out(cached, get.environment, Some(lap)).await
-    }
-
-    async fn hand_out(
-        &mut self,
-        cached: Result<Arc<Cached>, Fault>,
-        environment: bool,
-        lap: Option<Lap>,
-    ) -> Result<(), End> {
-        let done = match cached {
-            Ok(cached) if environment => self.conclude(Response::Credential(cached.credential())).await,
-            Ok(cached) => {
-                self.shared.broker.metrics().request(self.kind, Ok(()));
-                self.write(cached.frame()).await
-            }
-            Err(fault) => self.conclude(Response::Fault(fault)).await,
-        };
-        self.shared.broker.finish(lap);
-        done
-    }
-
-    /// Answers, and counts how that ended.
-    async fn conclude(&mut self, response: Response) -> Result<(), End> {
-        let end = if let Response::Fault(fault) = &response { Err(fault.kind) } else { Ok(()) };
-        self.shared.broker.metrics().request(self.kind, end);
-        self.answer(&response).await
     }
 
     async fn perform(&mut self, request: Request) -> Result<Response, End> {
@@ -161,7 +155,16 @@ impl<'a> Session<'a> {
             }
             Request::RejectFor(reject) => done(broker.reject_for(&reject)),
             Request::ListServed => Ok(Response::Served(broker.served())),
-            Request::Status => Ok(Response::Status(broker.status(&self.shared.surroundings).await)),
+            Request::Status => {
+                let mut status = broker.status(&self.shared.surroundings).await;
+                self.tell_of_trouble(&mut status);
+                Ok(Response::Status(status))
+            }
+            Request::Overview => {
+                let mut overview = broker.overview(&self.shared.surroundings).await;
+                self.tell_of_trouble(&mut overview.status);
+                Ok(Response::Overview(overview))
+            }
             Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),
             Request::Stop => {
                 tracing::info!("a client asked the agent to end");
@@ -169,19 +172,33 @@ impl<'a> Session<'a> {
                 done(Ok(vec!["the agent ends".into()]))
             }
             Request::Check(check) => {
-                let wait = Duration::from_millis(check.deadline_ms.into()).min(self.shared.limits.longest_wait);
-                done(broker.check(&check.account, wait).await.map(|note| vec![note]))
+                done(broker.check(&check.account, self.patience(check.deadline_ms)).await.map(|note| vec![note]))
             }
+            Request::Do(act) if act.action.is_some() => match self.permit(&act.account, act.deadline_ms).await {
+                Ok(()) => self.act(act).await?,
+                Err((fault, _)) => Err(fault),
+            },
             Request::Do(act) => self.act(act).await?,
             Request::Vault(vault) => self.vault(vault).await?,
             Request::Unlock(unlock) => done(self.unlock(unlock).await?),
             Request::Lock(lock) => done(self.lock(lock).await?),
             Request::Drop => done(Ok(vec![broker.drop_cached()])),
             Request::Metrics => Ok(Response::Metrics(v1::Metrics { text: broker.counts(&self.shared.surroundings) })),
+            Request::ReadLog(read) => log::read(self.shared.access.journal(), read).await,
+            Request::VerifyLog => log::verify(self.shared.access.journal()).await,
+            Request::Forwarded(forwarded) => self.restrict(&forwarded),
             Request::Answer(_) => Err(Fault::new(FaultKind::Usage, "nothing was asked")),
             _ => Err(Fault::new(FaultKind::Unsupported, "the agent does not know that request")),
         };
         Ok(result.unwrap_or_else(Response::Fault))
+    }
+
+    /// What is wrong with the rules is among what the human should know.
+    fn tell_of_trouble(&self, status: &mut v1::Status) {
+        let trouble = self.shared.access.trouble().map(|fault| fault.to_string());
+        let is_news = |words: &String| !status.warnings.iter().any(|known| known.starts_with(words.as_str()));
+        let news = trouble.filter(|words| self.shared.broker.refuse_locked().is_ok() && is_news(words));
+        status.warnings.extend(news);
     }
 
     async fn login(&mut self, login: v1::Login) -> Result<Result<Vec<String>, Fault>, End> {
@@ -286,12 +303,17 @@ impl<'a> Session<'a> {
             if self.shared.shutdown.is_requested() {
                 return Err(End::Over);
             }
+            if self.shared.gate.is_gone() {
+                return Err(End::Moves(None));
+            }
             let shared = self.shared;
             let patience = if self.greeted { limits.idle } else { limits.first_byte };
             tokio::select! {
                 biased;
                 received = timeout(patience, self.receive()) => received.map_err(|_| End::Over)??,
-                () = shared.leave.notified() => return Err(End::Over),
+                () = shared.leave.notified() => {
+                    return Err(if shared.gate.is_gone() { End::Moves(None) } else { End::Over });
+                }
             }
         }
         if let Some(found) = self.next_request()? {
@@ -324,7 +346,7 @@ impl<'a> Session<'a> {
 
     /// Adds what the client sends next to the inbox. The buffer is on the stack only while it is filled, so that a
     /// thousand idle connections cost nothing, and is wiped, because a login's secrets pass through it.
-    async fn receive(&mut self) -> Result<(), End> {
+    pub(super) async fn receive(&mut self) -> Result<(), End> {
         let (stream, inbox) = (&mut self.stream, &mut self.inbox);
         let count = poll_fn(|context| {
             let mut space = [MaybeUninit::<u8>::uninit(); READ];
@@ -339,7 +361,7 @@ impl<'a> Session<'a> {
         if count == 0 { Err(End::Over) } else { Ok(()) }
     }
 
-    async fn answer(&mut self, response: &Response) -> Result<(), End> {
+    pub(super) async fn answer(&mut self, response: &Response) -> Result<(), End> {
         let frame = response.encode().or_else(|error| {
             let fault = Fault::new(FaultKind::Internal, "the answer is too long to be sent").because(error.to_string());
             Response::Fault(fault).encode()
@@ -353,16 +375,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
         timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
         Ok(())
     }
-}
-
-/// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
-fn is_for_the_locked(request: &Request) -> bool {
-    use Request::{Answer, Drop, Lock, Metrics, Status, Stop, Unlock};
-    matches!(request, Answer(_) | Drop | Lock(_) | Metrics | Status | Stop | Unlock(_))
 }
 
 /// What waits for a keyring may wait for a human who has gone home: the agent's end does not.
@@ -372,16 +388,6 @@ async fn unless_it_ends<T>(shutdown: Shutdown, work: impl Future<Output = Result
         done = work => done,
         () = shutdown.requested() => Err(Fault::new(FaultKind::Unreachable, "the agent is told to end")),
     }
-}
-
-fn broken_off(why: &tokio::task::JoinError) -> Fault {
-    Fault::new(FaultKind::Internal, "it ended without a result").because(why.to_string())
-}
-
-fn still_under_way(command: &str, waited: Duration) -> Fault {
-    Fault::new(FaultKind::Unreachable, format!("`cloud-token {command}` has not ended in time"))
-        .because(format!("the cloud has not answered within {} s; it goes on", waited.as_secs_f32()))
-        .hint("look at `cloud-token status` in a moment")
 }
 
 fn malformed(error: &FrameError) -> Fault {

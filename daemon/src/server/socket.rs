@@ -1,12 +1,16 @@
 //! Claims the place where the agent listens: one agent, in a directory of our own, displacing nobody.
 
+#[cfg(target_os = "linux")]
+mod adopted;
+mod guard;
+mod passing;
 #[cfg(windows)]
 mod windows;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-#[cfg(unix)]
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cloud_agent_protocol::{Fault, FaultKind, endpoint};
@@ -14,6 +18,25 @@ use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, Name, ToFsName as _};
 #[cfg(unix)]
 use interprocess::{ConnectWaitMode, local_socket::ConnectOptions};
+
+#[cfg(target_os = "linux")]
+pub(crate) use adopted::adopt;
+pub(crate) use guard::guard;
+#[cfg(unix)]
+pub(crate) use passing::copy_of;
+#[cfg(target_os = "linux")]
+pub(crate) use passing::inherit;
+
+/// Elsewhere nobody hands a socket down.
+#[cfg(not(target_os = "linux"))]
+pub(crate) async fn adopt(_: Vec<()>) -> Result<Option<(PathBuf, Claim)>, Fault> {
+    Ok(None)
+}
+
+/// How long an agent that is about to end is waited for: it holds the lock until all that it has is saved.
+const LEAVING: Duration = Duration::from_mins(1);
+/// Between two looks at it, while nobody answers at its socket.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long a socket that is there is given to show that somebody lives behind it.
 #[cfg(unix)]
@@ -33,10 +56,25 @@ pub enum Claim {
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
-    /// The socket as we made it, to be told from one that somebody put in its stead.
-    identity: Option<(u64, u64)>,
+    bound: Mutex<Bound>,
+    /// The directory, to be told from one that somebody put in its stead.
+    directory: Option<Identity>,
     /// The kernel lets go of it even if we are killed; whoever holds it is the agent of this place.
-    _lock: File,
+    lock: File,
+}
+
+/// What tells a file from another one of its name.
+type Identity = (u64, u64);
+
+/// The socket that is ours.
+#[derive(Debug)]
+struct Bound {
+    /// As it was made, to be told from one that somebody put in its stead.
+    identity: Option<Identity>,
+    /// Whoever made it removes it.
+    ours: bool,
+    /// It is another agent's to look after.
+    passed_on: bool,
 }
 
 /// Claims `path`.
@@ -46,26 +84,71 @@ pub struct Place {
 ///
 /// # Errors
 /// `Config` if the directory cannot be trusted or made, or if something that is no dead socket is in the way.
-pub fn claim(path: &Path) -> Result<Claim, Fault> {
+pub async fn claim(path: &Path) -> Result<Claim, Fault> {
     let failed = |what: &str, e: &io::Error| {
         Fault::new(FaultKind::Config, format!("cannot listen at `{}`", path.display())).because(format!("{what}: {e}"))
     };
     let dir = endpoint::lock_directory(path);
     make_private(&dir).map_err(|e| failed("its directory cannot be made", &e))?;
-    #[cfg(unix)]
     verify(path)?;
-    let lock = open_lock(&lock_path(&dir, path)).map_err(|e| failed("its lock file", &e))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(Claim::AlreadyRunning),
-        Err(TryLockError::Error(e)) => return Err(failed("its lock file", &e)),
+    let lock = open_lock(&lock_path(path)).map_err(|e| failed("its lock file", &e))?;
+    if !locked(path, &lock).await.map_err(|e| failed("its lock file", &e))? {
+        return Ok(Claim::AlreadyRunning);
     }
     #[cfg(unix)]
     if !clear(path)? {
         return Ok(Claim::AlreadyRunning);
     }
-    let name = name(path).map_err(|e| failed("its name", &e))?;
-    let options = ListenerOptions::new().name(name).reclaim_name(false);
+    let listener = bind(path).map_err(|e| failed("binding", &e))?;
+    Ok(Claim::Taken(Place::new(path, lock, true), listener))
+}
+
+/// Takes the lock, unless an agent has it that can be called. One that is about to end cannot, and one that begins cannot yet.
+async fn locked(path: &Path, lock: &File) -> io::Result<bool> {
+    let deadline = tokio::time::Instant::now() + LEAVING;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if is_alive(path) || tokio::time::Instant::now() > deadline => {
+                return Ok(false);
+            }
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(TryLockError::Error(e)) => return Err(e),
+        }
+    }
+}
+
+impl Place {
+    /// The place of the socket that is bound to `path` now.
+    fn new(path: &Path, lock: File, ours: bool) -> Self {
+        let directory = identity(path.parent().unwrap_or(Path::new("/")));
+        let bound = Mutex::new(Bound { identity: identity(path), ours, passed_on: false });
+        Self { path: path.to_owned(), bound, directory, lock }
+    }
+
+    /// Removes the socket, if it is still the one we made: by then another agent may have claimed the place.
+    pub(crate) fn give_back(&self) {
+        let bound = self.bound();
+        if !bound.passed_on && bound.ours && bound.identity.is_some() && identity(&self.path) == bound.identity {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+
+    fn bound(&self) -> MutexGuard<'_, Bound> {
+        // Every change is one assignment.
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+/// A socket at `path`, where there is nothing.
+fn bind(path: &Path) -> io::Result<Listener> {
+    let options = ListenerOptions::new().name(name(path)?).reclaim_name(false);
     // Where the mode of a socket cannot be set before it is bound, that of its directory, which was verified, keeps others out.
     #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
     let options = {
@@ -73,27 +156,16 @@ pub fn claim(path: &Path) -> Result<Claim, Fault> {
         options.mode(0o600)
     };
     #[cfg(windows)]
-    let options = windows::closed(options).map_err(|e| failed("its access list", &e))?;
-    let listener = options.create_tokio().map_err(|e| failed("binding", &e))?;
-    let place = Place { path: path.to_owned(), identity: identity(path), _lock: lock };
-    Ok(Claim::Taken(place, listener))
-}
-
-impl Drop for Place {
-    /// Removes the socket, if it is still the one we made: by then another agent may have claimed the place.
-    fn drop(&mut self) {
-        if self.identity.is_some() && identity(&self.path) == self.identity {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
+    let options = windows::closed(options)?;
+    options.create_tokio()
 }
 
 /// The lock of a socket, in the directory for that.
-fn lock_path(dir: &Path, socket: &Path) -> PathBuf {
+fn lock_path(socket: &Path) -> PathBuf {
     // The path of a pipe is no file's, and has a directory to itself.
     let mut name = if cfg!(windows) { "agent".into() } else { socket.file_name().unwrap_or_default().to_owned() };
     name.push(".lock");
-    dir.join(name)
+    endpoint::lock_directory(socket).join(name)
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {
@@ -153,7 +225,7 @@ fn name(path: &Path) -> io::Result<Name<'_>> {
 }
 
 #[cfg(windows)]
-use crate::access::make_private;
+use {crate::rights::make_private, windows::is_alive};
 
 #[cfg(unix)]
 fn make_private(dir: &Path) -> io::Result<()> {
@@ -172,13 +244,20 @@ fn verify(path: &Path) -> Result<(), Fault> {
     endpoint::verify_parents(path)
 }
 
+/// A pipe has no directory.
+#[cfg(windows)]
+#[expect(clippy::unnecessary_wraps, reason = "as where there is something to be wrong")]
+fn verify(_: &Path) -> Result<(), Fault> {
+    Ok(())
+}
+
 #[cfg(unix)]
-fn identity(path: &Path) -> Option<(u64, u64)> {
+fn identity(path: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt as _;
     fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
 #[cfg(not(unix))]
-fn identity(_path: &Path) -> Option<(u64, u64)> {
+fn identity(_path: &Path) -> Option<Identity> {
     None
 }

@@ -1,7 +1,7 @@
 //! Questions on a real socket: whose they are, and for how long.
 
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, mpsc};
+use std::sync::{Mutex, mpsc as threads};
 use std::thread;
 
 use cloud_agent_protocol::v1::{Answer, Login, NamedSecret, Request, Response, Setting};
@@ -55,6 +55,12 @@ impl Transport for Net {
     }
 }
 
+/// Nobody has a hand in it.
+fn reins() -> Reins {
+    let (control, renewals) = (mpsc::channel(1).1, mpsc::channel(1).0);
+    Reins { control, gate: Arc::default(), renewals }
+}
+
 /// A server on a thread of its own.
 struct Scene {
     dir: tempfile::TempDir,
@@ -70,7 +76,7 @@ impl Scene {
         std::fs::write(dir.path().join("clouds/acme.toml"), ACME).unwrap();
         let (net, shutdown) = (Arc::new(Net::default()), Shutdown::default());
         let (path, transport, told) = (dir.path().to_owned(), net.clone(), shutdown.clone());
-        let (ready, listening) = mpsc::channel();
+        let (ready, listening) = threads::channel();
         let thread = thread::spawn(move || {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
             let surroundings = Surroundings { started_at: clock.now(), socket: String::new(), config: String::new() };
@@ -83,12 +89,14 @@ impl Scene {
             );
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let Ok(socket::Claim::Taken(_place, listener)) = socket::claim(&path.join("run/agent.sock")) else {
+                let Ok(socket::Claim::Taken(_place, listener)) = socket::claim(&path.join("run/agent.sock")).await
+                else {
                     panic!("the place is free");
                 };
                 ready.send(()).unwrap();
                 let limits = Limits { question, ..Limits::for_files(64) };
-                run(listener, broker, limits, surroundings, told).await.unwrap();
+                let access = Access::new(Arc::new(SystemClock), &path.join("state"), path.join("accounts.toml"));
+                run(listener, reins(), broker, access, limits, surroundings, told).await.unwrap();
             });
         });
         listening.recv_timeout(PATIENCE).unwrap();

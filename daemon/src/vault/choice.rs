@@ -77,11 +77,7 @@ impl Choice {
     /// # Errors
     /// `Config` if `vault.toml` cannot be used. A vault that does not open is no error: it is locked.
     pub async fn at_start(flag: Option<Kind>, paths: &Paths, clock: Arc<dyn Clock>) -> Result<Self, Fault> {
-        let file = paths.vault();
-        let config = Config::read(&file)?;
-        let credential = paths.credentials.as_ref().map(|dir| dir.join(CREDENTIAL)).filter(|path| path.exists());
-        let (dir, session) = (paths.state.join("vault"), paths.session);
-        let setup = Setup { clock, file, dir, config, credential, session };
+        let setup = Setup::read(paths, clock)?;
         let chosen = match (flag, &setup.config.kind) {
             (Some(kind), _) => Some((kind, "chosen by `--vault`".to_owned())),
             (None, Some(name)) => {
@@ -101,6 +97,18 @@ impl Choice {
         Ok(Self { setup, current: RwLock::new(current) })
     }
 
+    /// The one that the agent before had chosen, not opened: what it takes comes from that agent.
+    ///
+    /// # Errors
+    /// As [`Self::at_start`]; `Usage` if there is no such kind any more.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn inherited(kind: &str, reason: &str, paths: &Paths, clock: Arc<dyn Clock>) -> Result<Self, Fault> {
+        let setup = Setup::read(paths, clock)?;
+        let reason = reason.strip_suffix(&format!("; {GONE}")).unwrap_or(reason);
+        let current = setup.vault(Kind::parse(kind)?, reason.to_owned())?;
+        Ok(Self { setup, current: RwLock::new(current) })
+    }
+
     fn current(&self) -> Arc<dyn Vault> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -113,6 +121,14 @@ impl std::fmt::Debug for Choice {
 }
 
 impl Setup {
+    fn read(paths: &Paths, clock: Arc<dyn Clock>) -> Result<Self, Fault> {
+        let file = paths.vault();
+        let config = Config::read(&file)?;
+        let credential = paths.credentials.as_ref().map(|dir| dir.join(CREDENTIAL)).filter(|path| path.exists());
+        let (dir, session) = (paths.state.join("vault"), paths.session);
+        Ok(Self { clock, file, dir, config, credential, session })
+    }
+
     /// A vault of that kind, not opened yet.
     fn vault(&self, kind: Kind, reason: String) -> Result<Arc<dyn Vault>, Fault> {
         Ok(match kind {
@@ -210,6 +226,10 @@ impl Vault for Choice {
 
     fn is_quiet(&self) -> bool {
         self.current().is_quiet()
+    }
+
+    fn outlives_agent(&self) -> bool {
+        self.current().outlives_agent()
     }
 
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Record>> {

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use toml_edit::{DocumentMut, value};
 
 use super::disk;
+use crate::accounts::parse_span;
 #[cfg(windows)]
-use crate::access;
-use crate::accounts::parse_lifetime;
+use crate::rights;
 
 /// The program's time, if the user says nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -75,7 +75,7 @@ impl Config {
                 return Err(unusable(path, "`command.program` does not begin with an absolute path".into()));
             }
             Some(WrittenCommand { program, timeout }) => {
-                let patience = timeout.map(|text| parse_lifetime(&text)).transpose();
+                let patience = timeout.map(|text| parse_span(&text)).transpose();
                 Some((program, patience.map_err(|why| unusable(path, why.to_string()))?.unwrap_or(PATIENCE)))
             }
         };
@@ -120,7 +120,7 @@ fn trusted(path: &Path) -> Result<(), Fault> {
     }
     #[cfg(windows)]
     {
-        let others = fs::File::open(path).and_then(|file| access::who(&file, access::WRITE));
+        let others = fs::File::open(path).and_then(|file| rights::who(&file, rights::WRITE));
         let others = others.map_err(|why| unusable(path, why.to_string()))?;
         if !others.is_empty() {
             let why = format!("others may write it, and so have a program of theirs run: {}", others.join(", "));

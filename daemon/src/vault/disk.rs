@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 #[cfg(windows)]
-use crate::access;
+use crate::rights;
 
 /// The largest file that is read, in bytes.
 const LONGEST: u64 = 1024 * 1024;
@@ -59,10 +59,10 @@ pub(super) fn read(path: &Path) -> io::Result<Found> {
     }
     #[cfg(windows)]
     {
-        let others = access::who(&file, access::READ | access::WRITE)?;
+        let others = rights::who(&file, rights::READ | rights::WRITE)?;
         if !others.is_empty() {
             tracing::warn!("`{}` was open to others ({}); it is closed now", path.display(), others.join(", "));
-            access::close(path)?;
+            rights::close(path)?;
         }
     }
     if !meta.is_file() || meta.len() > LONGEST {
@@ -136,7 +136,7 @@ pub(super) fn open_lock(path: &Path) -> io::Result<File> {
 /// Makes the directory, for its owner alone, and looks whether it is that.
 #[cfg(windows)]
 pub(super) fn make_private(dir: &Path) -> io::Result<()> {
-    access::make_private(dir)
+    rights::make_private(dir)
 }
 
 /// Makes the directory, for its owner alone, and looks whether it is that.
@@ -183,7 +183,7 @@ fn anew(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let made = options().write(true).create_new(true).open(&temporary);
     // Its directory says the same, if it was made by an agent.
     #[cfg(windows)]
-    let made = made.and_then(|file| access::close(&temporary).map(|()| file));
+    let made = made.and_then(|file| rights::close(&temporary).map(|()| file));
     let written = made.and_then(|file| fill(file, bytes));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);

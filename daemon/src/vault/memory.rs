@@ -109,6 +109,10 @@ impl Vault for Memory {
         self.reason.clone()
     }
 
+    fn outlives_agent(&self) -> bool {
+        false
+    }
+
     fn load<'a>(&'a self, account: &'a str) -> Boxed<'a, Option<Record>> {
         Box::pin(std::future::ready(self.load(account)))
     }

@@ -26,7 +26,7 @@ mod head;
 mod keyring;
 mod memory;
 mod passphrase;
-mod program;
+pub(crate) mod program;
 mod record;
 pub(crate) mod seal;
 mod sealed;
@@ -92,6 +92,11 @@ pub trait Vault: Send + Sync + 'static {
 
     /// Whether it can be read without anybody noticing: nobody is asked, no program of the user's runs.
     fn is_quiet(&self) -> bool {
+        true
+    }
+
+    /// Whether what is in it is there when the agent has ended.
+    fn outlives_agent(&self) -> bool {
         true
     }
 

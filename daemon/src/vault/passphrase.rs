@@ -118,8 +118,8 @@ fn read(path: &Path) -> Result<Secret, String> {
     }
     #[cfg(windows)]
     {
-        use crate::access;
-        let others = access::who(&file, access::READ).map_err(|why| why.to_string())?;
+        use crate::rights;
+        let others = rights::who(&file, rights::READ).map_err(|why| why.to_string())?;
         if !others.is_empty() {
             return Err(format!("others may read it ({})", others.join(", ")));
         }

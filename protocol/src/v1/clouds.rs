@@ -1,4 +1,4 @@
-//! What clouds are known, and what each asks.
+//! What the clouds are, and what each asks.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,10 @@
 //! One message of each kind, with every field filled; the values never change, because golden files hold their bytes.
 
 use cloud_agent_protocol::v1::{
-    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, GetFor,
-    ListClouds, Lock, Login, Logout, MethodInfo, Metrics, NamedSecret, OriginInfo, Place, Question, Reject, RejectFor,
-    Request, Response, Served, Setting, Show, Status, Unlock, Vault, VaultStatus,
+    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Forward, Forwarded,
+    Forwarding, Get, GetFor, Holding, ListClouds, Lock, Log, LogEntry, LogProcess, Login, Logout, MethodInfo, Metrics,
+    NamedSecret, OriginInfo, Overview, Place, Question, ReadLog, Reject, RejectFor, Request, Response, Restart, Served,
+    Setting, Show, Status, Unlock, Vault, VaultStatus, Verified, Withheld,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -15,6 +16,7 @@ fn header(name: &str, value: &str) -> Header {
     Header { name: name.into(), value: value.into() }
 }
 
+#[allow(clippy::too_many_lines, reason = "a list")]
 pub(crate) fn requests() -> Vec<(&'static str, Request)> {
     let get = Get { account: "ecHome".into(), min_valid: None, fresh: false, environment: false, deadline_ms: 30_000 };
     let login = Login {
@@ -104,11 +106,25 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
             }),
         ),
         ("request-list-served", Request::ListServed),
+        ("request-restart", Request::Restart(Restart { deadline_ms: 30_000 })),
         (
             "request-lock",
             Request::Lock(Lock { passphrase: Some("open sesame".into()), interactive: false, deadline_ms: 30_000 }),
         ),
         ("request-drop", Request::Drop),
+        ("request-read-log", Request::ReadLog(ReadLog { after: 17, token: Some("eyJhbGciOi.J9.x".into()) })),
+        ("request-verify-log", Request::VerifyLog),
+        (
+            "request-forward",
+            Request::Forward(Forward {
+                accounts: vec!["ecHome".into(), "work".into()],
+                lifetime: Some(3600),
+                confirm: true,
+                name: "/run/user/1000/forward.sock".into(),
+            }),
+        ),
+        ("request-forwarded", Request::Forwarded(Forwarded { id: "00112233445566778899aabbccddeeff".into() })),
+        ("request-overview", Request::Overview),
         ("request-metrics", Request::Metrics),
     ]
 }
@@ -124,20 +140,55 @@ fn vault_status() -> VaultStatus {
     }
 }
 
-pub(crate) fn responses() -> Vec<(&'static str, Response)> {
-    let credential = Credential {
+fn log() -> Log {
+    let shell = LogProcess { pid: 4711, started: 98_765, name: "sh".into(), program: Some("/usr/bin/dash".into()) };
+    let client = LogProcess { pid: 4712, started: 98_766, name: "cloud-token".into(), program: None };
+    let entry = LogEntry {
+        n: 18,
+        at: 1_700_000_000,
         account: "ecHome".into(),
-        cloud: "echome".into(),
-        token: Some("eyJhbGciOi.J9.x".into()),
-        headers: vec![header("Authorization", "Bearer eyJhbGciOi.J9.x"), header("X-Key", "k")],
-        environment: vec![header("ECHOME_TOKEN", "eyJhbGciOi.J9.x")],
-        expires_at: Some(1_700_000_000),
-        expiry_source: ExpirySource::Jwt,
+        fingerprint: Some("ba7816bf8f01".into()),
+        outcome: "given".into(),
+        times: 2,
+        origin: Some("/run/user/1000/forward.sock".into()),
+        caller: vec![client, shell],
+        unit: Some("backup.service".into()),
+        terminal: Some("/dev/pts/1".into()),
+        session: 4700,
+        lost: 1,
     };
-    let fault = Fault::new(FaultKind::Unreachable, "`ecHome` did not answer")
+    Log { entries: vec![entry], more: true }
+}
+
+fn of_the_journal() -> Vec<(&'static str, Response)> {
+    vec![
+        ("response-log", Response::Log(log())),
+        (
+            "response-forwarding",
+            Response::Forwarding(Forwarding {
+                id: "00112233445566778899aabbccddeeff".into(),
+                accounts: vec!["ecHome".into(), "Work".into()],
+                until: Some(1_700_003_600),
+            }),
+        ),
+        (
+            "response-verified",
+            Response::Verified(Verified {
+                sound: 17,
+                faults: vec!["entry 18 was changed (`handouts`, line 18)".into()],
+            }),
+        ),
+    ]
+}
+
+fn fault() -> Fault {
+    Fault::new(FaultKind::Unreachable, "`ecHome` did not answer")
         .because("connection refused")
         .hint("try again later")
-        .retry_at(1_700_000_060);
+        .retry_at(1_700_000_060)
+}
+
+fn status() -> Status {
     let account = AccountStatus {
         name: "ecHome".into(),
         cloud: "echome".into(),
@@ -149,9 +200,9 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         renews_at: Some(1_699_999_700),
         holds: vec!["refresh".into()],
         fingerprint: Some("ba7816bf8f01".into()),
-        fault: Some(fault.clone()),
+        fault: Some(fault()),
     };
-    let status = Status {
+    Status {
         version: "0.1.0".into(),
         pid: 4711,
         started_at: 1_699_990_000,
@@ -161,6 +212,18 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         vault_reason: "chosen".into(),
         warnings: vec!["a warning".into()],
         accounts: vec![account],
+    }
+}
+
+pub(crate) fn responses() -> Vec<(&'static str, Response)> {
+    let credential = Credential {
+        account: "ecHome".into(),
+        cloud: "echome".into(),
+        token: Some("eyJhbGciOi.J9.x".into()),
+        headers: vec![header("Authorization", "Bearer eyJhbGciOi.J9.x"), header("X-Key", "k")],
+        environment: vec![header("ECHOME_TOKEN", "eyJhbGciOi.J9.x")],
+        expires_at: Some(1_700_000_000),
+        expiry_source: ExpirySource::Jwt,
     };
     let ask =
         AskInfo { name: "secret".into(), prompt: "Secret".into(), secret: true, optional: false, at_login: false };
@@ -192,13 +255,27 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         optional: false,
         choices: vec!["a".into()],
     };
-    vec![
+    let mut all = vec![
         ("response-credential", Response::Credential(credential)),
         ("response-done", Response::Done(Done { notes: vec!["logged in".into()] })),
-        ("response-status", Response::Status(status)),
+        ("response-status", Response::Status(status())),
+        (
+            "response-overview",
+            Response::Overview(Overview {
+                status: status(),
+                hold_for: Some(43_200),
+                hold_idle: None,
+                holdings: vec![Holding {
+                    place: "keyring".into(),
+                    since: Some(1_699_990_000),
+                    until: Some(1_700_033_200),
+                    by: "hold-for".into(),
+                }],
+            }),
+        ),
         ("response-clouds", Response::Clouds(Clouds { clouds: vec![cloud] })),
         ("response-question", Response::Question(question)),
-        ("response-fault", Response::Fault(fault)),
+        ("response-fault", Response::Fault(fault())),
         (
             "response-show",
             Response::Show(Show {
@@ -214,6 +291,7 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
                 rows: vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()]],
             }),
         ),
+        ("response-withheld", withheld()),
         ("response-metrics", Response::Metrics(Metrics { text: "# TYPE cloud_agent_locked gauge\n# EOF\n".into() })),
         (
             "response-served",
@@ -221,5 +299,12 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
                 places: vec![Place { account: "ecHome".into(), url: "https://git.example:8443/team".into() }],
             }),
         ),
-    ]
+    ];
+    all.extend(of_the_journal());
+    all
+}
+
+fn withheld() -> Response {
+    let fault = Fault::new(FaultKind::Unreachable, "connections are refused").retry_at(1_795_319_040);
+    Response::Withheld(Withheld { account: "ecHome".into(), fault })
 }

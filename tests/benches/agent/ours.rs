@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -97,8 +98,20 @@ fn build(name: &'static str, target: Option<&str>) -> Result<Build, String> {
         }
     }
     dir.extend(target);
-    let program = |profile: &str, name: &str| vec![dir.join(profile).join(name).to_string_lossy().into_owned()];
-    Ok(Build { name, agent: program("release", "cloud-agent"), client: program(profile, "cloud-token") })
+    Ok(Build { name, agent: install(&dir, "release", "cloud-agent")?, client: install(&dir, profile, "cloud-token")? })
+}
+
+/// A copy, as on whoever's machine it is used: how many pages of a file one fault brings in depends on how the file was
+/// written, and a linker writes here and there. The same program costs some faults more where it was linked.
+fn install(dir: &Path, profile: &str, name: &str) -> Result<Vec<String>, String> {
+    let installed = dir.join(profile).join("installed");
+    fs::create_dir_all(&installed).map_err(|e| format!("{}: {e}", installed.display()))?;
+    let copied =
+        Command::new("cp").arg("--remove-destination").arg(dir.join(profile).join(name)).arg(&installed).status();
+    match copied {
+        Ok(status) if status.success() => Ok(vec![installed.join(name).to_string_lossy().into_owned()]),
+        _ => Err(format!("{name} could not be copied to {}", installed.display())),
+    }
 }
 
 /// A running agent of ours.

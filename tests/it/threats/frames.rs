@@ -120,7 +120,7 @@ fn a_hundred_thousand_hostile_frames_leave_the_agent_as_it_was() {
             let _ = raw.send(&bytes);
             let _ = raw.stream().shutdown(std::net::Shutdown::Write);
             // One after the other: what a thousand connections at once take is another question.
-            assert!(raw.closed(PATIENCE).is_some(), "round {round}");
+            assert!(raw.closed(PATIENCE).is_some(), "round {round}: {}", agent.doing());
         }
     };
     let unknown = |count: usize| {
@@ -171,6 +171,32 @@ fn a_client_of_another_version_is_told_which_are_spoken_and_may_go_on_in_one() {
     assert_eq!((refusal.version, refusal.kind), (0, KIND_VERSION_REFUSED));
     assert_eq!(refusal.refused_versions(), Some(vec![1]));
     assert!(matches!(raw.answer(&Request::Status), Response::Status(_)), "whoever knows both asks again");
+}
+
+/// T20: one version older or newer, and able to speak ours. The agent answers in ours, on the same connection.
+#[test]
+fn a_client_that_speaks_one_version_more_is_answered_in_ours() {
+    let sandbox = sandbox();
+    let _agent = sandbox.agent();
+    let status = Request::Status.encode().unwrap().encode().to_vec();
+    for versions in [&[0, 1][..], &[1, 0], &[1, 2], &[2, 1], &[2, 1, 0]] {
+        // Whose first request is in ours already.
+        let mut raw = sandbox.raw();
+        raw.send(&[hello::encode(versions), status.clone()].concat()).unwrap();
+        let answer = raw.frame().unwrap();
+        assert_eq!(answer.version, 1, "{versions:?}");
+        assert!(matches!(Response::decode(&answer), Ok(Response::Status(_))), "{versions:?}");
+        // Whose first request is in its best one, by PROTOCOL.md.
+        let best = versions[0];
+        let mut raw = sandbox.raw();
+        raw.send(&[hello::encode(versions), header(4, best, 5)].concat()).unwrap();
+        if best != 1 {
+            assert_eq!(raw.frame().unwrap().refused_versions(), Some(vec![1]), "{versions:?}");
+            raw.send(&status).unwrap();
+        }
+        let answer = raw.frame().unwrap();
+        assert_eq!((answer.version, answer.kind), (1, 0x8003), "{versions:?}");
+    }
 }
 
 /// An agent from another time: answers whatever comes with these bytes.

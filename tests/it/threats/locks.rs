@@ -71,6 +71,21 @@ fn a_lock_destroys_what_is_in_memory_and_an_unlock_brings_it_back() {
     no_secret_is_in(&agent, &scene);
 }
 
+/// T8: whoever comes to the desk later.
+#[test]
+fn what_is_held_no_longer_is_not_in_memory() {
+    if !skip::unless_root("reading the agent's memory") {
+        return;
+    }
+    let scene = Scene::new();
+    let agent = scene.sandbox.agent();
+    assert_eq!(scene.login().args(["--remember", "--set", "hold-for=2s"]).finish().code(), 0);
+    assert!(until(PATIENCE, || scene.get().code() == 4), "{:?}", scene.get());
+    let mut all: Vec<String> = scene.cloud.secrets().into_iter().collect();
+    all.extend(BODIES.map(str::to_owned));
+    nothing_is_left(agent.pid(), &all, &all);
+}
+
 /// T10: a dump of it all, by root, who may.
 #[test]
 fn a_core_of_a_locked_agent_holds_no_secret() {
@@ -131,6 +146,8 @@ fn a_locked_agent_tells_no_account_and_does_nothing_but_unlock_and_end() {
     let agent = logged_in(&scene, &[]);
     let seen = scene.cloud.requests().len();
     lock(&scene);
+    let Response::Status(old) = scene.sandbox.raw().answer(&Request::Status) else { panic!("older clients ask so") };
+    assert!(old.accounts.is_empty());
     let status = scene.sandbox.token(["status"]);
     assert!(status.ok().contains("the agent is locked (`cloud-token unlock`)"), "{status:?}");
     assert!(!status.stdout.to_lowercase().contains("echome"), "{status:?}");
@@ -216,7 +233,7 @@ fn without_a_passphrase_nothing_is_locked() {
 fn a_renewal_under_way_is_sealed_with_the_rest() {
     let scene = Scene::with(Options { blacklist: true, ..Options::default() });
     let _agent = logged_in(&scene, &[]);
-    scene.cloud.break_next(1, REFRESH, Fault::Delay(std::time::Duration::from_millis(700)));
+    scene.cloud.break_next(1, REFRESH, Fault::Delay(std::time::Duration::from_secs(4)));
     let renewing = scene.sandbox.command(TOKEN).args(["ecHome", "--no-input", "--fresh"]).spawn();
     scene.cloud.wait_for(PATIENCE, |requests| requests.iter().any(|request| request.path.contains("refresh")));
     lock(&scene);

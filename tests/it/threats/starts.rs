@@ -1,16 +1,18 @@
 //! Agents that start, end and die beside each other.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 
 use cloud_agent_protocol::v1::{Request, Response};
-use cloud_agent_tests::sandbox::{AGENT, Running};
+use cloud_agent_tests::fake::Fault;
+use cloud_agent_tests::fake::echome::{Options, REFRESH};
+use cloud_agent_tests::sandbox::{AGENT, Running, TOKEN};
 use cloud_agent_tests::wait::{PATIENCE, until};
 use rustix::process::Signal;
 
 use super::crowds::connect_at_once;
-use super::sandbox;
+use super::{Scene, sandbox};
 
 /// T4
 #[test]
@@ -48,10 +50,13 @@ fn after_a_crash_the_next_agent_takes_the_place_at_once() {
 fn an_agent_whose_place_was_taken_leaves_the_new_ones_socket_when_it_ends() {
     let sandbox = sandbox();
     let old = sandbox.agent();
+    // Before it notices: it would listen again, or leave.
+    old.signal(Signal::STOP);
     fs::remove_file(sandbox.socket()).unwrap();
     fs::remove_file(sandbox.path("run/cloud-agent/agent.sock.lock")).unwrap();
     let new = sandbox.agent();
     assert!(old.runs() && new.runs());
+    old.signal(Signal::CONT);
     assert!(old.stop(PATIENCE).success());
     let Response::Status(status) = sandbox.raw().answer(&Request::Status) else { panic!("no status") };
     assert_eq!(status.pid, new.pid());
@@ -69,6 +74,31 @@ fn an_agent_that_is_told_to_end_while_it_starts_ends_in_good_order() {
         assert_eq!(outcome.code(), 0, "round {round}: {outcome:?}");
         assert!(!sandbox.socket().exists(), "round {round}");
     }
+}
+
+/// T4: an agent that ends takes its time where a renewal may hold the only copy of a secret.
+#[test]
+fn an_agent_that_is_started_while_another_one_is_leaving_waits_for_it_and_then_serves() {
+    let scene = Scene::with(Options { blacklist: true, ..Options::default() });
+    let file = scene.sandbox.path("home/pass");
+    fs::write(&file, "opensesame").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::DirBuilder::new().mode(0o700).create(scene.sandbox.config()).unwrap();
+    let toml = format!("kind = \"passphrase\"\n[passphrase]\nfile = {:?}\n", file.display().to_string());
+    fs::write(scene.sandbox.config().join("vault.toml"), toml).unwrap();
+    let old = scene.sandbox.agent_with([] as [&str; 0]);
+    assert_eq!(scene.login().finish().code(), 0);
+    scene.cloud.break_next(1, REFRESH, Fault::Delay(std::time::Duration::from_secs(2)));
+    let renewing = scene.sandbox.command(TOKEN).args(["ecHome", "--fresh"]).spawn();
+    scene.cloud.wait_for(PATIENCE, |requests| requests.iter().any(|request| request.path.contains("refresh")));
+    old.signal(Signal::TERM);
+    assert!(until(PATIENCE, || old.log().contains("told to end")));
+    let next = scene.get();
+    assert!(scene.cloud.accepts(next.ok()), "by the next agent: {next:?}");
+    assert!(old.wait(PATIENCE).success());
+    assert!(scene.cloud.accepts(renewing.finish().ok()), "by the old one, to its last caller");
+    assert_eq!(scene.cloud.logins(), 1);
+    assert_eq!(scene.sandbox.agents().len(), 1);
 }
 
 /// T4: not even one that never answers.

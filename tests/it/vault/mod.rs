@@ -6,6 +6,7 @@ mod crashes;
 mod files;
 #[cfg(target_os = "linux")]
 mod keyring;
+mod lifetimes;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -50,6 +50,14 @@ impl Agent {
         String::from_utf8_lossy(bytes.get(self.from..).unwrap_or_default()).into_owned()
     }
 
+    /// What it waits for, and the end of its log: for the message of a test that waited for it in vain.
+    #[must_use]
+    pub fn doing(&self) -> String {
+        let log = self.log();
+        let from = log.len().saturating_sub(1000);
+        format!("the agent: {}\n{}", process::doing(self.pid), log.get(from..).unwrap_or(&log))
+    }
+
     /// How much memory it holds, in KiB.
     #[must_use]
     pub fn resident(&self) -> u64 {

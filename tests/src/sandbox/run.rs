@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{Sandbox, kill};
+use crate::process;
 use crate::wait::{until, value};
 
 /// What a program is given before it counts as hanging: more than the client's own longest default.
@@ -174,7 +175,12 @@ impl Running {
         let ended = value(left, || self.child.try_wait().expect("our own child"));
         let took = self.started.elapsed();
         let hung = ended.is_none();
+        let mut doing = Vec::new();
         if hung {
+            // Its agent, too, which lies beside it: one of them waits for the other.
+            let beside = process::program(self.pid()).and_then(|program| Some(program.parent()?.to_path_buf()));
+            let all = beside.map(|bin| process::running_in(&bin)).unwrap_or_default();
+            doing.extend(all.into_iter().map(|pid| format!("{pid}: {}", process::doing(pid))));
             let _ = self.child.kill();
         }
         let status = ended.unwrap_or_else(|| self.child.wait().expect("our own child"));
@@ -187,7 +193,7 @@ impl Running {
             handle.join().ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         };
         let (stdout, stderr) = (text(self.stdout.take()), text(self.stderr.take()));
-        assert!(!hung, "it did not end within {:?}; stdout {stdout:?}, stderr {stderr:?}", self.deadline);
+        assert!(!hung, "it did not end within {:?}; stdout {stdout:?}, stderr {stderr:?}; {doing:?}", self.deadline);
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
             panic!("it ended, but something that it started holds its stdout or stderr open");
         };

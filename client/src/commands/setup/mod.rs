@@ -4,8 +4,13 @@ mod block;
 mod docker;
 mod edit;
 mod git;
+mod graft;
 mod kubectl;
+mod launchd;
+mod mask;
+mod owned;
 mod shell;
+mod systemd;
 
 use std::path::{Path, PathBuf};
 use std::{env, io};
@@ -23,12 +28,20 @@ pub(crate) enum Target {
     Kubectl,
     Docker,
     Shell,
+    Systemd,
+    Launchd,
 }
 
 impl Target {
     /// All of them, by name.
-    pub(crate) const ALL: [(&'static str, Self); 4] =
-        [("git", Self::Git), ("kubectl", Self::Kubectl), ("docker", Self::Docker), ("shell", Self::Shell)];
+    pub(crate) const ALL: [(&'static str, Self); 6] = [
+        ("git", Self::Git),
+        ("kubectl", Self::Kubectl),
+        ("docker", Self::Docker),
+        ("shell", Self::Shell),
+        ("systemd", Self::Systemd),
+        ("launchd", Self::Launchd),
+    ];
 
     /// The one of that name.
     pub(crate) fn parse(name: &str) -> Option<Self> {
@@ -59,6 +72,8 @@ pub(crate) fn run(target: Target, options: Options) -> Result<(), Failure> {
         Target::Kubectl => kubectl::plan(options.remove)?,
         Target::Docker => docker::plan(options.remove)?,
         Target::Shell => shell::plan(options.remove)?,
+        Target::Systemd => systemd::plan(options.remove)?,
+        Target::Launchd => launchd::plan(options.remove)?,
     };
     let changes: Vec<&Edit> = plan.edits.iter().filter(|edit| edit.changes()).collect();
     if options.print {
@@ -88,10 +103,29 @@ const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
 fn own_program() -> Result<PathBuf, Failure> {
     let own = env::current_exe().map_err(|e| unusable(Path::new("cloud-token"), &e))?;
     let is_own = |path: &PathBuf| path.canonicalize().is_ok_and(|real| real == own);
-    let found = env::var_os("PATH").and_then(|path| {
-        env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(PROGRAM)).find(is_own)
-    });
-    Ok(found.unwrap_or(own))
+    Ok(on_path(PROGRAM, is_own).unwrap_or(own))
+}
+
+/// The agent, which lies beside this program, else on the path.
+#[cold]
+fn agent_program() -> Result<PathBuf, Failure> {
+    const AGENT: &str = if cfg!(windows) { "cloud-agent.exe" } else { "cloud-agent" };
+    let beside = own_program()?.with_file_name(AGENT);
+    if beside.is_file() {
+        return Ok(beside);
+    }
+    on_path(AGENT, |path| path.is_file()).ok_or_else(|| {
+        Fault::new(FaultKind::Config, "`cloud-agent` is neither beside `cloud-token` nor in a directory of PATH")
+            .hint("install `cloud-agent` beside `cloud-token`")
+            .into()
+    })
+}
+
+/// The first on the path that `is_it`.
+#[cold]
+fn on_path(name: &str, is_it: impl Fn(&PathBuf) -> bool) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(name)).find(is_it)
 }
 
 /// The home directory.

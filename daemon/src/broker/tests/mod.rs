@@ -3,6 +3,8 @@
 mod acting;
 mod ahead;
 mod clocks;
+#[cfg(target_os = "linux")]
+mod estate;
 mod freshness;
 mod getting_in;
 mod isolation;
@@ -12,3 +14,4 @@ mod rotation;
 mod scripted;
 mod serving;
 mod single_flight;
+mod terms;

@@ -248,6 +248,8 @@ fn listed(held: &Held) -> String {
 pub(super) struct Shelf {
     inner: Memory,
     pub(super) broken: AtomicBool,
+    /// How often something was saved.
+    pub(super) saves: AtomicUsize,
     /// A permit lets one save through; `None` lets all through.
     pub(super) gate: Mutex<Option<Arc<Semaphore>>>,
     /// The same for loads.
@@ -262,6 +264,7 @@ impl Shelf {
         Arc::new(Self {
             inner: Memory::new("test"),
             broken: AtomicBool::new(false),
+            saves: AtomicUsize::new(0),
             gate: Mutex::default(),
             door: Mutex::default(),
             unreadable: AtomicBool::new(false),
@@ -293,6 +296,13 @@ impl Shelf {
     pub(super) async fn intend(&self, account: &str, at: i64, writer: &str) {
         let mut held = Vault::load(&self.inner, account).await.unwrap().unwrap().held;
         held.0.insert("@pending".into(), Secret::new(format!("{at} {writer}")));
+        Vault::save(&self.inner, account, &held, None).await.unwrap();
+    }
+
+    /// What lies beside what is held under this name was never written.
+    pub(super) async fn forget_beside(&self, account: &str, name: &str) {
+        let mut held = Vault::load(&self.inner, account).await.unwrap().unwrap().held;
+        assert!(held.0.remove(name).is_some(), "{name}");
         Vault::save(&self.inner, account, &held, None).await.unwrap();
     }
 
@@ -334,6 +344,7 @@ impl Vault for Shelf {
             if self.broken.load(Ordering::SeqCst) {
                 return Err(Fault::new(FaultKind::Config, "no space left on device"));
             }
+            self.saves.fetch_add(1, Ordering::SeqCst);
             Vault::save(&self.inner, account, held, follows).await
         })
     }

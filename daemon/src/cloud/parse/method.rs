@@ -7,6 +7,7 @@ use super::problem::{Judged, Problem, unique};
 use super::scope::Scope;
 use super::step::{Place, header_template, steps};
 use super::words;
+use crate::accounts::LIMITS;
 use crate::cloud::file::{RawAsk, RawExpiry, RawMethod, Text};
 use crate::cloud::{AskSpec, Expiry, HeaderTemplate, Hold, Method};
 
@@ -103,6 +104,11 @@ pub(super) fn check_names(asks: &[AskSpec], span: &std::ops::Range<usize>) -> Ju
 
 pub(super) fn asks(raw: Vec<Spanned<RawAsk>>) -> Judged<Vec<AskSpec>> {
     unique(raw.iter().map(|ask| &ask.get_ref().name), "ask")?;
+    if let Some(name) = raw.iter().map(|ask| &ask.get_ref().name).find(|name| LIMITS.contains(&name.get_ref().as_str()))
+    {
+        let message = format!("`{}` is a setting of every account and cannot be asked", name.get_ref());
+        return Err(Problem::new(name.span(), message));
+    }
     raw.into_iter()
         .map(|raw| {
             let raw = raw.into_inner();

@@ -123,6 +123,8 @@ fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
         ("{ jwt = \"access\" }", "{ jtw = \"access\" }", 20, "`jtw` is not a key here", "`jwt`"),
         ("\"20h\"", "\"20 hours\"", 20, "no span of time", ""),
         ("name = \"password\"\nprompt", "name = \"user\"\nprompt", 25, "two of the ask `user`", ""),
+        ("name = \"password\"\nprompt", "name = \"hold-for\"\nprompt", 25, "`hold-for` is a setting of every account", ""),
+        ("name = \"password\"\nprompt", "name = \"hold-idle\"\nprompt", 25, "`hold-idle` is a setting of every account", ""),
         ("secret = true", "secrt = true", 27, "`secrt` is not a key here", "`secret`"),
         ("secret = true", "secret = \"yes\"", 27, "expected a boolean", ""),
         ("secret = true", "unasked = true", 25, "`unasked` is for what is `optional`", ""),

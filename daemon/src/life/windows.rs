@@ -3,18 +3,20 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use cloud_agent_protocol::{Fault, FaultKind};
+use tokio::sync::Notify;
 
-use super::LONGEST_LOG;
-use crate::access;
+use super::detach::LONGEST_LOG;
 use crate::hardening::windows::replace_streams;
+use crate::rights;
 use crate::shutdown::Shutdown;
 
 /// Ends the agent in good order at ^C, when its console is closed, or when the user logs off. The returned future ends at the
 /// second such event. An agent without a console is told by `cloud-token stop` only; at a logoff it is ended, and what it has
 /// saved is saved.
-pub(super) fn signals(shutdown: Shutdown) -> Result<impl Future<Output = ()>, Fault> {
+pub(crate) fn signals(shutdown: Shutdown, _: Arc<Notify>, _: bool) -> Result<impl Future<Output = ()>, Fault> {
     use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
 
     let failed =
@@ -52,7 +54,7 @@ pub(super) fn let_go(log: &Path) -> io::Result<()> {
 
 fn open_log(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
-        access::make_private(dir)?;
+        rights::make_private(dir)?;
     }
     if fs::metadata(path).is_ok_and(|meta| meta.len() > LONGEST_LOG) {
         OpenOptions::new().write(true).truncate(true).open(path)?;

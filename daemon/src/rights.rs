@@ -155,7 +155,7 @@ mod windows {
     #[cfg(test)]
     mod tests {
         use super::*;
-        use crate::access::{READ, WRITE};
+        use crate::rights::{READ, WRITE};
 
         #[test]
         fn a_directory_that_is_made_is_the_users_alone_and_one_that_is_open_is_not_used() {

@@ -1,9 +1,12 @@
 //! `login`: sets an account up, and asks the human for what is missing.
 
+mod choose;
+mod closing;
+
 use std::time::Duration;
 
-use cloud_agent_protocol::AccountName;
 use cloud_agent_protocol::v1::Login;
+use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 use super::given;
 use crate::client::Client;
@@ -14,7 +17,8 @@ use crate::tty::{Human, Tty};
 /// What the command line said.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
-    pub(crate) account: String,
+    /// Asked for if nobody says.
+    pub(crate) account: Option<String>,
     pub(crate) cloud: Option<String>,
     pub(crate) method: Option<String>,
     pub(crate) urls: Vec<String>,
@@ -28,12 +32,20 @@ pub(crate) struct Options {
 
 /// Logs in.
 #[cold]
-pub(crate) fn run(options: Options) -> Result<(), Failure> {
-    AccountName::parse(&options.account)?;
+pub(crate) fn run(mut options: Options) -> Result<(), Failure> {
+    if let Some(account) = &options.account {
+        AccountName::parse(account)?;
+    }
     let sources = given::sources(&options.secrets)?;
-    let mut login = again(&options.account);
-    login.origins = options.urls.iter().map(|url| given::origin(url)).collect();
-    login.settings = options.settings.iter().map(|setting| given::pair(setting)).collect::<Result<_, _>>()?;
+    let origins = options.urls.iter().map(|url| given::origin(url)).collect();
+    let settings = options.settings.iter().map(|setting| given::pair(setting)).collect::<Result<_, _>>()?;
+    let mut tty = if options.no_input { None } else { Tty::open().ok() };
+    let account = match (options.account.take(), &mut tty) {
+        (Some(account), _) => account,
+        (None, Some(tty)) => choose::account(&mut options, tty)?,
+        (None, None) => return Err(nobody_named()),
+    };
+    let mut login = Login { origins, settings, ..again(&account) };
     login.cloud = options.cloud;
     login.method = options.method;
     login.remember = options.remember;
@@ -41,12 +53,20 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
 
     let (secrets, withheld) = given::read(sources, options.timeout)?;
     login.secrets = secrets;
-    let mut tty = if options.no_input { None } else { Tty::open().ok() };
     // The time that a program or a pipe took to hand a secret over is not the cloud's: the clock starts now.
     let client = Client::new(options.timeout)?.withhold(withheld);
+    let mut talk = closing::Talk::new(&login, &options.secrets);
     let human = tty.as_mut().map(|tty| tty as &mut dyn Human);
-    super::tell(&dialogue::log_in(login, human, client)?);
+    super::tell(&dialogue::log_in(login, human, client, &mut |question, said| talk.heard(question, said))?);
+    if let Some(tty) = &mut tty {
+        talk.close(tty, options.timeout);
+    }
     Ok(())
+}
+
+fn nobody_named() -> Failure {
+    let fault = Fault::new(FaultKind::Usage, "no account is named, and nobody is there to be asked");
+    fault.hint("`cloud-token login ACCOUNT --cloud CLOUD`; `cloud-token clouds` lists the clouds").into()
 }
 
 /// A login of an account with the settings it already has.
@@ -68,7 +88,7 @@ pub(crate) fn again(account: &str) -> Login {
 /// Such a login, at the terminal, in the middle of something else.
 #[cold]
 pub(crate) fn at_terminal(account: &str, mut tty: Tty, timeout: Duration) -> Result<(), Failure> {
-    let done = dialogue::log_in(again(account), Some(&mut tty), Client::new(timeout)?)?;
+    let done = dialogue::log_in(again(account), Some(&mut tty), Client::new(timeout)?, &mut |_, _| {})?;
     super::tell(&done);
     Ok(())
 }

@@ -1,0 +1,42 @@
+//! A session while the agent itself is renewed: it may ask for that, and it may move.
+
+use std::time::Duration;
+
+use cloud_agent_protocol::v1::{Done, Request, Response, Restart};
+use cloud_agent_protocol::{Fault, FaultKind};
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use super::Session;
+use crate::server::{Moving, Renewal};
+
+impl Session<'_> {
+    /// The connection, with all that nobody has answered yet: `request`, and what came behind it.
+    pub(super) fn moving(self, request: Option<Request>) -> Option<Moving> {
+        let mut received = match request {
+            Some(request) => request.encode().ok()?.encode(),
+            None => Zeroizing::default(),
+        };
+        let rest = self.inbox.bytes();
+        // In one step: a buffer that grows leaves copies behind.
+        received.reserve_exact(rest.len());
+        received.extend_from_slice(rest);
+        Some(Moving { stream: self.stream, greeted: self.greeted, received })
+    }
+
+    /// The program started anew, and all that this one has handed to it.
+    pub(super) async fn restart(&self, restart: &Restart) -> Response {
+        let patience = Duration::from_millis(restart.deadline_ms.into()).min(self.shared.limits.longest_wait);
+        let (answer, answered) = oneshot::channel();
+        let asked = self.shared.renewals.send(Renewal { patience, answer }).await;
+        let done = match asked {
+            Ok(()) => answered.await.ok(),
+            Err(_) => None,
+        };
+        let done = done.unwrap_or_else(|| {
+            Err(Fault::new(FaultKind::Unsupported, "this agent cannot be restarted in place")
+                .hint("`cloud-token stop`; the next use starts another one"))
+        });
+        done.map_or_else(Response::Fault, |notes| Response::Done(Done { notes }))
+    }
+}

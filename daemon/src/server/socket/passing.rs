@@ -1,0 +1,60 @@
+//! A place that passes from one agent to the next, with nobody turned away in between.
+
+use std::fs::File;
+#[cfg(unix)]
+use std::io;
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+#[cfg(unix)]
+use interprocess::local_socket::tokio::Listener;
+
+use super::Place;
+
+/// Another descriptor of the same socket.
+#[cfg(unix)]
+pub(crate) fn copy_of(listener: &Listener) -> io::Result<OwnedFd> {
+    use std::os::fd::AsFd as _;
+
+    let Listener::UdSocket(listener) = listener;
+    listener.as_fd().try_clone_to_owned()
+}
+
+/// The place that another agent has: the lock goes with what is open, not with who opened it. It looks after it until
+/// [`Place::take_over`].
+///
+/// # Errors
+/// If that is no socket.
+#[cfg(target_os = "linux")]
+pub(crate) fn inherit(path: &Path, socket: OwnedFd, lock: File, ours: bool) -> io::Result<(Place, Listener)> {
+    let listener = interprocess::os::unix::uds_local_socket::tokio::Listener::try_from(socket)?;
+    let place = Place::new(path, lock, ours);
+    place.pass_on();
+    Ok((place, listener.into()))
+}
+
+impl Place {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn lock(&self) -> &File {
+        &self.lock
+    }
+
+    /// Whether the socket is the agent's to remove.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.bound().ours
+    }
+
+    /// From now on it is another agent's to look after.
+    pub(crate) fn pass_on(&self) {
+        self.bound().passed_on = true;
+    }
+
+    /// From now on it is this one's.
+    pub(crate) fn take_over(&self) {
+        self.bound().passed_on = false;
+    }
+}
