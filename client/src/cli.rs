@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{check, clouds, completions, curl, drop, exec, man, reject, restart, status, stop};
+use crate::commands::{check, clouds, completions, curl, drop, exec, man, metrics, reject, restart, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
@@ -80,6 +80,9 @@ enum Command {
         /// Go on: redraw it on a terminal, else print it again whenever it has changed
         #[arg(long)]
         watch: bool,
+        /// What the agent has counted, as OpenMetrics text; starts no agent
+        #[arg(long, conflicts_with_all = ["json", "watch"])]
+        metrics: bool,
         #[command(flatten)]
         wait: Wait,
     },
@@ -259,7 +262,10 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         }),
         Command::Login(login) => login.run(),
         Command::Logout(logout) => logout.run(),
-        Command::Status { json, watch, wait } => status::run(status::Options { json, watch, timeout: wait.timeout }),
+        Command::Status { metrics: true, wait, .. } => metrics::run(wait.timeout),
+        Command::Status { json, watch, wait, .. } => {
+            status::run(status::Options { json, watch, timeout: wait.timeout })
+        }
         Command::Clouds { name, wait } => clouds::run(name, wait.timeout),
         Command::Check { account, wait } => check::run(account, wait.timeout),
         Command::Do(act) => act.run(),

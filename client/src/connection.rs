@@ -18,6 +18,9 @@ use crate::wire::{self, Timed, Wire};
 const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
+/// What ends an agent that does not understand us.
+const END: &str = if cfg!(windows) { "taskkill /f /im cloud-agent.exe" } else { "pkill -x cloud-agent" };
+
 /// Why there is no connection.
 pub(crate) enum NoConnection {
     /// Nobody listens there; an agent may be started.
@@ -172,7 +175,7 @@ fn no_answer(error: FrameError, sent: Option<&io::Error>, received: bool, deadli
 fn malformed(error: &FrameError) -> Failure {
     Fault::new(FaultKind::Internal, "agent and client do not understand each other")
         .because(error.to_string())
-        .hint("end the running agent with `pkill -x cloud-agent`, and install both programs in the same version")
+        .hint(format!("end the running agent with `{END}`, and install both programs in the same version"))
         .into()
 }
 
@@ -188,5 +191,5 @@ fn version_refused(spoken: &[u16]) -> Fault {
         ),
     )
     .because("one of the two was updated while the other kept running")
-    .hint("end the running agent with `pkill -x cloud-agent`; the next use starts the one that is installed")
+    .hint(format!("end the running agent with `{END}`; the next use starts the one that is installed"))
 }

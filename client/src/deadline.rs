@@ -11,6 +11,7 @@ const MAX: Duration = Duration::from_hours(8760);
 
 /// The first wait of a warm get is not clocked unless it lasts longer than this. Reading the clock would cost two page
 /// faults, a tenth of what the whole program costs; the price is that a deadline may end this much late.
+#[cfg(any(unix, test))]
 const UNCLOCKED: Duration = Duration::from_millis(20);
 
 /// The moment after which nobody waits any longer.
@@ -40,11 +41,13 @@ impl Deadline {
     }
 
     /// How long the next wait may last; then ask [`Self::is_over`].
+    #[cfg(any(unix, test))]
     pub(crate) fn slice(&self) -> Duration {
         if self.started.get().is_some() { self.left() } else { self.given.min(UNCLOCKED) }
     }
 
     /// Whether the time is over, after a wait of [`Self::slice`] in which nothing happened.
+    #[cfg(any(unix, test))]
     pub(crate) fn is_over(&self) -> bool {
         if self.started.get().is_none() {
             let waited = self.given.min(UNCLOCKED);

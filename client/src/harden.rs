@@ -11,5 +11,13 @@ pub(crate) fn process() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
-#[cfg(not(target_os = "linux"))]
+/// Forbids core dumps. Best effort, as above.
+#[cfg(all(unix, not(target_os = "linux")))]
+pub(crate) fn process() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+}
+
+#[cfg(not(unix))]
 pub(crate) fn process() {}

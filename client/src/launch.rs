@@ -1,5 +1,8 @@
 //! Starts the agent where none answers: once, whoever else asks at the same time, and within the deadline.
 
+#[cfg(windows)]
+mod windows;
+
 use std::ffi::OsString;
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
@@ -12,11 +15,13 @@ use cloud_agent_protocol::{Fault, FaultKind, endpoint};
 use crate::connection::{Connection, NoConnection};
 use crate::deadline::Deadline;
 use crate::report::Failure;
+#[cfg(windows)]
+use windows::{spawn as start, wait_until_ready};
 
 /// Set and not empty: no agent is started.
 pub(crate) const ENV_NO_AUTOSTART: &str = "CLOUD_AGENT_NO_AUTOSTART";
 
-/// Held by the one client that starts the agent; beside the socket, so that a socket elsewhere has its own.
+/// Held by the one client that starts the agent; of this socket, so that a socket elsewhere has its own.
 const LOCK: &str = "launch.lock";
 
 /// What the agent writes to stdout once it listens.
@@ -35,8 +40,8 @@ pub(crate) fn agent(socket: &Path, deadline: &Deadline, withheld: &[OsString]) -
     if env::var_os(ENV_NO_AUTOSTART).is_some_and(|value| !value.is_empty()) {
         return Err(none(socket));
     }
-    let directory = socket.parent().unwrap_or(Path::new("/"));
-    prepare(directory).map_err(|e| cannot(socket, format!("`{}`: {e}", directory.display())))?;
+    let directory = endpoint::lock_directory(socket);
+    prepare(&directory).map_err(|e| cannot(socket, format!("`{}`: {e}", directory.display())))?;
     #[cfg(unix)]
     endpoint::verify_directory(socket).map_err(Failure::no_agent)?;
 
@@ -99,12 +104,17 @@ fn late(socket: &Path, why: &str) -> Failure {
     failure
 }
 
+#[cfg(unix)]
 fn prepare(directory: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(directory)
+}
+
+#[cfg(windows)]
+fn prepare(directory: &Path) -> io::Result<()> {
+    cloud_agent_protocol::windows::make_private(directory).map(drop)
 }
 
 fn open_lock(path: &Path) -> io::Result<std::fs::File> {
@@ -129,7 +139,7 @@ fn spawn(socket: &Path, withheld: &[OsString]) -> Result<Child, Failure> {
     for name in withheld {
         command.env_remove(name);
     }
-    command.spawn().map_err(|e| {
+    start(&mut command).map_err(|e| {
         if e.kind() == io::ErrorKind::NotFound {
             let mut failure =
                 cannot(socket, "`cloud-agent` is neither beside `cloud-token` nor in a directory of PATH");
@@ -139,6 +149,11 @@ fn spawn(socket: &Path, withheld: &[OsString]) -> Result<Child, Failure> {
             cannot(socket, format!("`{}`: {e}", program.display()))
         }
     })
+}
+
+#[cfg(unix)]
+fn start(command: &mut Command) -> io::Result<Child> {
+    command.spawn()
 }
 
 /// Judges what the agent wrote before it was ready or gave up.
@@ -203,7 +218,6 @@ fn wait_until_ready(child: &mut Child, socket: &Path, deadline: &Deadline) -> Re
 }
 
 /// How the child ended, if it does so soon: its pipes are closed, so it is about to.
-#[cfg(unix)]
 fn reap(child: &mut Child, deadline: &Deadline) -> Option<std::process::ExitStatus> {
     let patience = Deadline::after(deadline.left().min(Duration::from_millis(500)));
     loop {
@@ -213,25 +227,6 @@ fn reap(child: &mut Child, deadline: &Deadline) -> Option<std::process::ExitStat
             _ => return None,
         }
     }
-}
-
-#[cfg(not(unix))]
-fn wait_until_ready(child: &mut Child, socket: &Path, _deadline: &Deadline) -> Result<(), Failure> {
-    use std::io::Read;
-
-    let mut said = Vec::new();
-    let mut chunk = [0_u8; 512];
-    while let Some(n) = child.stdout.as_mut().and_then(|out| out.read(&mut chunk).ok()).filter(|n| *n > 0) {
-        said.extend_from_slice(&chunk[..n]);
-        if is_ready(&said) {
-            return Ok(());
-        }
-    }
-    let mut complaint = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        let _ = stderr.take(MAX_WORDS as u64).read_to_end(&mut complaint);
-    }
-    judge(socket, false, &complaint, child.wait().ok())
 }
 
 #[cfg(test)]

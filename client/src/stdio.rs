@@ -145,36 +145,9 @@ mod platform {
     }
 }
 
-#[cfg(not(unix))]
-mod platform {
-    use super::{Duration, io};
-    use std::io::{IsTerminal, Read, Write};
-
-    pub(crate) fn stdout(parts: [&[u8]; 2]) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        parts.iter().try_for_each(|part| out.write_all(part)).and_then(|()| out.flush())
-    }
-
-    pub(crate) fn stderr(bytes: &[u8]) {
-        let _ = io::stderr().write_all(bytes);
-    }
-
-    pub(crate) fn read_stdin(into: &mut [u8], _left: Duration) -> io::Result<usize> {
-        io::stdin().read(into)
-    }
-
-    pub(crate) fn stdout_is_tty() -> bool {
-        io::stdout().is_terminal()
-    }
-
-    pub(crate) fn stderr_is_tty() -> bool {
-        io::stderr().is_terminal()
-    }
-
-    pub(crate) fn stdin_is_tty() -> bool {
-        io::stdin().is_terminal()
-    }
-}
+#[cfg(windows)]
+#[path = "stdio/windows.rs"]
+mod platform;
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,6 @@ pub(crate) trait Human {
 
 /// A line as it is being typed with the terminal's own editing off: hidden input is read byte by byte, because in line
 /// mode a terminal cuts lines at 4095 bytes, and pasted tokens are longer than that.
-#[cfg_attr(not(unix), allow(dead_code))]
 mod line {
     use zeroize::Zeroizing;
 
@@ -74,34 +73,11 @@ mod unix;
 #[cfg(unix)]
 pub(crate) use unix::Tty;
 
-#[cfg(not(unix))]
-pub(crate) use other::Tty;
+#[cfg(windows)]
+mod windows;
 
-#[cfg(not(unix))]
-mod other {
-    use std::io;
-
-    use cloud_agent_protocol::Secret;
-
-    /// There is no hidden input on this platform yet, and visible input of secrets is worse than none.
-    pub(crate) struct Tty(());
-
-    impl Tty {
-        pub(crate) fn open() -> io::Result<Self> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-    }
-
-    impl super::Human for Tty {
-        fn tell(&mut self, _line: &str) -> io::Result<()> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-
-        fn ask(&mut self, _prompt: &str, _hidden: bool) -> io::Result<Option<Secret>> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-    }
-}
+#[cfg(windows)]
+pub(crate) use windows::Tty;
 
 #[cfg(test)]
 mod tests {

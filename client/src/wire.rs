@@ -3,8 +3,11 @@
 #[cfg(unix)]
 pub(crate) use unix::{Wire, connect};
 
-#[cfg(not(unix))]
-pub(crate) use other::{Wire, connect};
+#[cfg(windows)]
+pub(crate) use windows::{Wire, connect};
+
+#[cfg(windows)]
+mod windows;
 
 use std::io::{self, Read, Write};
 
@@ -146,43 +149,6 @@ mod unix {
                     Err(e) => return Err(e.into()),
                 }
             }
-        }
-    }
-}
-
-#[cfg(not(unix))]
-mod other {
-    use std::io::{self, Read, Write};
-    use std::path::Path;
-
-    use interprocess::local_socket::traits::Stream as _;
-    use interprocess::local_socket::{ConnectOptions, GenericFilePath, Stream, ToFsName};
-
-    use crate::deadline::Deadline;
-
-    /// A connected pipe. interprocess has no receive timeout for named pipes: the deadline is the agent's alone here.
-    pub(crate) struct Wire(Stream);
-
-    /// Connects. The pipe's name carries the user's SID; its descriptor is what keeps others out.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub(crate) fn connect(socket: &Path, _deadline: &Deadline) -> io::Result<Wire> {
-        ConnectOptions::new().name(socket.to_fs_name::<GenericFilePath>()?).connect_sync_as::<Stream>().map(Wire)
-    }
-
-    impl Wire {
-        pub(super) fn read(&self, into: &mut [u8], _deadline: &Deadline) -> io::Result<usize> {
-            (&self.0).read(into)
-        }
-
-        pub(super) fn write(&self, bytes: &[u8], _deadline: &Deadline) -> io::Result<usize> {
-            (&self.0).write(bytes)
-        }
-
-        /// A pipe does not tell: the read waits.
-        pub(crate) fn is_ready_within(&self, _patience: std::time::Duration) -> bool {
-            true
         }
     }
 }

@@ -16,6 +16,20 @@ const ENV_CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 /// Names the session's D-Bus, over which a keyring is asked.
 const ENV_BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
 
+/// Where people's programs keep files of a kind: the variable that names the directory, and else the one that names the
+/// user's own, and what follows there.
+struct Base(&'static str, &'static str, &'static str);
+
+#[cfg(not(windows))]
+const CONFIG: Base = Base("XDG_CONFIG_HOME", "HOME", ".config");
+#[cfg(not(windows))]
+const STATE: Base = Base("XDG_STATE_HOME", "HOME", ".local/state");
+// What is set up may go with the user from machine to machine; what is held may not.
+#[cfg(windows)]
+const CONFIG: Base = Base("APPDATA", "USERPROFILE", r"AppData\Roaming");
+#[cfg(windows)]
+const STATE: Base = Base("LOCALAPPDATA", "USERPROFILE", r"AppData\Local");
+
 /// The agent's directories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -30,27 +44,27 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// By the XDG base directories; `config` and the two variables win over them.
+    /// By the XDG base directories, or the profile's on Windows; `config` and the two variables win over them.
     ///
     /// # Errors
-    /// `Config` if neither they nor `HOME` say where.
+    /// `Config` if neither they nor the home directory say where.
     pub fn resolve(config: Option<PathBuf>, var: impl Fn(&str) -> Option<OsString>) -> Result<Self, Fault> {
         let absolute = |name: &str| var(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = |own: &str, xdg: &str, home: &str| {
+        let base = |own: &str, Base(usual, home, below): Base| {
             absolute(own)
-                .or_else(|| absolute(xdg).map(|dir| dir.join("cloud-agent")))
-                .or_else(|| absolute("HOME").map(|dir| dir.join(home).join("cloud-agent")))
+                .or_else(|| absolute(usual).map(|dir| dir.join("cloud-agent")))
+                .or_else(|| absolute(home).map(|dir| dir.join(below).join("cloud-agent")))
                 .ok_or_else(|| {
                     Fault::new(FaultKind::Config, format!("no directory for `{own}`"))
-                        .because(format!("neither `{own}`, `{xdg}` nor `HOME` is set to an absolute path"))
+                        .because(format!("neither `{own}`, `{usual}` nor `{home}` is set to an absolute path"))
                         .hint(format!("set `{own}` to a directory of your own"))
                 })
         };
         let config = match config {
             Some(given) => std::path::absolute(&given).unwrap_or(given),
-            None => base(ENV_CONFIG, "XDG_CONFIG_HOME", ".config")?,
+            None => base(ENV_CONFIG, CONFIG)?,
         };
-        let state = base(ENV_STATE, "XDG_STATE_HOME", ".local/state")?;
+        let state = base(ENV_STATE, STATE)?;
         // Without an address, libraries look for the bus in the runtime directory.
         let bus = || absolute("XDG_RUNTIME_DIR").is_some_and(|dir| dir.join("bus").exists());
         let session = !cfg!(target_os = "linux") || var(ENV_BUS).is_some_and(|bus| !bus.is_empty()) || bus();
@@ -82,7 +96,7 @@ impl Paths {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(windows)))]
 mod tests {
     use super::*;
 

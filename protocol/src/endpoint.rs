@@ -1,6 +1,11 @@
 //! Where the socket is, and whether that place can be trusted.
 
+#[cfg(any(windows, test))]
+#[cfg_attr(not(windows), allow(dead_code, reason = "its rules are tested on every system"))]
+mod windows;
+
 use std::env;
+#[cfg(not(windows))]
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -10,15 +15,36 @@ use crate::{Fault, FaultKind};
 pub const ENV_SOCKET: &str = "CLOUD_AGENT_SOCK";
 
 /// The longest path that fits a Unix socket address, in bytes (`sun_path` less its terminating NUL).
-pub const MAX_SOCKET_PATH: usize = 107;
+pub const MAX_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// The socket's path: `$CLOUD_AGENT_SOCK`, else `$XDG_RUNTIME_DIR/cloud-agent/agent.sock`, else the same in the user's directory in
-/// `/run/user` if there is one, else a directory under the temporary directory that is named by the user's id.
+/// `/run/user` if there is one, else a directory under the temporary directory that is named by the user's id. On Windows a pipe's,
+/// which is named by the user's SID.
 ///
 /// # Errors
-/// [`FaultKind::Usage`] if it is longer than [`MAX_SOCKET_PATH`] or not absolute.
+/// [`FaultKind::Usage`] if it is longer than [`MAX_SOCKET_PATH`] or not absolute; on Windows if it is no pipe of this
+/// machine.
 pub fn resolve() -> Result<PathBuf, Fault> {
-    check(resolve_from(|name| env::var_os(name), own_uid(), is_private))
+    #[cfg(windows)]
+    let path = windows::resolve_from(|name| env::var_os(name), &own_sid()?);
+    #[cfg(not(windows))]
+    let path = resolve_from(|name| env::var_os(name), own_uid(), is_private);
+    check(path)
+}
+
+#[cfg(windows)]
+fn own_sid() -> Result<String, Fault> {
+    crate::windows::own_sid()
+        .map_err(|why| Fault::new(FaultKind::Internal, "the system does not say who you are").because(why.to_string()))
+}
+
+/// Where those who would start an agent at `socket` take turns: its directory; on Windows one of the user's profile.
+#[must_use]
+pub fn lock_directory(socket: &Path) -> PathBuf {
+    #[cfg(windows)]
+    return windows::lock_directory(socket, |name| env::var_os(name));
+    #[cfg(not(windows))]
+    socket.parent().unwrap_or(Path::new("/")).to_owned()
 }
 
 /// The same for a path that was given on a command line.
@@ -26,6 +52,14 @@ pub fn resolve() -> Result<PathBuf, Fault> {
 /// # Errors
 /// As [`resolve`].
 pub fn check(path: PathBuf) -> Result<PathBuf, Fault> {
+    #[cfg(windows)]
+    return windows::check(path);
+    #[cfg(not(windows))]
+    checked(path)
+}
+
+#[cfg(not(windows))]
+fn checked(path: PathBuf) -> Result<PathBuf, Fault> {
     let length = path.as_os_str().len();
     if length > MAX_SOCKET_PATH {
         return Err(Fault::new(FaultKind::Usage, format!("the socket path `{}` is too long", path.display()))
@@ -39,6 +73,7 @@ pub fn check(path: PathBuf) -> Result<PathBuf, Fault> {
     Ok(path)
 }
 
+#[cfg(not(windows))]
 fn resolve_from(var: impl Fn(&str) -> Option<OsString>, uid: u32, is_private: impl Fn(&Path) -> bool) -> PathBuf {
     let given = |name: &str| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = given(ENV_SOCKET) {
@@ -66,7 +101,7 @@ fn is_private(directory: &Path) -> bool {
 }
 
 /// Elsewhere there is no such place.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", windows)))]
 fn is_private(_: &Path) -> bool {
     false
 }
@@ -76,7 +111,7 @@ fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 fn own_uid() -> u32 {
     0
 }
@@ -130,6 +165,12 @@ mod unix {
         Ok(())
     }
 
+    /// Opens what is only looked at. Elsewhere it has to be readable, as our own directory is.
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    const LOOK: OFlags = OFlags::PATH;
+    #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+    const LOOK: OFlags = OFlags::RDONLY;
+
     /// Everything before the last slash. `Path::parent` knows more, and costs a warm get the page that it lies in.
     fn directory_of(socket: &Path) -> &Path {
         let bytes = socket.as_os_str().as_bytes();
@@ -156,7 +197,7 @@ mod unix {
                     "set CLOUD_AGENT_SOCK to a path in a directory of your own that nobody else may enter (mode 0700)",
                 )
         };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = LOOK | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let stat = match openat(CWD, dir, flags, Mode::empty()).and_then(fstat) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(false),
@@ -180,7 +221,7 @@ mod unix {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(windows)))]
 mod tests {
     use super::*;
 
@@ -214,7 +255,7 @@ mod tests {
     fn a_path_too_long_for_a_socket_is_refused_with_its_limit() {
         let fault = check(PathBuf::from(format!("/{}", "x".repeat(120)))).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Usage);
-        assert!(fault.to_string().contains("107"), "{fault}");
+        assert!(fault.to_string().contains(&MAX_SOCKET_PATH.to_string()), "{fault}");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | [`secret`] | the only type that holds a secret | how to print one |
 //! | [`account`] | what an account may be called | accounts that exist |
 //! | [`endpoint`] | where the socket is, and whether that place can be trusted | connections |
+//! | `windows` | whose an object of Windows is; only there | what the object is for |
 //!
 //! `PROTOCOL.md` beside this crate describes the same for other languages.
 
@@ -22,6 +23,8 @@ pub mod frame;
 pub mod hello;
 pub mod secret;
 pub mod v1;
+#[cfg(windows)]
+pub mod windows;
 
 pub use account::AccountName;
 pub use credential::{Credential, ExpirySource, Header};

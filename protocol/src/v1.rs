@@ -16,6 +16,7 @@ mod clouds;
 mod forward;
 mod journal;
 mod life;
+mod metrics;
 mod serve;
 mod status;
 mod vault;
@@ -27,6 +28,7 @@ pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
 pub use forward::{Forward, Forwarded, Forwarding};
 pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
 pub use life::Restart;
+pub use metrics::Metrics;
 pub use serve::{GetFor, Place, RejectFor, Served, Withheld};
 pub use status::{AccountStatus, Holding, Overview, Status};
 pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
@@ -178,6 +180,8 @@ pub enum Request {
     Forwarded(Forwarded),
     /// How are agent and accounts, and for how long is what held where?
     Overview,
+    /// What has the agent counted?
+    Metrics,
 }
 
 /// Something only the human can answer.
@@ -239,6 +243,8 @@ pub enum Response {
     Verified(Verified),
     /// To [`Request::Forward`]; the connection then stays open for as long as it holds.
     Forwarding(Forwarding),
+    /// To [`Request::Metrics`].
+    Metrics(Metrics),
     /// To [`Request::Overview`].
     Overview(Overview),
 }
@@ -266,6 +272,7 @@ messages! { Request:
     21 VerifyLog,
     22 Forward(Forward),
     23 Forwarded(Forwarded),
+    24 Metrics,
     26 Overview,
 }
 
@@ -285,5 +292,6 @@ messages! { Response:
     0x8011 Log(Log),
     0x8012 Verified(Verified),
     0x8013 Forwarding(Forwarding),
+    0x8015 Metrics(Metrics),
     0x8017 Overview(Overview),
 }

@@ -104,17 +104,18 @@ fn no_source_of_the_three_programs_knows_a_cloud_by_name() {
 }
 
 #[test]
-fn unsafe_code_is_in_one_module() {
+fn unsafe_code_is_in_one_module_and_one_for_each_crate_on_windows() {
     let block = ["unsafe", " "].concat();
     let uses = |text: &str| text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(&block));
     let files: Vec<_> =
         sources(&["protocol", "client", "daemon", "tests"]).into_iter().filter(|(_, text)| uses(text)).collect();
     let mut names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
-    assert_eq!(
-        names,
-        ["allocator", "footprint", "inherited", "pages", "pidfd"].map(|name| format!("daemon/src/hardening/{name}.rs"))
-    );
+    let hardening = ["allocator", "footprint", "inherited", "macos", "pages", "pidfd", "windows"];
+    let mut expected = vec!["client/src/windows.rs".to_owned()];
+    expected.extend(hardening.map(|name| format!("daemon/src/hardening/{name}.rs")));
+    expected.push("protocol/src/windows.rs".to_owned());
+    assert_eq!(names, expected);
     let allowed = ["allow(", "unsafe_code", ")"].concat();
     for (name, text) in sources(&["protocol", "client", "daemon", "tests"]) {
         assert!(!text.contains(&allowed) || names.contains(&name.as_str()), "{name}");

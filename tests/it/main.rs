@@ -26,6 +26,7 @@ mod house;
 mod keystone;
 mod login;
 mod main_job;
+mod observing;
 mod openvcloud;
 mod own_cloud;
 mod pages;
@@ -38,3 +39,5 @@ mod threats;
 mod tutorial;
 mod vault;
 mod webitel;
+#[cfg(target_os = "linux")]
+mod windows;

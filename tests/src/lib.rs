@@ -9,6 +9,7 @@
 //! | [`dialogue`] | questions and answers on that socket | the client |
 //! | [`http`] | a few lines of HTTP client, independent of the agent's | faults |
 //! | [`terminal`] | a terminal with the test at its keys | what runs there |
+//! | [`openmetrics`] | a page of counts, read strictly | who wrote it |
 //! | [`schema`] | what a document promises of some JSON | the documents |
 //! | [`process`] | what `/proc` says about a process | what the process is |
 //! | [`wait`] | conditions with deadlines, never blind sleeps | what is waited for |
@@ -26,6 +27,7 @@ pub mod http;
 pub mod keyring;
 #[cfg(unix)]
 pub mod lab;
+pub mod openmetrics;
 #[cfg(unix)]
 pub mod process;
 #[cfg(unix)]

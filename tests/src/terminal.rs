@@ -62,9 +62,14 @@ impl Terminal {
 
     /// Runs a program of ours at it.
     pub fn run<'a>(&self, sandbox: &'a Sandbox, program: &str, arguments: &[&str]) -> Run<'a> {
-        let script = format!("exec setsid -c \"$@\" <>'{0}' >'{0}' 2>&1", self.name);
-        let run = sandbox.command("sh").args(["-c", &script, "sh"]).arg(sandbox.program(program));
+        let run = sandbox.command("sh").args(["-c", &self.script(), "sh"]).arg(sandbox.program(program));
         run.args(arguments.iter().copied())
+    }
+
+    /// What a shell runs its arguments by, at it.
+    #[must_use]
+    pub fn script(&self) -> String {
+        format!("exec setsid -c \"$@\" <>'{0}' >'{0}' 2>&1", self.name)
     }
 
     /// Everything that was written to it so far.

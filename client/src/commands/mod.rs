@@ -14,6 +14,7 @@ pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod man;
+pub(crate) mod metrics;
 pub(crate) mod reject;
 pub(crate) mod restart;
 pub(crate) mod setup;

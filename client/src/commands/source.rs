@@ -94,18 +94,32 @@ fn all_of(from: impl Read) -> Result<Secret, String> {
 
 /// What `command` prints. It keeps our stdin and stderr, so that it can ask for a passphrase.
 fn output_of(command: &str) -> Result<Secret, String> {
-    let mut child = Command::new("sh")
-        .arg("-c")
-        .arg(command)
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("cannot run `sh`: {e}"))?;
+    let (program, mut shell) = shell(command);
+    let mut child = shell.stdout(Stdio::piped()).spawn().map_err(|e| format!("cannot run `{program}`: {e}"))?;
     let read = child.stdout.take().map_or_else(|| Err("has no output".to_owned()), all_of);
     let status = child.wait().map_err(|e| format!("the command: {e}"))?;
     if !status.success() {
         return Err(format!("the command failed: {status}"));
     }
     read.map_err(|why| format!("the command's output {why}"))
+}
+
+#[cfg(unix)]
+fn shell(command: &str) -> (&'static str, Command) {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command);
+    ("sh", shell)
+}
+
+#[cfg(windows)]
+fn shell(command: &str) -> (&'static str, Command) {
+    use std::os::windows::process::CommandExt as _;
+
+    let mut shell = Command::new("cmd");
+    // As it is: `cmd` has rules of its own for quotes. With `/s` it takes off the outer ones and nothing else. In one piece,
+    // because a space between two pieces would end up in the secret.
+    shell.raw_arg(format!("/d /s /c \"{command}\""));
+    ("cmd", shell)
 }
 
 #[cfg(test)]
@@ -144,9 +158,12 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "hunter2\n").unwrap();
         assert_eq!(read(&format!("p=file:{}", file.path().display())).unwrap(), "hunter2");
-        assert_eq!(read("p=cmd:printf 'a\\n\\n'").unwrap(), "a\n");
+        // `cmd` has no way to end a second line and nothing else.
+        let (command, secret) = if cfg!(windows) { ("echo a", "a") } else { ("printf 'a\\n\\n'", "a\n") };
+        assert_eq!(read(&format!("p=cmd:{command}")).unwrap(), secret);
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_cannot_be_read_says_why() {
         for (given, why) in [

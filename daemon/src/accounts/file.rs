@@ -13,6 +13,8 @@ use toml_edit::{DocumentMut, Item, Table, value};
 use super::span::{parse_span, span_text};
 use super::{LIMITS, Limits, Settings};
 use crate::cloud::{Cloud, Target};
+#[cfg(windows)]
+use crate::rights;
 use crate::suggest::nearest;
 
 /// Accounts by key. Boxed, because a node of a tree has room for eleven and is half empty as a rule.
@@ -307,6 +309,8 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&temp)?;
+        #[cfg(windows)]
+        rights::close(&temp)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temp, path)?;
@@ -320,10 +324,16 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// One that is there may be open, as elsewhere: the files in it are looked at one by one.
+#[cfg(windows)]
+fn create_private(dir: &Path) -> io::Result<()> {
+    cloud_agent_protocol::windows::make_private(dir).map(drop)
+}
+
+#[cfg(unix)]
 fn create_private(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)
 }
@@ -342,6 +352,19 @@ pub(crate) fn trusted(path: &Path) -> Result<(), Fault> {
             return Err(unusable(path, None)
                 .because("others may write it, and so send your secrets where they like")
                 .hint(format!("`chmod go-w {}`", path.display())));
+        }
+    }
+    #[cfg(windows)]
+    {
+        let others = fs::File::open(path).and_then(|file| rights::who(&file, rights::WRITE));
+        let others = others.map_err(|e| unusable(path, None).because(e.to_string()))?;
+        if !others.is_empty() {
+            return Err(unusable(path, None)
+                .because(format!(
+                    "others may write it, and so send your secrets where they like: {}",
+                    others.join(", ")
+                ))
+                .hint(format!("`icacls \"{}\" /reset`", path.display())));
         }
     }
     Ok(())

@@ -83,6 +83,7 @@ impl Broker {
 
     /// The cached credential was handed out.
     pub(super) fn use_up(&self, state: &mut State) {
+        state.handed_out += 1;
         if !state.used {
             state.used = true;
             if let Some(up) = self.due_up(state) {

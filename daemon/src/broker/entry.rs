@@ -57,6 +57,10 @@ pub(super) struct State {
     pub(super) login: Option<[u8; 32]>,
     /// The cached credential was handed out since it was obtained: there is somebody to renew it ahead of time for.
     pub(super) used: bool,
+    /// How often a credential was handed out.
+    pub(super) handed_out: u64,
+    /// Renewals that succeeded, and that did not.
+    pub(super) renewals: (u64, u64),
     /// The API refused the last token, and no other was obtained since.
     pub(super) rejected: bool,
     /// The cached credential was obtained because the API had refused the one before.

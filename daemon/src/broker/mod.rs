@@ -22,6 +22,7 @@ mod lock;
 mod locking;
 mod login;
 mod logout;
+mod measure;
 mod memo;
 mod place;
 mod recover;
@@ -46,6 +47,7 @@ use crate::accounts::{Accounts, Limits};
 use crate::cache::Cached;
 use crate::clock::Clock;
 use crate::cloud::Clouds;
+use crate::metrics::Metrics;
 use crate::provider::Provider;
 use crate::tracker::Tracker;
 use crate::vault::{Memory, Vault};
@@ -91,6 +93,7 @@ pub struct Broker {
     configured: Notify,
     /// Nothing is begun without a caller: another agent is about to take over.
     still: AtomicBool,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Broker {
@@ -124,6 +127,7 @@ impl Broker {
             at_most: OnceLock::new(),
             configured: Notify::new(),
             still: AtomicBool::new(false),
+            metrics: Metrics::default(),
         })
     }
 
@@ -144,6 +148,7 @@ impl Broker {
             return None;
         }
         self.asked(&mut state);
+        self.metrics.lookup(true);
         self.use_up(&mut state);
         Some(cached)
     }
@@ -167,6 +172,7 @@ impl Broker {
             }
             self.asked(&mut state);
             let serving = state.cached.clone().filter(|c| !need.fresh && c.serves(need.min_valid, &*self.clock));
+            self.metrics.lookup(serving.is_some());
             if let Some(cached) = serving {
                 self.use_up(&mut state);
                 let renew_ahead = cached.is_due(&*self.clock) && state.standing(&*self.clock).is_none();
@@ -176,8 +182,10 @@ impl Broker {
                 }
                 return Ok(cached);
             }
-            if let Some(fault) = state.standing(&*self.clock) {
-                return state.living(&*self.clock).filter(|_| !need.fresh).ok_or_else(|| fault.clone());
+            if let Some(fault) = state.standing(&*self.clock).cloned() {
+                let living = state.living(&*self.clock).filter(|_| !need.fresh).ok_or(fault)?;
+                state.handed_out += 1;
+                return Ok(living);
             }
             drop(state);
             self.join(&entry)

@@ -30,7 +30,9 @@ impl Broker {
         tokio::spawn(async move {
             // Clears the flight even if the renewal panics; waiters then see the channel close.
             let landing = Landing(entry.clone());
+            let up = broker.clock.uptime();
             let outcome = broker.renew(&entry, generation).await;
+            broker.count_renewal(&entry, &outcome, up);
             drop(landing);
             broker.save_later(&entry);
             let _ = landed.send(Some(outcome));

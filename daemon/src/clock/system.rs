@@ -143,24 +143,39 @@ mod os {
 
     use super::Wait;
 
+    #[cfg(target_os = "macos")]
+    use crate::hardening::macos::{awake, continuous};
+
     /// How often a wait looks at the clock. A timer may not count sleep, and a machine that wakes up must not find out a
     /// whole wait later. Only while something is due: an idle agent waits for nothing.
     const LOOK: Duration = Duration::from_secs(30);
 
+    /// Two clocks are not read in one moment; less than this between them is no sleep.
+    #[cfg(target_os = "macos")]
+    const READING: Duration = Duration::from_millis(10);
+
     /// Counts sleep, which `Instant` does not there.
-    #[cfg(target_vendor = "apple")]
+    #[cfg(target_os = "macos")]
     pub(super) fn uptime() -> Duration {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+        continuous()
     }
 
     /// Counts sleep on Windows.
-    #[cfg(not(target_vendor = "apple"))]
+    #[cfg(not(target_os = "macos"))]
     pub(super) fn uptime() -> Duration {
         static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
         START.elapsed()
     }
 
+    #[cfg(target_os = "macos")]
+    pub(super) fn slept() -> Duration {
+        let awake = awake();
+        let slept = continuous().saturating_sub(awake);
+        if slept < READING { Duration::ZERO } else { slept }
+    }
+
+    /// Not told.
+    #[cfg(not(target_os = "macos"))]
     pub(super) fn slept() -> Duration {
         Duration::ZERO
     }

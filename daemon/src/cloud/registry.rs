@@ -247,11 +247,23 @@ pub(crate) fn ours(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Faul
     Ok(())
 }
 
-/// The same elsewhere.
-#[cfg(not(unix))]
-pub(crate) fn ours(_: &Path, _: &std::fs::Metadata) -> Result<(), Fault> {
-    // The profile directory's access list is what guards it there.
-    Ok(())
+/// The same by owner and access list of a file. Those of the directory are not asked for: what somebody else puts into it is
+/// theirs.
+#[cfg(windows)]
+pub(crate) fn ours(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Fault> {
+    use crate::rights;
+
+    if metadata.is_dir() {
+        return Ok(());
+    }
+    let fail = |why: String| Fault::new(FaultKind::Config, format!("`{}` {why}", path.display()));
+    let others = std::fs::File::open(path).and_then(|file| rights::who(&file, rights::WRITE));
+    let others = others.map_err(|e| fail(format!("cannot be read: {e}")))?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    Err(fail(format!("can be written by others: {}", others.join(", ")))
+        .hint(format!("icacls \"{}\" /reset", path.display())))
 }
 
 #[cfg(test)]

@@ -3,10 +3,14 @@
 mod allocator;
 mod footprint;
 mod inherited;
+#[cfg(target_os = "macos")]
+pub(crate) mod macos;
 mod pages;
 #[cfg(unix)]
 mod pidfd;
 mod stack;
+#[cfg(windows)]
+pub(crate) mod windows;
 
 pub use allocator::ZeroOnFree;
 pub use footprint::let_go_of_code;
@@ -26,8 +30,8 @@ pub(crate) use stack::wipe_stack;
 pub fn apply() -> Vec<String> {
     #[cfg(unix)]
     return unix::apply();
-    #[cfg(not(unix))]
-    Vec::new()
+    #[cfg(windows)]
+    windows::apply()
 }
 
 /// Raises the limit of open files as far as allowed, so that a burst of clients finds room.
@@ -52,6 +56,10 @@ mod unix {
         let mut failed = Vec::new();
         #[cfg(target_os = "linux")]
         if let Err(e) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+            failed.push(format!("other programs of this user may read the agent's memory: {e}"));
+        }
+        #[cfg(target_os = "macos")]
+        if let Err(e) = super::macos::deny_attach() {
             failed.push(format!("other programs of this user may read the agent's memory: {e}"));
         }
         if let Err(e) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {

@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind};
 
 use cloud_agent_protocol::{Fault, FaultKind};
 use reqwest::Url;
-use rustix::io::Errno;
 use rustls::{AlertDescription, CertificateError};
 
 use super::MAX_BODY;
@@ -88,9 +87,22 @@ fn io_fault(io: &io::Error, host: &str) -> Fault {
 
 /// Whether this process, or this machine, has no room for a connection: nothing that a cloud could be blamed for.
 pub(super) fn is_shortage(io: &io::Error) -> bool {
-    const SHORT: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    SHORT.iter().any(|short| io.raw_os_error() == Some(short.raw_os_error()))
+    io.raw_os_error().is_some_and(|code| SHORT.contains(&code))
 }
+
+#[cfg(unix)]
+const SHORT: [i32; 4] = {
+    use rustix::io::Errno;
+    [
+        Errno::MFILE.raw_os_error(),
+        Errno::NFILE.raw_os_error(),
+        Errno::NOBUFS.raw_os_error(),
+        Errno::NOMEM.raw_os_error(),
+    ]
+};
+/// `WSAEMFILE`, `WSAENOBUFS`, `ERROR_NOT_ENOUGH_MEMORY`, `ERROR_NO_SYSTEM_RESOURCES`.
+#[cfg(windows)]
+const SHORT: [i32; 4] = [10024, 10055, 8, 1450];
 
 pub(super) fn shortage(io: &io::Error, host: &str) -> Fault {
     Fault::new(FaultKind::Busy, format!("no connection to `{host}` can be opened now"))
@@ -207,11 +219,11 @@ mod tests {
 
     #[test]
     fn a_shortage_of_files_is_no_fault_of_the_clouds() {
-        let short = io::Error::from_raw_os_error(Errno::MFILE.raw_os_error());
+        let short = io::Error::from_raw_os_error(SHORT[0]);
         assert!(is_shortage(&short) && !is_shortage(&io::Error::from(ErrorKind::ConnectionRefused)));
         let fault = shortage(&short, "acme.example");
         assert_eq!(fault.kind, FaultKind::Busy);
-        assert!(fault.to_string().contains("open files"), "{fault}");
+        assert!(fault.to_string().contains(&short.to_string()), "{fault}");
     }
 
     #[test]

@@ -119,7 +119,7 @@ mod os {
         }
 
         pub(super) async fn ended(self) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

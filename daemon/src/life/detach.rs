@@ -5,9 +5,11 @@ use std::path::Path;
 #[cfg(unix)]
 use std::{fs, path::PathBuf};
 
+#[cfg(windows)]
+use super::windows::let_go;
+
 /// A log file that has grown beyond this is begun anew, so that an agent that runs for a year fills no disk.
-#[cfg(unix)]
-const LONGEST_LOG: u64 = 1 << 20;
+pub(super) const LONGEST_LOG: u64 = 1 << 20;
 
 /// Leaves the client that started us: its session, its directory, its pipes. A shell that waits for the end of our
 /// output (`token=$(cloud-token …)`) would otherwise wait for the end of the agent.
@@ -18,12 +20,9 @@ pub(crate) fn detach(log: &Path) {
     }
     let _ = std::env::set_current_dir("/");
     ready();
-    #[cfg(unix)]
     if let Err(e) = let_go(log) {
         tracing::warn!("the log file cannot be used: {e}");
     }
-    #[cfg(not(unix))]
-    let _ = log;
 }
 
 /// Says to whoever started us that it can be asked now.

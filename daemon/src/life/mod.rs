@@ -11,6 +11,7 @@
 //! | `signals` | what signals mean |
 //! | `successor` | the program started anew, with all that this one has |
 //! | `watch` | the kernel's notices of what changes in a directory |
+//! | `windows` | what `detach` and `signals` do there |
 //! | `origin` | under which path this program was started |
 
 mod assign;
@@ -35,6 +36,8 @@ pub(crate) mod watch;
 #[cfg(not(target_os = "linux"))]
 #[path = "watch_none.rs"]
 pub(crate) mod watch;
+#[cfg(windows)]
+mod windows;
 
 use std::path::PathBuf;
 

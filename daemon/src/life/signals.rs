@@ -7,9 +7,11 @@ use std::sync::Arc;
 use cloud_agent_protocol::Fault;
 #[cfg(unix)]
 use cloud_agent_protocol::FaultKind;
+#[cfg(unix)]
 use tokio::sync::Notify;
 
 use crate::broker::Broker;
+#[cfg(unix)]
 use crate::shutdown::Shutdown;
 
 /// Ends the agent at the first signal in good order. The returned future ends at the second.
@@ -54,14 +56,8 @@ fn has_terminal() -> bool {
     std::fs::File::open("/dev/tty").is_ok()
 }
 
-#[cfg(not(unix))]
-pub(crate) fn signals(shutdown: Shutdown, _: Arc<Notify>, _: bool) -> Result<impl Future<Output = ()>, Fault> {
-    Ok(async move {
-        let _ = tokio::signal::ctrl_c().await;
-        shutdown.request();
-        let _ = tokio::signal::ctrl_c().await;
-    })
-}
+#[cfg(windows)]
+pub(crate) use super::windows::signals;
 
 /// The signal that has every cached token forgotten, as `drop` does. It is caught from the start on: by default it ends
 /// whoever gets it.
@@ -83,6 +79,7 @@ pub(crate) fn drops() -> Result<Drops, Fault> {
 
 impl Drops {
     /// Does that whenever it comes.
+    #[cfg_attr(not(unix), expect(clippy::unused_async, reason = "as where there is such a signal"))]
     pub(crate) async fn serve(self, broker: Arc<Broker>) {
         #[cfg(unix)]
         {

@@ -17,6 +17,7 @@ use crate::journal::Outcome;
 impl Session<'_> {
     pub(super) async fn get(&mut self, get: Get) -> Result<(), End> {
         let who = self.who();
+        let mut lap = self.shared.broker.lap();
         let need =
             Need { min_valid: get.min_valid.map(|seconds| Duration::from_secs(seconds.into())), fresh: get.fresh };
         let cached = if let Err(refusal) = self.permit(&get.account, get.deadline_ms).await {
@@ -24,6 +25,7 @@ impl Session<'_> {
         } else if let Some(cached) = self.shared.broker.warm(&get.account, need) {
             Ok(cached)
         } else {
+            lap = Some(self.shared.broker.waits(lap));
             let Some(busy) = self.shared.gate.enter().await else {
                 return Err(End::Moves(Some(Request::Get(get))));
             };
@@ -31,11 +33,14 @@ impl Session<'_> {
             drop(busy);
             failing(cached)
         };
-        self.hand_out(&who, &get.account, cached, get.environment, Told::Fault).await
+        let done = self.hand_out(&who, &get.account, cached, get.environment, Told::Fault).await;
+        self.shared.broker.finish(lap);
+        done
     }
 
     pub(super) async fn get_for(&mut self, get: GetFor) -> Result<(), End> {
         let who = self.who();
+        let lap = self.shared.broker.waits(None);
         let caller = if get.repeat_rejects { peer::parent(self.peer) } else { None };
         let broker = &self.shared.broker;
         let name = match &self.grant {
@@ -68,7 +73,9 @@ impl Session<'_> {
             Err(refusal) => Err(refusal),
         };
         let told = if account.is_empty() { Told::Fault } else { Told::Withheld };
-        self.hand_out(&who, &account, cached, get.environment, told).await
+        let done = self.hand_out(&who, &account, cached, get.environment, told).await;
+        self.shared.broker.finish(Some(lap));
+        done
     }
 
     /// Whether the rules let the caller have a credential of `account`.
@@ -110,6 +117,7 @@ impl Session<'_> {
     ) -> Result<(), End> {
         let access = &self.shared.access;
         let origin = self.grant.as_ref().map(|grant| grant.origin.clone());
+        self.count(cached.as_ref().map(drop).map_err(|(fault, _)| fault.kind));
         match cached {
             Ok(cached) => {
                 let answered = if environment {

@@ -198,7 +198,9 @@ pub(crate) async fn run(
                 continue;
             }
         };
-        let Some(peer) = peer::trusted(&stream) else { continue };
+        let peer = peer::trusted(&stream);
+        shared.broker.metrics().connection(peer.is_some());
+        let Some(peer) = peer else { continue };
         if let Some(idle) = &shared.idle {
             idle.stir(&shared.broker);
         }

@@ -2,9 +2,7 @@
 
 #[cfg(unix)]
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
-#[cfg(unix)]
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use interprocess::local_socket::tokio::Stream;
@@ -35,11 +33,23 @@ pub(super) fn trusted(stream: &Stream) -> Option<u32> {
             }
         }
     }
-    // The pipe's access list lets nobody else in.
-    #[cfg(not(unix))]
+    // The pipe's access list lets nobody else in; this is the second lock on the same door.
+    #[cfg(windows)]
     {
-        let _ = stream;
-        Some(0)
+        use std::os::windows::io::AsHandle as _;
+        static OWN: LazyLock<Option<String>> = LazyLock::new(|| cloud_agent_protocol::windows::own_sid().ok());
+        let Stream::NamedPipe(pipe) = stream;
+        match crate::hardening::windows::caller(pipe.as_handle()) {
+            Ok(sid) if OWN.as_ref() == Some(&sid) => Some(0),
+            Ok(sid) => {
+                tracing::warn!(sid, "a caller of another user was turned away");
+                None
+            }
+            Err(e) => {
+                tracing::debug!("a caller that the system cannot name was turned away: {e}");
+                None
+            }
+        }
     }
 }
 

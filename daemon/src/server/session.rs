@@ -1,5 +1,6 @@
 //! One connection: requests in, answers out, each within its time.
 
+mod accounting;
 mod converse;
 mod renewal;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_agent_protocol::v1::{Done, Request, Response};
-use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello};
+use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello, v1};
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
@@ -56,6 +57,8 @@ pub(super) struct Session<'a> {
     pub(super) shared: &'a Shared,
     inbox: Inbox,
     greeted: bool,
+    /// The number of the request that is being answered.
+    kind: u16,
 }
 
 impl<'a> Session<'a> {
@@ -66,7 +69,7 @@ impl<'a> Session<'a> {
             inbox.extend(&received);
         }
         let since = shared.access.clock().uptime();
-        Self { stream, peer, since, who: None, grant: None, shared, inbox, greeted }
+        Self { stream, peer, since, who: None, grant: None, shared, inbox, greeted, kind: 0 }
     }
 
     /// Answers until the client leaves, breaks the rules, or the agent ends; or until another agent does it, to which the
@@ -80,6 +83,7 @@ impl<'a> Session<'a> {
         match end {
             End::Over => None,
             End::Fault(fault) => {
+                self.shared.broker.metrics().request(0, Err(fault.kind));
                 tracing::debug!("a client is told to go: {fault}");
                 let _ = self.answer(&Response::Fault(fault)).await;
                 None
@@ -97,10 +101,11 @@ impl<'a> Session<'a> {
             self.inbox.take(header, start);
             return self.write(&Frame::version_refused(hello::VERSIONS).encode()).await;
         }
+        self.kind = header.kind;
         let request = Request::decode_body(header.kind, self.inbox.body(header, start));
         self.inbox.take(header, start);
         if let Some(fault) = request.as_ref().ok().and_then(|request| self.locked_out(request)) {
-            return self.answer(&Response::Fault(fault)).await;
+            return self.conclude(&Response::Fault(fault)).await;
         }
         if let (Ok(request), true) = (&request, self.grant.is_some())
             && let Err(fault) = self.permits(request)
@@ -113,20 +118,20 @@ impl<'a> Session<'a> {
             Ok(Request::Forward(forward)) => self.forward(forward).await,
             Ok(Request::Restart(restart)) => {
                 let response = self.restart(&restart).await;
-                self.answer(&response).await
+                self.conclude(&response).await
             }
             Ok(request) => {
                 let Some(busy) = self.shared.gate.enter().await else { return Err(End::Moves(Some(request))) };
                 let response = self.perform(request).await?;
                 // Whoever is slow to take an answer holds up nobody.
                 drop(busy);
-                self.answer(&response).await
+                self.conclude(&response).await
             }
             Err(FrameError::UnknownKind(kind)) => {
                 let fault = Fault::new(FaultKind::Unsupported, format!("the agent does not know request {kind:#06x}"))
                     .because("it is older than its client")
                     .hint("`cloud-token stop`; the next use starts the newer agent");
-                self.answer(&Response::Fault(fault)).await
+                self.conclude(&Response::Fault(fault)).await
             }
             Err(error) => Err(End::Fault(malformed(&error))),
         }
@@ -171,6 +176,7 @@ impl<'a> Session<'a> {
             Request::Unlock(unlock) => done(self.unlock(unlock).await?),
             Request::Lock(lock) => done(self.lock(lock).await?),
             Request::Drop => done(Ok(vec![broker.drop_cached()])),
+            Request::Metrics => Ok(Response::Metrics(v1::Metrics { text: broker.counts(&self.shared.surroundings) })),
             Request::ReadLog(read) => log::read(self.shared.access.journal(), read).await,
             Request::VerifyLog => log::verify(self.shared.access.journal()).await,
             Request::Forwarded(forwarded) => self.restrict(&forwarded),

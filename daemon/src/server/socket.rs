@@ -4,6 +4,8 @@
 mod adopted;
 mod guard;
 mod passing;
+#[cfg(windows)]
+mod windows;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -12,9 +14,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cloud_agent_protocol::{Fault, FaultKind, endpoint};
-use interprocess::ConnectWaitMode;
 use interprocess::local_socket::tokio::Listener;
-use interprocess::local_socket::{ConnectOptions, GenericFilePath, ListenerOptions, Name, ToFsName as _};
+use interprocess::local_socket::{GenericFilePath, ListenerOptions, Name, ToFsName as _};
+#[cfg(unix)]
+use interprocess::{ConnectWaitMode, local_socket::ConnectOptions};
 
 #[cfg(target_os = "linux")]
 pub(crate) use adopted::adopt;
@@ -36,10 +39,12 @@ const LEAVING: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long a socket that is there is given to show that somebody lives behind it.
+#[cfg(unix)]
 const PROBE: Duration = Duration::from_millis(500);
 
 /// What came of trying to claim the place.
 #[derive(Debug)]
+#[cfg_attr(windows, expect(clippy::large_enum_variant, reason = "there is one, once"))]
 pub enum Claim {
     /// It is ours.
     Taken(Place, Listener),
@@ -83,13 +88,14 @@ pub async fn claim(path: &Path) -> Result<Claim, Fault> {
     let failed = |what: &str, e: &io::Error| {
         Fault::new(FaultKind::Config, format!("cannot listen at `{}`", path.display())).because(format!("{what}: {e}"))
     };
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    make_private(dir).map_err(|e| failed("its directory cannot be made", &e))?;
+    let dir = endpoint::lock_directory(path);
+    make_private(&dir).map_err(|e| failed("its directory cannot be made", &e))?;
     verify(path)?;
     let lock = open_lock(&lock_path(path)).map_err(|e| failed("its lock file", &e))?;
     if !locked(path, &lock).await.map_err(|e| failed("its lock file", &e))? {
         return Ok(Claim::AlreadyRunning);
     }
+    #[cfg(unix)]
     if !clear(path)? {
         return Ok(Claim::AlreadyRunning);
     }
@@ -143,19 +149,23 @@ impl Drop for Place {
 /// A socket at `path`, where there is nothing.
 fn bind(path: &Path) -> io::Result<Listener> {
     let options = ListenerOptions::new().name(name(path)?).reclaim_name(false);
-    #[cfg(unix)]
+    // Where the mode of a socket cannot be set before it is bound, that of its directory, which was verified, keeps others out.
+    #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
     let options = {
         use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
         options.mode(0o600)
     };
+    #[cfg(windows)]
+    let options = windows::closed(options)?;
     options.create_tokio()
 }
 
-/// The lock beside a socket.
+/// The lock of a socket, in the directory for that.
 fn lock_path(socket: &Path) -> PathBuf {
-    let mut name = socket.file_name().unwrap_or_default().to_owned();
+    // The path of a pipe is no file's, and has a directory to itself.
+    let mut name = if cfg!(windows) { "agent".into() } else { socket.file_name().unwrap_or_default().to_owned() };
     name.push(".lock");
-    socket.with_file_name(name)
+    endpoint::lock_directory(socket).join(name)
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {
@@ -171,7 +181,10 @@ fn open_lock(path: &Path) -> io::Result<File> {
 }
 
 /// Makes the way free for a new socket. `false` if somebody answers at the old one.
+#[cfg(unix)]
 fn clear(path: &Path) -> Result<bool, Fault> {
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+
     let in_the_way = |why: String| {
         Fault::new(FaultKind::Config, format!("`{}` is in the way", path.display()))
             .because(why)
@@ -182,17 +195,12 @@ fn clear(path: &Path) -> Result<bool, Fault> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(e) => return Err(in_the_way(e.to_string())),
     };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-        if !meta.file_type().is_socket() {
-            return Err(in_the_way("it is not a socket".into()));
-        }
-        if meta.uid() != rustix::process::geteuid().as_raw() {
-            return Err(in_the_way(format!("it is owned by uid {}", meta.uid())));
-        }
+    if !meta.file_type().is_socket() {
+        return Err(in_the_way("it is not a socket".into()));
     }
-    let _ = meta;
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(in_the_way(format!("it is owned by uid {}", meta.uid())));
+    }
     if is_alive(path) {
         return Ok(false);
     }
@@ -201,6 +209,7 @@ fn clear(path: &Path) -> Result<bool, Fault> {
 }
 
 /// Whether somebody listens there. A full queue is a sign of life, too.
+#[cfg(unix)]
 fn is_alive(path: &Path) -> bool {
     let Ok(name) = name(path) else { return false };
     match ConnectOptions::new().name(name).wait_mode(ConnectWaitMode::Timeout(PROBE)).connect_sync() {
@@ -215,9 +224,12 @@ fn name(path: &Path) -> io::Result<Name<'_>> {
     path.to_fs_name::<GenericFilePath>()
 }
 
+#[cfg(windows)]
+use {crate::rights::make_private, windows::is_alive};
+
+#[cfg(unix)]
 fn make_private(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(dir) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => builder.recursive(true).create(dir),
@@ -232,8 +244,10 @@ fn verify(path: &Path) -> Result<(), Fault> {
     endpoint::verify_parents(path)
 }
 
-#[cfg(not(unix))]
-fn verify(_path: &Path) -> Result<(), Fault> {
+/// A pipe has no directory.
+#[cfg(windows)]
+#[expect(clippy::unnecessary_wraps, reason = "as where there is something to be wrong")]
+fn verify(_: &Path) -> Result<(), Fault> {
     Ok(())
 }
 

@@ -11,6 +11,8 @@ use toml_edit::{DocumentMut, value};
 
 use super::disk;
 use crate::accounts::parse_span;
+#[cfg(windows)]
+use crate::rights;
 
 /// The program's time, if the user says nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -114,6 +116,15 @@ fn trusted(path: &Path) -> Result<(), Fault> {
         if meta.mode() & 0o022 != 0 {
             return Err(unusable(path, "others may write it, and so have a program of theirs run".into())
                 .hint(format!("`chmod go-w {}`", path.display())));
+        }
+    }
+    #[cfg(windows)]
+    {
+        let others = fs::File::open(path).and_then(|file| rights::who(&file, rights::WRITE));
+        let others = others.map_err(|why| unusable(path, why.to_string()))?;
+        if !others.is_empty() {
+            let why = format!("others may write it, and so have a program of theirs run: {}", others.join(", "));
+            return Err(unusable(path, why).hint(format!("`icacls \"{}\" /reset`", path.display())));
         }
     }
     Ok(())

@@ -8,6 +8,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+#[cfg(windows)]
+use crate::rights;
+
 /// The largest file that is read, in bytes.
 const LONGEST: u64 = 1024 * 1024;
 
@@ -52,6 +55,14 @@ pub(super) fn read(path: &Path) -> io::Result<Found> {
                 meta.mode() & 0o777
             );
             file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        }
+    }
+    #[cfg(windows)]
+    {
+        let others = rights::who(&file, rights::READ | rights::WRITE)?;
+        if !others.is_empty() {
+            tracing::warn!("`{}` was open to others ({}); it is closed now", path.display(), others.join(", "));
+            rights::close(path)?;
         }
     }
     if !meta.is_file() || meta.len() > LONGEST {
@@ -123,33 +134,37 @@ pub(super) fn open_lock(path: &Path) -> io::Result<File> {
 }
 
 /// Makes the directory, for its owner alone, and looks whether it is that.
+#[cfg(windows)]
 pub(super) fn make_private(dir: &Path) -> io::Result<()> {
+    rights::make_private(dir)
+}
+
+/// Makes the directory, for its owner alone, and looks whether it is that.
+#[cfg(unix)]
+pub(super) fn make_private(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(dir) {
         Err(why) if !dir.is_dir() => return Err(why),
         _ => {}
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let meta = fs::symlink_metadata(dir)?;
-        let denied = |why: String| Err(io::Error::new(ErrorKind::PermissionDenied, why));
-        if !meta.is_dir() {
-            return denied("it is no directory".into());
-        }
-        if meta.uid() != rustix::process::geteuid().as_raw() {
-            return denied(format!("it is owned by uid {}", meta.uid()));
-        }
-        if meta.mode() & 0o077 != 0 {
-            return denied(format!(
-                "it is open to others (mode {:03o}); `chmod 700 {}`",
-                meta.mode() & 0o777,
-                dir.display()
-            ));
-        }
+    let meta = fs::symlink_metadata(dir)?;
+    let denied = |why: String| Err(io::Error::new(ErrorKind::PermissionDenied, why));
+    if !meta.is_dir() {
+        return denied("it is no directory".into());
+    }
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return denied(format!("it is owned by uid {}", meta.uid()));
+    }
+    if meta.mode() & 0o077 != 0 {
+        return denied(format!(
+            "it is open to others (mode {:03o}); `chmod 700 {}`",
+            meta.mode() & 0o777,
+            dir.display()
+        ));
     }
     Ok(())
 }
@@ -165,7 +180,11 @@ fn anew(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     // Left by a crash: whoever has the account's turn is the only one who writes here.
     let _ = fs::remove_file(&temporary);
     step();
-    let written = options().write(true).create_new(true).open(&temporary).and_then(|file| fill(file, bytes));
+    let made = options().write(true).create_new(true).open(&temporary);
+    // Its directory says the same, if it was made by an agent.
+    #[cfg(windows)]
+    let made = made.and_then(|file| rights::close(&temporary).map(|()| file));
+    let written = made.and_then(|file| fill(file, bytes));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
@@ -197,13 +216,18 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     step();
     #[cfg(unix)]
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
-    #[cfg(not(unix))]
-    let _ = path;
+    // A directory cannot be made durable there. The file can, with the entry that it has by now: the file system writes down
+    // what happened in the order in which it did.
+    #[cfg(windows)]
+    match options().write(true).open(path) {
+        Ok(file) => file.sync_all()?,
+        Err(why) if why.kind() == ErrorKind::NotFound => {}
+        Err(why) => return Err(why),
+    }
     Ok(())
 }
 
 fn options() -> OpenOptions {
-    #[cfg_attr(not(unix), allow(unused_mut))]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     {
@@ -212,6 +236,9 @@ fn options() -> OpenOptions {
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         options.mode(0o600).custom_flags(i32::try_from(flags.bits()).expect("open flags fit an int"));
     }
+    // A link is not followed (`FILE_FLAG_OPEN_REPARSE_POINT`).
+    #[cfg(windows)]
+    std::os::windows::fs::OpenOptionsExt::custom_flags(&mut options, 0x0020_0000);
     options
 }
 

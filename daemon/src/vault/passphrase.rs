@@ -116,6 +116,14 @@ fn read(path: &Path) -> Result<Secret, String> {
             return Err(format!("others may read it (mode {:03o})", meta.mode() & 0o777));
         }
     }
+    #[cfg(windows)]
+    {
+        use crate::rights;
+        let others = rights::who(&file, rights::READ).map_err(|why| why.to_string())?;
+        if !others.is_empty() {
+            return Err(format!("others may read it ({})", others.join(", ")));
+        }
+    }
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::from(LONGEST) + 1));
     file.take(u64::from(LONGEST) + 1).read_to_end(&mut bytes).map_err(|why| why.to_string())?;
     if bytes.len() > usize::from(LONGEST) {

@@ -56,6 +56,9 @@ pub(crate) async fn run_with(
     // A group of its own, so that whatever it starts can be ended with it.
     #[cfg(unix)]
     command.process_group(0);
+    // Nor a window that flashes by: the agent has no console that it could share.
+    #[cfg(windows)]
+    command.creation_flags(windows_sys::Win32::System::Threading::CREATE_NO_WINDOW);
     let mut child = command.spawn().map_err(|why| format!("it cannot be started: {why}"))?;
     let group = child.id();
     let ended = tokio::time::timeout(patience, converse(&mut child, told)).await;

@@ -2,7 +2,7 @@
 
 use cloud_agent_protocol::v1::{
     AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Forward, Forwarded,
-    Forwarding, Get, GetFor, Holding, ListClouds, Lock, Log, LogEntry, LogProcess, Login, Logout, MethodInfo,
+    Forwarding, Get, GetFor, Holding, ListClouds, Lock, Log, LogEntry, LogProcess, Login, Logout, MethodInfo, Metrics,
     NamedSecret, OriginInfo, Overview, Place, Question, ReadLog, Reject, RejectFor, Request, Response, Restart, Served,
     Setting, Show, Status, Unlock, Vault, VaultStatus, Verified, Withheld,
 };
@@ -16,6 +16,7 @@ fn header(name: &str, value: &str) -> Header {
     Header { name: name.into(), value: value.into() }
 }
 
+#[allow(clippy::too_many_lines, reason = "a list")]
 pub(crate) fn requests() -> Vec<(&'static str, Request)> {
     let get = Get { account: "ecHome".into(), min_valid: None, fresh: false, environment: false, deadline_ms: 30_000 };
     let login = Login {
@@ -124,6 +125,7 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         ),
         ("request-forwarded", Request::Forwarded(Forwarded { id: "00112233445566778899aabbccddeeff".into() })),
         ("request-overview", Request::Overview),
+        ("request-metrics", Request::Metrics),
     ]
 }
 
@@ -290,6 +292,7 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
         ("response-withheld", withheld()),
+        ("response-metrics", Response::Metrics(Metrics { text: "# TYPE cloud_agent_locked gauge\n# EOF\n".into() })),
         (
             "response-served",
             Response::Served(Served {

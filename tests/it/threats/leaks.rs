@@ -183,6 +183,7 @@ fn at_the_chattiest_level_no_secret_is_in_any_log_message_or_file() {
     assert_ne!(tell("curl", token(&["curl", "ecHome", "--", "-sv", "http://127.0.0.1:1"]), false), 0);
     assert_eq!(tell("status", token(&["status"]), false), 0);
     assert_eq!(tell("status --json", token(&["status", "--json"]), false), 0);
+    assert_eq!(tell("status --metrics", token(&["status", "--metrics"]), false), 0);
 
     // A cloud that repeats what it was sent, and sends what is broken.
     let wrong = "wrong-secret-canary-0123456789";

@@ -8,7 +8,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio, read};
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
@@ -120,12 +119,14 @@ fn keep_or_show(ran: &mut Ran, status: Option<u16>, bytes: &[u8]) -> io::Result<
 
 /// A signal that ends us ends curl, and with it us: a service manager knows only this process.
 fn ended_by_signal() -> io::Result<OwnedFd> {
-    let (ended, notify) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let (ended, notify) = io::pipe()?;
+    ioctl_fionbio(&ended, true)?;
+    ioctl_fionbio(&notify, true)?;
     for signal in [SIGTERM, SIGHUP] {
         signal_hook::low_level::pipe::register(signal, notify.try_clone()?)?;
     }
     // Kept open by the handlers.
-    Ok(ended)
+    Ok(ended.into())
 }
 
 fn pass_on(child: &Child, ended: &OwnedFd, chunk: &mut [u8]) {
@@ -136,18 +137,18 @@ fn pass_on(child: &Child, ended: &OwnedFd, chunk: &mut [u8]) {
 }
 
 /// A pipe of which the child inherits the end that is read.
-fn from_us() -> io::Result<(OwnedFd, std::fs::File)> {
-    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+fn from_us() -> io::Result<(OwnedFd, io::PipeWriter)> {
+    let (read, write) = io::pipe()?;
     fcntl_setfd(&read, FdFlags::empty())?;
-    Ok((read, write.into()))
+    Ok((read.into(), write))
 }
 
 /// A pipe of which the child inherits the end that is written.
 fn to_us() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (read, write) = io::pipe()?;
     fcntl_setfd(&write, FdFlags::empty())?;
     ioctl_fionbio(&read, true)?;
-    Ok((read, write))
+    Ok((read.into(), write.into()))
 }
 
 /// What a program opens to get a descriptor that it inherited.

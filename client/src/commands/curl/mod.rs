@@ -5,6 +5,7 @@ mod arguments;
 #[cfg(unix)]
 mod child;
 mod options;
+#[cfg(any(unix, test))]
 mod status;
 
 use std::ffi::OsString;

@@ -92,18 +92,24 @@ pub(crate) fn run(target: Target, options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What this program's file is called.
+const PROGRAM: &str = if cfg!(windows) { "cloud-token.exe" } else { "cloud-token" };
+
+/// Names the home directory.
+const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
 /// How other programs are to start us: the way that the user does, so that an update of ours does not move it.
 #[cold]
 fn own_program() -> Result<PathBuf, Failure> {
     let own = env::current_exe().map_err(|e| unusable(Path::new("cloud-token"), &e))?;
     let is_own = |path: &PathBuf| path.canonicalize().is_ok_and(|real| real == own);
-    Ok(on_path("cloud-token", is_own).unwrap_or(own))
+    Ok(on_path(PROGRAM, is_own).unwrap_or(own))
 }
 
 /// The agent, which lies beside this program, else on the path.
 #[cold]
 fn agent_program() -> Result<PathBuf, Failure> {
-    const AGENT: &str = "cloud-agent";
+    const AGENT: &str = if cfg!(windows) { "cloud-agent.exe" } else { "cloud-agent" };
     let beside = own_program()?.with_file_name(AGENT);
     if beside.is_file() {
         return Ok(beside);
@@ -125,9 +131,9 @@ fn on_path(name: &str, is_it: impl Fn(&PathBuf) -> bool) -> Option<PathBuf> {
 /// The home directory.
 #[cold]
 fn home() -> Result<PathBuf, Failure> {
-    directory("HOME").ok_or_else(|| {
+    directory(HOME).ok_or_else(|| {
         Fault::new(FaultKind::Config, "it is not known where your configuration is")
-            .because("`$HOME` is not set")
+            .because(format!("`${HOME}` is not set"))
             .into()
     })
 }
