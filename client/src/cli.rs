@@ -2,6 +2,7 @@
 
 mod consumers;
 mod custody;
+mod watch;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::report::Failure;
 use crate::shell::Shell;
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
 use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
+use watch::{FORWARD_EXAMPLES, Forward, LOG_EXAMPLES, Log};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -132,6 +134,12 @@ enum Command {
     /// Which vault holds the secrets, and why; `vault move KIND` copies all to another, looks, then erases the old one
     #[command(after_help = VAULT_EXAMPLES)]
     Vault(Vault),
+    /// A second, restricted socket, for `ssh -R` and containers; in the foreground
+    #[command(after_help = FORWARD_EXAMPLES)]
+    Forward(Box<Forward>),
+    /// Who got which account's token, and when
+    #[command(after_help = LOG_EXAMPLES)]
+    Log(Log),
     /// Start the agent anew, as it is installed now; it keeps all that it has, and turns no caller away
     #[command(after_help = RESTART_EXAMPLES)]
     Restart {
@@ -342,6 +350,8 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Lock(opener) => opener.lock(),
         Command::Unlock(opener) => opener.unlock(),
         Command::Vault(vault) => vault.run(),
+        Command::Forward(forward) => forward.run(),
+        Command::Log(log) => log.run(),
         Command::Drop { wait } => drop::run(wait.timeout),
         Command::Restart { wait } => restart::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),

@@ -1,7 +1,7 @@
 //! A request answered: connect, start the agent if there is none, ask, and once more if it died meanwhile.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cloud_agent_protocol::v1::{Request, Response};
@@ -28,6 +28,11 @@ impl Client {
     pub(crate) fn new(timeout: Duration) -> Result<Self, Failure> {
         let socket = endpoint::resolve()?;
         Ok(Self { socket, deadline: Deadline::after(timeout), autostart: true, withheld: Vec::new() })
+    }
+
+    /// Where the agent is.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Starts no agent.
@@ -71,6 +76,7 @@ impl Client {
 pub(crate) fn answered(answer: Result<Response, NoAnswer>) -> Result<Response, Failure> {
     match answer {
         Ok(Response::Fault(fault)) => Err(fault.into()),
+        Ok(Response::Withheld(withheld)) => Err(Failure::of(withheld.account, withheld.fault)),
         Ok(response) => Ok(response),
         Err(NoAnswer::Failed(failure)) => Err(failure),
         Err(NoAnswer::Died) => Err(Failure::no_agent(

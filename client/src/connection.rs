@@ -74,6 +74,12 @@ impl Connection {
         }
     }
 
+    /// The connection as a stream that blocks, for what is no exchange of messages.
+    #[cfg(unix)]
+    pub(crate) fn into_stream(self) -> io::Result<std::os::unix::net::UnixStream> {
+        self.wire.into_stream()
+    }
+
     /// Sends `request` and reads what comes back. A fault of the agent's is an answer too.
     pub(crate) fn ask(&mut self, request: &Request, deadline: &Deadline) -> Result<Response, NoAnswer> {
         self.ask_while(request, deadline, |_| {})

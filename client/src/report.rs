@@ -12,6 +12,8 @@ use crate::moment;
 pub(crate) struct Failure {
     /// What happened.
     pub(crate) fault: Fault,
+    /// Whose credential was not to be had, if it was asked for by an address.
+    account: Option<String>,
     /// There is no agent that could be asked, or none that can be trusted, whatever kind the fault is.
     no_agent: bool,
     /// The human knows already: nothing more is said.
@@ -23,12 +25,39 @@ pub(crate) struct Failure {
 impl Failure {
     /// No agent to ask.
     pub(crate) fn no_agent(fault: Fault) -> Self {
-        Self { fault, no_agent: true, told: false, brief: false }
+        Self { no_agent: true, ..fault.into() }
     }
 
     /// What was asked for is bad news, and the news is out.
     pub(crate) fn told(fault: Fault) -> Self {
-        Self { fault, no_agent: false, told: true, brief: false }
+        Self { told: true, ..fault.into() }
+    }
+
+    /// The account that answers for an address, and why it cannot.
+    pub(crate) fn of(account: String, fault: Fault) -> Self {
+        Self { account: Some(account), ..fault.into() }
+    }
+
+    /// Whether it is known whose credential was asked for, and only that is not to be had.
+    pub(crate) fn is_of_an_account(&self) -> bool {
+        self.account.is_some()
+    }
+
+    /// What happened, and to which account.
+    pub(crate) fn message(&self) -> String {
+        let message = &self.fault.message;
+        match &self.account {
+            Some(account) if !message.contains(&format!("`{account}`")) => {
+                format!("`{account}` has no token: {message}")
+            }
+            _ => message.clone(),
+        }
+    }
+
+    /// When the cloud is asked again, if that is known.
+    pub(crate) fn next_try(&self, now: i64) -> Option<String> {
+        let at = self.fault.retry_at?;
+        Some(format!("next try: {} ({})", moment::rfc3339(at), moment::relative(at, now)))
     }
 
     /// The same, told in one line.
@@ -61,7 +90,7 @@ impl Failure {
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { fault, no_agent: false, told: false, brief: false }
+        Self { fault, account: None, no_agent: false, told: false, brief: false }
     }
 }
 
@@ -72,7 +101,8 @@ pub(crate) fn failure(failure: &Failure) -> ExitCode {
         return ExitCode::from(failure.code());
     }
     // One write, so that fifty clients that fail at once do not interleave their lines.
-    let text = if failure.brief { line_of(&failure.fault) } else { words(&failure.fault, moment::now()) };
+    let now = moment::now();
+    let text = if failure.brief { line_of(failure, now) } else { words(failure, now) };
     crate::stdio::stderr(&text);
     ExitCode::from(failure.code())
 }
@@ -90,20 +120,24 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if hostile(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// `fault` in one line, for where a consumer shows what its helper says.
+/// `failure` in one line, for where a consumer shows what its helper says.
 #[cold]
-pub(crate) fn line_of(fault: &Fault) -> String {
-    let hint = fault.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    format!("cloud-token: {}\n", printable(&format!("{fault}{hint}")))
+pub(crate) fn line_of(failure: &Failure, now: i64) -> String {
+    let causes = failure.fault.causes.iter().map(|cause| format!(": {cause}"));
+    let next = failure.next_try(now).map(|next| format!("; {next}"));
+    let hint = failure.fault.hint.as_ref().map(|hint| format!(" ({hint})"));
+    let behind: String = causes.chain(next).chain(hint).collect();
+    format!("cloud-token: {}\n", printable(&format!("{}{behind}", failure.message())))
 }
 
-fn words(fault: &Fault, now: i64) -> String {
+fn words(failure: &Failure, now: i64) -> String {
+    let fault = &failure.fault;
     let mut text = format!("error: {}\n", printable(&fault.message));
     for cause in &fault.causes {
         line(&mut text, "caused by", cause);
     }
-    if let Some(at) = fault.retry_at {
-        line(&mut text, "next try", &format!("{} ({})", moment::rfc3339(at), moment::relative(at, now)));
+    if let Some(next) = failure.next_try(now) {
+        writeln!(text, "{next}").expect("a string takes every write");
     }
     if let Some(hint) = &fault.hint {
         line(&mut text, "hint", hint);
@@ -149,7 +183,7 @@ mod tests {
             .hint("try later")
             .retry_at(1_795_319_040);
         assert_eq!(
-            words(&fault, 1_795_319_030),
+            words(&fault.into(), 1_795_319_030),
             "error: `work` did not answer\n\
              caused by: connection refused\n\
              caused by: port 443\n\
@@ -162,14 +196,19 @@ mod tests {
     fn a_fault_in_one_line_is_one_line_with_its_hint() {
         let fault =
             Fault::new(FaultKind::NeedsHuman, "`work` is not\nlogged in").because("x").hint("`cloud-token login work`");
-        let text = line_of(&fault);
+        let text = line_of(&fault.into(), 0);
         assert_eq!(text, "cloud-token: `work` is not\u{fffd}logged in: x (`cloud-token login work`)\n");
+        let away = Fault::new(FaultKind::Unreachable, "127.0.0.1:1 refuses connections").retry_at(1_795_319_040);
+        assert_eq!(
+            line_of(&Failure::of("work".to_owned(), away), 1_795_319_037),
+            "cloud-token: `work` has no token: 127.0.0.1:1 refuses connections; next try: 2026-11-22T03:44:00Z (in 3 s)\n"
+        );
     }
 
     #[test]
     fn control_characters_never_reach_the_terminal() {
         let fault = Fault::new(FaultKind::Other(9), "a\x1b[2Jb\nc").because("\x07").hint("\u{9b}x\u{202e}");
-        let text = words(&fault, 0);
+        let text = words(&fault.into(), 0);
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
         assert_eq!(text.lines().count(), 3);
         assert!(!text.contains('\u{202e}'));

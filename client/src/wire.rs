@@ -42,6 +42,8 @@ impl Write for Timed<'_> {
 #[cfg(unix)]
 mod unix {
     use std::io::{self, Read, Write};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
     use std::path::Path;
     use std::time::Duration;
 
@@ -97,6 +99,13 @@ mod unix {
     }
 
     impl Wire {
+        /// As a stream that blocks.
+        pub(crate) fn into_stream(self) -> io::Result<UnixStream> {
+            let stream = UnixStream::from(OwnedFd::from(self.0));
+            stream.set_nonblocking(false)?;
+            Ok(stream)
+        }
+
         pub(super) fn read(&self, into: &mut [u8], deadline: &Deadline) -> io::Result<usize> {
             // The answer is never there yet, so waiting first saves the read that would say so.
             loop {

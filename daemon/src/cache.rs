@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod estate;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_agent_protocol::frame::MAX_RESPONSE;
@@ -39,6 +40,7 @@ pub struct Cached {
     frame: Kept,
     /// Names and values; [`THE_TOKEN`] in the place of the token itself.
     environment: Packed,
+    label: Arc<Label>,
     expires_at: Option<Timestamp>,
     obtained_up: Duration,
     life: Option<Duration>,
@@ -61,6 +63,7 @@ impl Cached {
         let mut credential = grant.credential.clone();
         let variables = std::mem::take(&mut credential.environment);
         let token = credential.token.as_ref();
+        let label = label_of(&credential);
         let environment = Packed::new(variables.iter().map(|Header { name, value }| {
             (name.as_str(), if Some(value) == token { THE_TOKEN } else { value.expose() })
         }));
@@ -71,6 +74,7 @@ impl Cached {
         Ok(Self {
             frame: framed(credential)?,
             environment,
+            label,
             expires_at: grant.expires_at,
             life,
             obtained_up,
@@ -96,6 +100,7 @@ impl Cached {
         Some(Self {
             frame: framed(credential).ok()?,
             environment: self.environment.clone(),
+            label: self.label.clone(),
             expires_at: Some(by_uptime),
             ..*self
         })
@@ -107,21 +112,12 @@ impl Cached {
     /// Never: what is decoded was encoded by [`Cached::new`].
     #[must_use]
     pub fn credential(&self) -> Credential {
-        let mut credential = self.decoded().expect("only credentials are cached, in frames of our own");
+        let mut credential = decoded(&self.frame).expect("only credentials are cached, in frames of our own");
         let token = credential.token.clone().unwrap_or_default();
         let value = |kept: &str| if kept == THE_TOKEN { token.clone() } else { kept.into() };
         credential.environment =
             self.environment.pairs().map(|(name, kept)| Header { name: name.into(), value: value(kept) }).collect();
         credential
-    }
-
-    /// The credential without its environment.
-    fn decoded(&self) -> Option<Credential> {
-        let frame = Frame::read(&mut &self.frame[..], MAX_RESPONSE).ok()?;
-        match Response::decode(&frame) {
-            Ok(Response::Credential(credential)) => Some(credential),
-            _ => None,
-        }
     }
 
     /// The answer without the environment, as it is written to a socket.
@@ -130,11 +126,16 @@ impl Cached {
         &self.frame
     }
 
-    /// The first characters of the token's SHA-256.
+    /// The first characters of the token's SHA-256, of the first header's where there is no token.
     #[must_use]
     pub fn fingerprint(&self) -> Option<String> {
-        let credential = self.credential();
-        credential.token.as_ref().or(credential.headers.first().map(|header| &header.value)).map(fingerprint)
+        self.label.fingerprint()
+    }
+
+    /// What it is known by.
+    #[must_use]
+    pub fn label(&self) -> &Arc<Label> {
+        &self.label
     }
 
     /// When it ends, if that is known.
@@ -192,6 +193,19 @@ impl Cached {
     }
 }
 
+/// The credential in a frame, which is without its environment.
+fn decoded(frame: &[u8]) -> Option<Credential> {
+    match Response::decode(&Frame::read(&mut &frame[..], MAX_RESPONSE).ok()?) {
+        Ok(Response::Credential(credential)) => Some(credential),
+        _ => None,
+    }
+}
+
+fn label_of(credential: &Credential) -> Arc<Label> {
+    let shown = credential.token.as_ref().or(credential.headers.first().map(|header| &header.value));
+    Arc::new(Label::new(&credential.account, shown.map(mark)))
+}
+
 fn framed(credential: Credential) -> Result<Kept, Fault> {
     let frame = Response::Credential(credential).encode().map_err(|e| {
         Fault::new(FaultKind::MalformedReply, "the cloud's credential is too long to be handed out")
@@ -200,16 +214,54 @@ fn framed(credential: Credential) -> Result<Kept, Fault> {
     Ok(Kept::copy_of(&frame.encode()))
 }
 
-/// The first 12 hexadecimal characters of a token's SHA-256: enough to tell tokens apart, of no use to anybody else.
-#[must_use]
-pub fn fingerprint(token: &Secret) -> String {
+/// What a credential is known by where it must not be shown.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Label {
+    account: Box<str>,
+    token: Option<[u8; MARK]>,
+}
+
+impl Label {
+    /// That of `account`'s token with this mark.
+    #[must_use]
+    pub fn new(account: &str, token: Option<[u8; MARK]>) -> Self {
+        Self { account: account.into(), token }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The token's fingerprint, in hexadecimal.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        self.token.map(hexadecimal)
+    }
+}
+
+/// So many bytes of a token's SHA-256 are its mark: enough to tell tokens apart, of no use to anybody else.
+const MARK: usize = 6;
+
+fn mark(token: &Secret) -> [u8; MARK] {
+    *Sha256::digest(token.expose().as_bytes()).first_chunk().expect("a digest is longer")
+}
+
+fn hexadecimal(mark: [u8; MARK]) -> String {
     use std::fmt::Write as _;
 
-    Sha256::digest(token.expose().as_bytes()).iter().take(6).fold(String::with_capacity(12), |mut hex, byte| {
+    mark.iter().fold(String::with_capacity(2 * MARK), |mut hex, byte| {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+/// The first 12 hexadecimal characters of a token's SHA-256.
+#[must_use]
+pub fn fingerprint(token: &Secret) -> String {
+    hexadecimal(mark(token))
 }
 
 #[cfg(test)]

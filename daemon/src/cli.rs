@@ -70,9 +70,9 @@ impl Cli {
         if self.config.is_some() {
             all.extend(["--config".into(), config.into()]);
         }
-        let spans = [("idle-exit", self.idle_exit), ("hold-for", self.hold_for), ("hold-idle", self.hold_idle)];
-        for (name, span) in spans.into_iter().filter_map(|(name, span)| Some((name, span?))) {
-            all.extend([format!("--{name}").into(), format!("{}s", span.as_secs()).into()]);
+        let spans = [("--idle-exit", self.idle_exit), ("--hold-for", self.hold_for), ("--hold-idle", self.hold_idle)];
+        for (option, span) in spans.into_iter().filter_map(|(option, span)| Some((option, span?))) {
+            all.extend([option.into(), format!("{}s", span.as_secs()).into()]);
         }
         all.extend((0..self.verbose).map(|_| "--verbose".into()));
         all

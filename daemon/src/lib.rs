@@ -7,15 +7,18 @@
 //! Nothing below the broker knows that there is a socket; nothing above a provider knows a cloud's name. Clocks,
 //! environment and network come in as arguments. `docs/architecture.md` tells why.
 
+pub mod access;
 pub mod accounts;
 pub mod broker;
 pub mod cache;
+pub mod callers;
 pub mod check;
 mod cli;
 pub mod clock;
 pub mod cloud;
 pub mod hardening;
 pub mod http;
+pub mod journal;
 mod life;
 mod log;
 mod packed;

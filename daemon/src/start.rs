@@ -10,6 +10,7 @@ use cloud_agent_protocol::{Fault, FaultKind, endpoint};
 use interprocess::local_socket::tokio::Listener;
 use tokio::sync::{Notify, mpsc};
 
+use crate::access::Access;
 use crate::accounts::{self, Accounts};
 use crate::broker::{Broker, Surroundings};
 use crate::cli::{Cli, Command, VaultKind};
@@ -194,8 +195,9 @@ async fn equip(
         () = end => return Ok(None),
     };
     let made = vault.and_then(|vault| {
-        let broker = Broker::new(clock, Accounts::open(paths.accounts()), clouds, provider, Arc::new(vault));
-        broker.hold_at_most(accounts::Limits { since_login: cli.hold_for, since_asked: cli.hold_idle });
+        let accounts = Accounts::open(paths.accounts());
+        let broker = Broker::new(clock, accounts, clouds, provider, Arc::new(vault));
+        broker.hold_at_most(accounts::Limits::new(cli.hold_for, cli.hold_idle));
         estate.map_or(Ok(()), |estate| estate.give_to(&broker))?;
         Ok(broker)
     });
@@ -239,6 +241,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     let equipped = equip(cli, paths, clock.clone(), estate.as_ref(), end).await?;
     let Some((broker, unusable)) = equipped else { return Ok(()) };
     place.take_over();
+    let access = Access::new(clock.clone(), &paths.state, paths.accounts());
     if cli.detached {
         detach(&paths.log());
     }
@@ -267,6 +270,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     let leaving = tokio::spawn(leaving.serve(asked));
     tokio::spawn(broker.clone().keep_fresh());
     tokio::spawn(drops.serve(broker.clone()));
+    tokio::spawn(access.journal().clone().keep(clock.clone()));
     let directories = [paths.config.clone(), paths.clouds()];
     tokio::spawn(reload(broker.clone(), directories, told_to_reload, manager.clone()));
     tokio::spawn(manager.clone().tell_of_the_end(shutdown.clone()));
@@ -280,7 +284,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     // run: under load it would accept faster than ended sessions can leave.
     let limits = Limits { idle_exit: cli.idle_exit, ..Limits::for_files(files) };
     let reins = Reins { control: told, gate: gate.clone(), renewals };
-    let server = tokio::spawn(server::run(listener, reins, broker, limits, surroundings, shutdown));
+    let server = tokio::spawn(server::run(listener, reins, broker, access, limits, surroundings, shutdown));
     manager.ready();
     let result = tokio::select! {
         result = server => result.unwrap_or_else(|e| Err(defect(&e))),

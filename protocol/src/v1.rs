@@ -8,8 +8,13 @@
 //!
 //! [`FaultKind::Unsupported`]: crate::FaultKind::Unsupported
 
+#[macro_use]
+mod messages;
+
 mod act;
 mod clouds;
+mod forward;
+mod journal;
 mod life;
 mod serve;
 mod status;
@@ -19,8 +24,10 @@ use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
 pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
+pub use forward::{Forward, Forwarded, Forwarding};
+pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
 pub use life::Restart;
-pub use serve::{GetFor, Place, RejectFor, Served};
+pub use serve::{GetFor, Place, RejectFor, Served, Withheld};
 pub use status::{AccountStatus, Holding, Overview, Status};
 pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
 
@@ -161,6 +168,14 @@ pub enum Request {
     ListServed,
     /// See [`Restart`].
     Restart(Restart),
+    /// See [`ReadLog`].
+    ReadLog(ReadLog),
+    /// Is the journal whole?
+    VerifyLog,
+    /// See [`Forward`].
+    Forward(Forward),
+    /// See [`Forwarded`].
+    Forwarded(Forwarded),
     /// How are agent and accounts, and for how long is what held where?
     Overview,
 }
@@ -216,54 +231,16 @@ pub enum Response {
     Vault(VaultStatus),
     /// To [`Request::ListServed`].
     Served(Served),
+    /// To [`Request::GetFor`], once it is clear whose the address is.
+    Withheld(Withheld),
+    /// To [`Request::ReadLog`].
+    Log(Log),
+    /// To [`Request::VerifyLog`].
+    Verified(Verified),
+    /// To [`Request::Forward`]; the connection then stays open for as long as it holds.
+    Forwarding(Forwarding),
     /// To [`Request::Overview`].
     Overview(Overview),
-}
-
-macro_rules! messages {
-    ($message:ident: $($kind:literal $variant:ident $(($body:ty))?,)*) => {
-        impl $message {
-            /// The number of this message in a frame's header.
-            #[must_use]
-            pub fn kind(&self) -> u16 {
-                match self { $(messages!(@pattern $variant _body $(($body))?) => $kind,)* }
-            }
-
-            /// The message as a frame.
-            ///
-            /// # Errors
-            /// [`FrameError::TooLong`] if it is longer than any frame may be.
-            pub fn encode(&self) -> Result<Frame, FrameError> {
-                let body = match self { $(messages!(@pattern $variant body $(($body))?) => messages!(@encode body $(($body))?),)* };
-                Ok(Frame { version: VERSION, kind: self.kind(), body: body? })
-            }
-
-            /// The message in a frame.
-            ///
-            /// # Errors
-            /// [`FrameError::UnknownKind`], [`FrameError::Body`], [`FrameError::Trailing`].
-            pub fn decode(frame: &Frame) -> Result<Self, FrameError> {
-                Self::decode_body(frame.kind, &frame.body)
-            }
-
-            /// The message of number `kind` in `body`.
-            ///
-            /// # Errors
-            /// As [`Self::decode`].
-            pub fn decode_body(kind: u16, body: &[u8]) -> Result<Self, FrameError> {
-                match kind {
-                    $($kind => messages!(@decode $variant body $(($body))?),)*
-                    other => Err(FrameError::UnknownKind(other)),
-                }
-            }
-        }
-    };
-    (@pattern $variant:ident $body:ident ($type:ty)) => { Self::$variant($body) };
-    (@pattern $variant:ident $body:ident) => { Self::$variant };
-    (@encode $body:ident ($type:ty)) => { codec::encode($body) };
-    (@encode $body:ident) => { codec::encode(&()) };
-    (@decode $variant:ident $body:ident ($type:ty)) => { codec::decode::<$type>($body).map(Self::$variant) };
-    (@decode $variant:ident $body:ident) => { codec::decode::<()>($body).map(|()| Self::$variant) };
 }
 
 messages! { Request:
@@ -285,6 +262,10 @@ messages! { Request:
     16 RejectFor(RejectFor),
     17 ListServed,
     18 Restart(Restart),
+    20 ReadLog(ReadLog),
+    21 VerifyLog,
+    22 Forward(Forward),
+    23 Forwarded(Forwarded),
     26 Overview,
 }
 
@@ -300,5 +281,9 @@ messages! { Response:
     0x8009 Acted(Acted),
     0x800A Vault(VaultStatus),
     0x800C Served(Served),
+    0x800D Withheld(Withheld),
+    0x8011 Log(Log),
+    0x8012 Verified(Verified),
+    0x8013 Forwarding(Forwarding),
     0x8017 Overview(Overview),
 }

@@ -113,7 +113,7 @@ fn unsafe_code_is_in_one_module() {
     names.sort_unstable();
     assert_eq!(
         names,
-        ["allocator", "footprint", "inherited", "pages"].map(|name| format!("daemon/src/hardening/{name}.rs"))
+        ["allocator", "footprint", "inherited", "pages", "pidfd"].map(|name| format!("daemon/src/hardening/{name}.rs"))
     );
     let allowed = ["allow(", "unsafe_code", ")"].concat();
     for (name, text) in sources(&["protocol", "client", "daemon", "tests"]) {

@@ -4,6 +4,7 @@
 
 use cloud_agent_tests::terminal;
 
+mod access;
 mod autostart;
 mod cases;
 mod check;

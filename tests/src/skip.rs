@@ -17,6 +17,10 @@ pub const ENV_REPORT: &str = "CLOUD_AGENT_TESTS_SKIPPED";
 /// Under `CI=true`: there, everything has to run.
 pub fn skip(what: &str, why: &str) {
     assert!(!on_ci(), "cannot run `{what}`: {why}");
+    report(what, why);
+}
+
+fn report(what: &str, why: &str) {
     let line = format!("SKIPPED {what}: {why}\n");
     let _ = io::stderr().write_all(line.as_bytes());
     if let Some(path) = env::var_os(ENV_REPORT)
@@ -35,6 +39,24 @@ pub fn unless_tool(what: &str, name: &str) -> Option<PathBuf> {
     let found = find(name);
     if found.is_none() {
         skip(what, &format!("there is no `{name}` on PATH"));
+    }
+    found
+}
+
+/// Programs that Debian has no package of, and that the tests cannot fetch: these may be missing even where everything has to
+/// run. What of them is not played with the program itself is held by a transcript.
+const OPTIONAL: [&str; 1] = ["terraform"];
+
+/// Where such a program is, or a report that `what` is skipped without it.
+///
+/// # Panics
+/// For a program that may not be missing.
+#[must_use]
+pub fn unless_optional_tool(what: &str, name: &str) -> Option<PathBuf> {
+    assert!(OPTIONAL.contains(&name), "`{name}` is not optional: `unless_tool`");
+    let found = find(name);
+    if found.is_none() {
+        report(what, &format!("there is no `{name}` on PATH, and Debian has none"));
     }
     found
 }

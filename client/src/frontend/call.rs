@@ -11,7 +11,7 @@ use super::Consumer;
 use crate::client::{Client, unexpected};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::report::{self, Failure};
-use crate::stdio;
+use crate::{moment, stdio};
 
 /// How long a consumer waits, if nobody says: somebody looks at a prompt that does not come back.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -143,6 +143,16 @@ impl Call {
         }
     }
 
+    /// Whether an account answers for `url`, without a question to its cloud: nobody has an empty token, so its rejection changes
+    /// nothing.
+    #[cold]
+    pub(super) fn is_served(&self, url: &str) -> Result<bool, Failure> {
+        match self.reject(url, Secret::new(String::new())) {
+            Err(failure) if is_nobodys(&failure) => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
     /// Tells the agent that what is at `url` refused `token`.
     #[cold]
     pub(super) fn reject(&self, url: &str, token: Secret) -> Result<(), Failure> {
@@ -153,8 +163,8 @@ impl Call {
 }
 
 /// Tells the human, where the consumer would not.
-pub(super) fn say(fault: &Fault) {
-    stdio::stderr(&report::line_of(fault));
+pub(super) fn say(failure: &Failure) {
+    stdio::stderr(&report::line_of(failure, moment::now()));
 }
 
 /// Whether no account answers for the address.
@@ -164,10 +174,8 @@ pub(super) fn is_nobodys(failure: &Failure) -> bool {
 
 /// Whether an account does, and cannot: everybody else would only ask for what nobody has.
 pub(super) fn is_ours(failure: &Failure) -> bool {
-    use FaultKind::{Busy, MalformedReply, NeedsHuman, Refused, Unreachable};
-
-    let of_an_account = matches!(failure.fault.kind, NeedsHuman | Refused | Unreachable | Busy | MalformedReply);
-    of_an_account && !failure.is_of_no_agent()
+    // Of nobody in particular the human is needed where several accounts answer, or where the agent is locked.
+    failure.is_of_an_account() || (failure.fault.kind == FaultKind::NeedsHuman && !failure.is_of_no_agent())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::call::{self, Call, MAX_INPUT};
 use super::carry;
 use crate::json::{self, Value};
 use crate::report::{Failure, printable};
-use crate::stdio;
+use crate::{moment, stdio};
 
 /// What is spoken, said first.
 const HELLO: &[u8] = b"{\"v\":[1]}\n";
@@ -20,8 +20,8 @@ const HELLO: &[u8] = b"{\"v\":[1]}\n";
 enum Wish {
     /// A token for the index at this address, perhaps of this account.
     Token { url: String, account: Option<String> },
-    /// What is not cargo's to do here: a login, a logout.
-    Other,
+    /// What is not cargo's to do with what is ours: a login, a logout.
+    Other { url: String, account: Option<String> },
 }
 
 /// Answers cargo until it has no more questions.
@@ -42,12 +42,16 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
 
 #[cold]
 fn answer(call: &Call, line: &str) -> Result<Zeroizing<String>, Failure> {
+    let of = |account: Option<String>| Call { account: account.or(call.account.clone()), ..call.clone() };
     match read(line)? {
-        Wish::Token { url, account } => {
-            let call = Call { account: account.or(call.account.clone()), ..call.clone() };
-            Ok(write(&call.ask(&url)?)?)
+        Wish::Token { url, account } => Ok(write(&of(account).ask(&url)?)?),
+        // cargo asks its next provider only about what is not ours.
+        Wish::Other { url, account } => {
+            if of(account).is_served(&url)? {
+                return Err(Fault::new(FaultKind::Unsupported, "").into());
+            }
+            Ok(not_ours())
         }
-        Wish::Other => Err(Fault::new(FaultKind::Unsupported, "").into()),
     }
 }
 
@@ -62,9 +66,6 @@ fn read(line: &str) -> Result<Wish, Fault> {
     if request.member("v") != Some(&Value::Number("1".into())) {
         return Err(wrong("it is of another version"));
     }
-    if request.member("kind").and_then(Value::text) != Some("get") {
-        return Ok(Wish::Other);
-    }
     let index = request.member("registry").and_then(|registry| registry.member("index-url")?.text());
     let index = index.ok_or_else(|| wrong("it names no index"))?;
     let account = match request.member("args") {
@@ -75,7 +76,9 @@ fn read(line: &str) -> Result<Wish, Fault> {
         },
         _ => None,
     };
-    Ok(Wish::Token { url: index.strip_prefix("sparse+").unwrap_or(index).to_owned(), account })
+    let url = index.strip_prefix("sparse+").unwrap_or(index).to_owned();
+    let is_get = request.member("kind").and_then(Value::text) == Some("get");
+    Ok(if is_get { Wish::Token { url, account } } else { Wish::Other { url, account } })
 }
 
 /// Writes what cargo reads. cargo puts the token into `Authorization` as it is.
@@ -101,23 +104,34 @@ fn write(credential: &Credential) -> Result<Zeroizing<String>, Fault> {
     Ok(text)
 }
 
-/// What cargo reads instead. Of what is not ours it asks the next provider.
+/// What cargo reads of an address that is nobody's: it asks the next provider.
+fn not_ours() -> Zeroizing<String> {
+    Zeroizing::new("{\"Err\":{\"kind\":\"url-not-supported\"}}\n".to_owned())
+}
+
+/// What cargo reads instead.
 #[cold]
 fn refusal(failure: &Failure) -> Zeroizing<String> {
+    if call::is_nobodys(failure) {
+        return not_ours();
+    }
     let mut text = String::new();
     json::Writer::new(&mut text).object(|o| {
         o.key("Err").object(|error| {
-            if call::is_nobodys(failure) {
-                error.key("kind").string("url-not-supported");
-            } else if failure.fault.message.is_empty() {
+            if failure.fault.message.is_empty() {
                 error.key("kind").string("operation-not-supported");
             } else {
                 let fault = &failure.fault;
                 error.key("kind").string("other");
-                error.key("message").string(&printable(&fault.message));
+                error.key("message").string(&printable(&failure.message()));
                 error.key("caused-by").array(|causes| {
                     let hint = fault.hint.as_ref().map(|hint| format!("hint: {hint}"));
-                    fault.causes.iter().chain(&hint).for_each(|cause| causes.string(&printable(cause)));
+                    fault
+                        .causes
+                        .iter()
+                        .chain(&failure.next_try(moment::now()))
+                        .chain(&hint)
+                        .for_each(|cause| causes.string(&printable(cause)));
                 });
             }
         });
@@ -143,7 +157,8 @@ mod tests {
         assert_eq!(read(GET), Ok(wish(None)));
         assert_eq!(read(&GET.replace("[]}", "[\"work\"]}")), Ok(wish(Some("work"))));
         assert_eq!(read(&GET.replace("[]}", "[\"--account\",\"work\"]}")), Ok(wish(Some("work"))));
-        assert_eq!(read(&GET.replace("\"get\"", "\"login\"")), Ok(Wish::Other));
+        let login = Wish::Other { url: "https://reg.example/index/".into(), account: None };
+        assert_eq!(read(&GET.replace("\"get\"", "\"login\"")), Ok(login));
         for wrong in
             ["", "{}", &GET.replace("\"v\":1", "\"v\":2"), &GET.replace("[]}", "[1]}"), &GET.replace("index-url", "x")]
         {

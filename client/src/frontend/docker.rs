@@ -11,7 +11,7 @@ use super::carry;
 use crate::client::{Client, unexpected};
 use crate::json;
 use crate::report::{self, Failure};
-use crate::stdio;
+use crate::{moment, stdio};
 
 /// By these words docker knows that there is nothing, and that this is no failure.
 const NONE: &str = "credentials not found in native keychain";
@@ -34,7 +34,8 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
     match answer {
         Ok(text) => stdio::stdout(text.as_bytes()),
         Err(failure) => {
-            let words = if call::is_nobodys(&failure) { format!("{NONE}\n") } else { report::line_of(&failure.fault) };
+            let words =
+                if call::is_nobodys(&failure) { format!("{NONE}\n") } else { report::line_of(&failure, moment::now()) };
             stdio::stdout(words.as_bytes())?;
             Err(Failure::told(Fault::new(FaultKind::Other(0), words)))
         }

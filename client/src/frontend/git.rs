@@ -23,6 +23,7 @@ struct Attributes {
     protocol: String,
     /// With the port.
     host: String,
+    /// As it stands in an address: git says it without its escapes.
     path: String,
     username: Option<String>,
     /// It takes an authentication scheme and its credentials, instead of a user name and a password.
@@ -34,6 +35,11 @@ struct Attributes {
 impl Attributes {
     fn url(&self) -> String {
         format!("{}://{}/{}", self.protocol, self.host, self.path)
+    }
+
+    /// Whether it is of the web at all, and so may be an account's. What else git has helpers for (`cert`, `smtp`) is not.
+    fn is_of_the_web(&self) -> bool {
+        self.protocol == "https" || self.protocol == "http"
     }
 }
 
@@ -51,7 +57,7 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
         }
     }
     let wanted = read(&call.input()?)?;
-    if wanted.protocol != "https" && wanted.protocol != "http" {
+    if !wanted.is_of_the_web() {
         return Ok(());
     }
     // A user name is one of an account, or it is somebody else's.
@@ -59,24 +65,27 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
     match call.ask(&wanted.url()) {
         Ok(credential) => match write(&wanted, &credential) {
             Ok(text) => stdio::stdout(text.as_bytes()),
-            Err(fault) => stop(&fault),
+            Err(fault) => stop(&fault.into()),
         },
         Err(failure) if call::is_nobodys(&failure) => Ok(()),
-        Err(failure) if call::is_ours(&failure) => stop(&failure.fault),
+        Err(failure) if call::is_ours(&failure) => stop(&failure),
         // Without an agent, who knows whose it is: git goes on.
         Err(failure) => Err(failure),
     }
 }
 
 /// Says why, and keeps git from asking for a password that nobody has.
-fn stop(fault: &Fault) -> Result<(), Failure> {
-    call::say(fault);
+fn stop(failure: &Failure) -> Result<(), Failure> {
+    call::say(failure);
     stdio::stdout(b"quit=1\n")
 }
 
 #[cold]
 fn erase(call: &Call) -> Result<(), Failure> {
     let had = read(&call.input()?)?;
+    if !had.is_of_the_web() {
+        return Ok(());
+    }
     let url = had.url();
     // Without the very token that was refused there is nothing to conclude: a newer one may be good.
     let Some(refused) = had.refused else { return Ok(()) };
@@ -110,7 +119,10 @@ fn read(input: &[u8]) -> Result<Attributes, Fault> {
         let Ok(()) = (match name {
             b"protocol" => text().map(|value| read.protocol = value),
             b"host" => text().map(|value| read.host = value),
-            b"path" => text().map(|value| read.path = value),
+            b"path" => {
+                read.path = escaped(value);
+                Ok(())
+            }
             b"username" => text().map(|value| read.username = Some(value).filter(|name| !name.is_empty())),
             b"authtype" => text().map(|value| scheme = Some(value)),
             b"credential" | b"password" => text().map(|value| secret = Some(Secret::new(value))),
@@ -129,8 +141,14 @@ fn read(input: &[u8]) -> Result<Attributes, Fault> {
             return refuse("a field is not text (UTF-8)");
         };
     }
-    if read.protocol.is_empty() || read.host.is_empty() {
-        return refuse("it names no protocol or no host");
+    if read.protocol.is_empty() {
+        return refuse("it names no protocol");
+    }
+    if !read.is_of_the_web() {
+        return Ok(read);
+    }
+    if read.host.is_empty() {
+        return refuse("it names no host");
     }
     // What would end the host, or begin another one, where it is put into an address.
     if read.host.bytes().any(|b| !b.is_ascii_graphic() || b"@/?#\\".contains(&b)) {
@@ -142,6 +160,19 @@ fn read(input: &[u8]) -> Result<Attributes, Fault> {
         (Some(_), None) => None,
     };
     Ok(read)
+}
+
+/// A path as it stands in an address. What would end it there, or be taken for an escape, was neither to git.
+fn escaped(path: &[u8]) -> String {
+    let mut text = String::with_capacity(path.len());
+    for byte in path {
+        if byte.is_ascii_graphic() && !b"%?#\\".contains(byte) {
+            text.push(char::from(*byte));
+        } else {
+            write!(text, "%{byte:02X}").expect("a string takes every write");
+        }
+    }
+    text
 }
 
 /// Writes what git reads from a helper.
@@ -207,6 +238,30 @@ mod tests {
     }
 
     #[test]
+    fn a_path_becomes_a_part_of_an_address_and_ends_nowhere_before_its_end() {
+        for (path, url) in [
+            (&b"team?/../other/repo.git"[..], "https://a/team%3F/../other/repo.git"),
+            (b"team#/../other", "https://a/team%23/../other"),
+            (b"a b/100%.git", "https://a/a%20b/100%25.git"),
+            (b"team/..\\x", "https://a/team/..%5Cx"),
+            (b"\xc3\xbc\xff\t", "https://a/%C3%BC%FF%09"),
+        ] {
+            let it = read(&[b"protocol=https\nhost=a\npath=", path, b"\n"].concat())
+                .unwrap_or_else(|fault| panic!("{fault}"));
+            assert_eq!(it.url(), url);
+        }
+    }
+
+    #[test]
+    fn what_is_not_of_the_web_needs_no_host() {
+        for text in
+            ["protocol=cert\nhost=\npath=/home/me/key.pem\n", "protocol=cert\npath=/k\n", "protocol=smtp\nhost=a b\n"]
+        {
+            assert!(!wanted(text).is_of_the_web(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_was_refused_is_the_header_or_the_password() {
         let refused = |text: &str| {
             let it = wanted(&format!("protocol=https\nhost=a\n{text}"));
@@ -241,7 +296,7 @@ mod tests {
         ] {
             assert!(read(text.as_bytes()).is_err(), "{text:?}");
         }
-        assert!(read(b"protocol=https\nhost=a\npath=\xff\n").is_err());
+        assert!(read(b"protocol=https\nhost=a\nusername=\xff\n").is_err());
         assert!(read(b"protocol=https\nhost=a\nwwwauth[]=\xff\n").is_ok(), "what is not looked at may be anything");
     }
 

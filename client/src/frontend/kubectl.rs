@@ -23,6 +23,8 @@ const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authenti
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wish {
     version: &'static str,
+    /// It was client-go that said so, and nobody who runs this by hand and may do so twice.
+    is_of_client_go: bool,
     /// Somebody is there to be asked.
     interactive: bool,
     /// The cluster's address, if the kubeconfig says `provideClusterInfo`.
@@ -40,19 +42,7 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
         Err(_) => return Err(Failure::usage(format!("{EXEC_INFO} is not text (UTF-8)"))),
     };
     let wish = read(info.as_deref())?;
-    let account = call.account.clone().or_else(|| wish.account.clone());
-    let question = GetFor {
-        // A named account is the word of the kubeconfig, which already decides what is run for which cluster.
-        url: if account.is_some() { String::new() } else { wish.server.clone().unwrap_or_default() },
-        account,
-        repeat_rejects: true,
-        ..call.blank()
-    };
-    if question.account.is_none() && question.url.is_empty() {
-        return Err(Fault::new(FaultKind::Usage, "it is not known whose token kubectl wants")
-            .hint("name the account in the kubeconfig's `args`, or set `provideClusterInfo: true` there")
-            .into());
-    }
+    let question = question(call, &wish)?;
     let credential = match call.question(question.clone()) {
         Err(failure) if failure.fault.kind == FaultKind::NeedsHuman && wish.interactive && !call.no_input => {
             log_in_and_ask(call, question, failure)?
@@ -60,6 +50,26 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
         other => other?,
     };
     stdio::stdout(write(&wish, &credential)?.as_bytes())
+}
+
+/// What to ask the agent for. An account that is named in the user's own entry is that user's word, which decides anyway what
+/// is run; what a cluster says of itself is judged by the address, or every cluster could name itself an account.
+///
+/// # Errors
+/// [`FaultKind::Usage`] if neither an account nor an address is known.
+#[cold]
+fn question(call: &Call, wish: &Wish) -> Result<GetFor, Fault> {
+    let blank = GetFor { repeat_rejects: wish.is_of_client_go, ..call.blank() };
+    let server = wish.server.clone().unwrap_or_default();
+    if call.account.is_some() {
+        let consumer = format!("{} {server}", blank.consumer);
+        return Ok(GetFor { consumer: consumer.trim_end().to_owned(), ..blank });
+    }
+    if server.is_empty() {
+        return Err(Fault::new(FaultKind::Usage, "it is not known whose token kubectl wants")
+            .hint("name the account in the kubeconfig's `args`, or set `provideClusterInfo: true` there"));
+    }
+    Ok(GetFor { url: server, account: wish.account.clone(), ..blank })
 }
 
 /// Whoever sits at the terminal of an interactive kubectl is asked at once.
@@ -94,6 +104,7 @@ fn read(info: Option<&str>) -> Result<Wish, Fault> {
     }
     Ok(Wish {
         version: known,
+        is_of_client_go: true,
         interactive: spec.and_then(|spec| spec.member("interactive")) == Some(&Value::Bool(true)),
         server: cluster.and_then(|cluster| Some(cluster.member("server")?.text()?.to_owned())),
         account: account.map(str::to_owned),
@@ -135,7 +146,10 @@ mod tests {
     fn both_versions_are_read_and_echoed() {
         for (version, at) in [("v1", 0), ("v1beta1", 1)] {
             let wish = read(Some(&info(version, r#"{"interactive":true}"#))).unwrap();
-            assert_eq!(wish, Wish { version: VERSIONS[at], interactive: true, server: None, account: None });
+            assert_eq!(
+                wish,
+                Wish { version: VERSIONS[at], is_of_client_go: true, interactive: true, server: None, account: None }
+            );
             let text = write(&wish, &credential(&[("Authorization", "Bearer t0k")])).unwrap();
             assert_eq!(
                 text.as_str(),

@@ -45,54 +45,6 @@ impl Value {
     }
 }
 
-impl Value {
-    /// The same over several lines, as people and docker write it.
-    #[cold]
-    pub(crate) fn pretty(&self, indent: &str) -> String {
-        let mut text = String::new();
-        self.put(&mut text, indent, 1);
-        text
-    }
-
-    #[cold]
-    fn put(&self, text: &mut String, indent: &str, depth: usize) {
-        let line = |text: &mut String, depth: usize| {
-            text.push('\n');
-            text.push_str(&indent.repeat(depth));
-        };
-        match self {
-            Self::Object(members) if !members.is_empty() => {
-                text.push('{');
-                for (at, (name, value)) in members.iter().enumerate() {
-                    text.push_str(if at == 0 { "" } else { "," });
-                    line(text, depth);
-                    super::Writer::new(text).string(name);
-                    text.push_str(": ");
-                    value.put(text, indent, depth + 1);
-                }
-                line(text, depth - 1);
-                text.push('}');
-            }
-            Self::Array(items) if !items.is_empty() => {
-                text.push('[');
-                for (at, item) in items.iter().enumerate() {
-                    text.push_str(if at == 0 { "" } else { "," });
-                    line(text, depth);
-                    item.put(text, indent, depth + 1);
-                }
-                line(text, depth - 1);
-                text.push(']');
-            }
-            Self::Object(_) => text.push_str("{}"),
-            Self::Array(_) => text.push_str("[]"),
-            Self::String(value) => super::Writer::new(text).string(value),
-            Self::Number(number) => text.push_str(number),
-            Self::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
-            Self::Null => text.push_str("null"),
-        }
-    }
-}
-
 struct Reader<'a> {
     rest: Peekable<Chars<'a>>,
     depth: usize,

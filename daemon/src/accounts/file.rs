@@ -122,10 +122,10 @@ struct Entry {
 
 /// What tells one state of a file from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp(Option<SystemTime>, u64, u64);
+pub(crate) struct Stamp(Option<SystemTime>, u64, u64);
 
 /// The state of the file at `path`; `None` if there is none.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
     let meta = fs::metadata(path).ok()?;
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(&meta);
@@ -159,10 +159,7 @@ fn parse(path: &Path, text: &str) -> Result<Shelf, Fault> {
         let Entry { cloud, method, url, urls, set, allow_plaintext, ca_file, lifetime, hold_for, hold_idle, serves } =
             entry;
         let lifetime = span_in(path, text, lifetime.as_ref())?;
-        let limits = Limits {
-            since_login: span_in(path, text, hold_for.as_ref())?,
-            since_asked: span_in(path, text, hold_idle.as_ref())?,
-        };
+        let limits = Limits::new(span_in(path, text, hold_for.as_ref())?, span_in(path, text, hold_idle.as_ref())?);
         let serves = serves.map(|list| list.iter().map(|place| place_in(path, text, place)).collect()).transpose()?;
         let key = name.key();
         let set = set.into_iter().collect();
@@ -303,7 +300,7 @@ fn create_private(dir: &Path) -> io::Result<()> {
 }
 
 /// Who can write this file can send our secrets to a host of their choice.
-fn trusted(path: &Path) -> Result<(), Fault> {
+pub(crate) fn trusted(path: &Path) -> Result<(), Fault> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
@@ -321,12 +318,12 @@ fn trusted(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-fn unusable(path: &Path, line: Option<usize>) -> Fault {
+pub(crate) fn unusable(path: &Path, line: Option<usize>) -> Fault {
     let place = line.map_or_else(|| path.display().to_string(), |line| format!("{}:{line}", path.display()));
     Fault::new(FaultKind::Config, format!("the accounts file cannot be used: {place}"))
 }
 
-fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Fault {
+pub(crate) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Fault {
     let line = error.span().map(|span| line_of(text, span.start));
     let fault = unusable(path, line).because(error.message().trim().to_owned());
     match unknown_key(error.message()) {
@@ -342,6 +339,6 @@ fn unknown_key(message: &str) -> Option<(&str, &str)> {
     nearest(given, words).map(|near| (given, near))
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count()
 }

@@ -1,6 +1,6 @@
 //! The accounts that are set up: `accounts.toml`, read and written, and those that live only as long as the agent.
 
-mod file;
+pub(crate) mod file;
 mod limits;
 mod settings;
 mod span;
@@ -177,7 +177,6 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
 
@@ -187,12 +186,12 @@ mod tests {
             cloud: "acme".into(),
             method: "password".into(),
             url: Some("https://acme.example".into()),
-            urls: BTreeMap::new(),
+            urls: std::collections::BTreeMap::new(),
             set: [("user".to_owned(), "me".to_owned())].into_iter().collect(),
             allow_plaintext: false,
             ca_file: None,
             lifetime: Some(std::time::Duration::from_mins(90)),
-            limits: Limits { since_login: Some(std::time::Duration::from_hours(8)), since_asked: None },
+            limits: Limits::new(Some(std::time::Duration::from_hours(8)), None),
             serves: Some(vec!["https://git.acme.example/team".into()]),
         }
     }

@@ -191,7 +191,7 @@ impl State {
         let free = match &self.memo {
             None => Duration::ZERO,
             // What only the human can change is not tried again.
-            Some(memo) => memo.until()?,
+            Some(memo) => memo.unasked()?,
         };
         let cached = self.cached.as_ref().filter(|cached| self.used && (catching_up || !cached.is_expired(clock)));
         let ahead = cached.and_then(|cached| {

@@ -51,12 +51,15 @@ impl Broker {
             let record = tokio::time::timeout_at(patience, vault.load(&account.name.key())).await;
             let held = record.unwrap_or_else(|_| Err(self.silent())).map(|record| record.map(|record| record.held));
             let trouble = held.as_ref().err().map(with_hint);
-            let term = self.term_of(&account, entry.as_deref(), held.as_ref().ok().and_then(Option::as_ref));
+            let (since, term) = self.term_of(&account, entry.as_deref(), held.as_ref().ok().and_then(Option::as_ref));
             let ended = term.as_ref().and_then(|term| term.ended(&*self.clock)).map(|end| end.fault(&account.name));
             // What is still to be erased is held no longer.
             let held = if ended.is_some() { held.map(|_| None) } else { held };
             let place = entry.as_ref().map_or(vault.kind(), |entry| self.place_of(entry));
-            holdings.push(self.holding(place, matches!(held, Ok(Some(_))), term.as_ref()));
+            holdings.push(match &held {
+                Ok(Some(_)) => self.holding(place, since, term.as_ref()),
+                _ => Holding::default(),
+            });
             accounts.push(self.describe(&account, held, ended));
             let remarks = self.resolve(&account).map(|account| self.provider.remarks(&account)).unwrap_or_default();
             for warning in trouble.into_iter().chain(remarks) {
@@ -95,7 +98,7 @@ impl Broker {
         };
         let seconds = |limit: Option<Duration>| limit.and_then(|limit| u32::try_from(limit.as_secs()).ok());
         let most = self.at_most();
-        Overview { status, hold_for: seconds(most.since_login), hold_idle: seconds(most.since_asked), holdings }
+        Overview { status, hold_for: seconds(most.since_login()), hold_idle: seconds(most.since_asked()), holdings }
     }
 
     fn silent(&self) -> Fault {

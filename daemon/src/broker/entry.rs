@@ -1,6 +1,6 @@
 //! What the broker knows of one account.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroI64, NonZeroU32};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -65,7 +65,9 @@ pub(super) struct State {
     pub(super) learned: Option<NonZeroU32>,
     /// The uptime from which what is held has to be renewed so that it does not die of idleness.
     pub(super) keep_alive_up: Option<Duration>,
-    /// For how long it is held. Boxed, because of most accounts it is never asked.
+    /// When it was logged in, in seconds since the Unix epoch, if that is known.
+    pub(super) logged_in: Option<NonZeroI64>,
+    /// For how long it is held. Boxed, because most accounts have no limit.
     pub(super) term: Option<Box<Term>>,
 }
 
@@ -155,7 +157,7 @@ impl State {
 
     /// Forgets a failure that may pass by itself: the network may be another one now.
     pub(super) fn forgive(&mut self) {
-        if self.memo.as_ref().is_some_and(|memo| memo.until().is_some()) {
+        if self.memo.as_ref().is_some_and(|memo| memo.unasked().is_some()) {
             self.memo = None;
             self.streak = 0;
         }

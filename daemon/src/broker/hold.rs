@@ -33,6 +33,8 @@ pub(super) struct Hold {
     pub(super) generation: Option<u64>,
     /// Somebody was about to spend it, and nobody has written down what came of that.
     pub(super) intent: Option<Intent>,
+    /// When it was logged in, and asked for.
+    pub(super) marks: Marks,
 }
 
 /// What could not be saved.
@@ -75,14 +77,15 @@ impl Broker {
     /// longer.
     pub(super) async fn held_of(&self, entry: &Entry, account: &Account) -> Result<Option<Hold>, Fault> {
         let unsaved = entry.state().unsaved.as_ref().map(|unsaved| (unsaved.held.clone(), unsaved.follows));
-        if let Some((held, follows)) = unsaved {
-            let hold = Hold { held, generation: follows, intent: None };
+        if let Some((mut held, follows)) = unsaved {
+            let marks = Marks::take(&mut held);
+            let hold = Hold { held, generation: follows, intent: None, marks };
             let hold = hold.unbound(entry, account, &*self.clock)?;
-            return self.refuse_ended(entry).map(|()| Some(hold));
+            return self.refuse_ended(entry, hold.marks).map(|()| Some(hold));
         }
         let Some(record) = self.vault_of(entry).load(&entry.name.key()).await? else { return Ok(None) };
         let hold = Hold::from(record).unbound(entry, account, &*self.clock)?;
-        self.refuse_ended(entry).map(|()| Some(hold))
+        self.refuse_ended(entry, hold.marks).map(|()| Some(hold))
     }
 
     /// Saves what is held, to follow the generation `follows`. Which one it is then; `None` if it is in memory only.
@@ -99,9 +102,7 @@ impl Broker {
         let mut state = entry.state();
         lifetime::write(state.learned, &mut held);
         idle::write(&state, &*self.clock, &mut held);
-        if let Some(term) = &mut state.term {
-            term.write(&mut held);
-        }
+        state.write_marks(&mut held);
         held
     }
 
@@ -185,7 +186,6 @@ impl Hold {
                 state.learned.get_or_insert(learned);
             }
             idle::read(&mut state, clock, &mut self.held);
-            state.adopt_term(Marks::take(&mut self.held), clock);
         }
         Ok(Self { held: place::unbind(self.held, account)?, ..self })
     }
@@ -194,7 +194,8 @@ impl Hold {
 impl From<Record> for Hold {
     fn from(Record { mut held, generation }: Record) -> Self {
         let intent = Intent::take(&mut held);
-        Self { held, generation: Some(generation), intent }
+        let marks = Marks::take(&mut held);
+        Self { held, generation: Some(generation), intent, marks }
     }
 }
 

@@ -11,10 +11,12 @@ use cloud_agent_protocol::Fault;
 use cloud_agent_protocol::v1::Holding;
 
 use super::Broker;
-use super::entry::Entry;
+use super::bounds::{Bounds, By, End};
+use super::entry::{Entry, State};
 use super::hold::Hold;
-use super::term::{By, End, Marks, Term};
+use super::term::{Marks, Term};
 use crate::accounts::{Limits, Stored};
+use crate::clock::Timestamp;
 use crate::hardening;
 use crate::provider::Held;
 use crate::vault::Vault as _;
@@ -36,25 +38,26 @@ impl Broker {
         self.at_most.get().copied().unwrap_or_default()
     }
 
-    /// An account is logged in now: its time begins.
-    pub(super) fn begin_term(&self, entry: &Entry, stored: &Stored) {
-        let mut term = Term::new(&*self.clock);
-        term.limit(stored.limits, by(entry), self.at_most());
-        entry.state().term = Some(Box::new(term));
+    /// What limits an account.
+    pub(super) fn bounds(&self, stored: &Stored, entry: Option<&Entry>) -> Option<Bounds> {
+        let by = if entry.is_some_and(Entry::is_ephemeral) { By::Login } else { By::File };
+        Bounds::new(stored.limits, by, self.at_most())
     }
 
-    /// Sets the limits that the account has by now: its file may have been edited.
+    /// Takes over what is written beside what is held, and sets the limits that the account has by now: its file may have been
+    /// edited.
     ///
     /// # Errors
     /// `NeedsHuman` if one is reached: what is held is not used any more.
-    pub(super) fn refuse_ended(&self, entry: &Entry) -> Result<(), Fault> {
-        let own = self.accounts.find(&entry.name).map(|stored| stored.limits);
+    pub(super) fn refuse_ended(&self, entry: &Entry, marks: Marks) -> Result<(), Fault> {
+        let stored = self.accounts.find(&entry.name);
         let mut state = entry.state();
-        let Some(term) = &mut state.term else { return Ok(()) };
         // A file that cannot be read says nothing: what it said before stands.
-        if let Ok(own) = own {
-            term.limit(own, by(entry), self.at_most());
+        if let Ok(stored) = stored {
+            state.limit(self.bounds(&stored, Some(entry)), &*self.clock);
         }
+        state.adopt_marks(marks, &*self.clock);
+        let Some(term) = &state.term else { return Ok(()) };
         let ended = term.ended(&*self.clock);
         if ended.is_some() || term.wants_mark() {
             self.look_again();
@@ -62,21 +65,29 @@ impl Broker {
         ended.map_or(Ok(()), |end| Err(end.fault(&entry.name)))
     }
 
-    /// For how long an account is held, as far as this agent or the vault's record knows.
-    pub(super) fn term_of(&self, stored: &Stored, entry: Option<&Entry>, held: Option<&Held>) -> Option<Term> {
-        let mut state = entry.map(Entry::state);
-        if let Some(term) = state.as_mut().and_then(|state| state.term.as_mut()) {
-            let before = term.end(&*self.clock);
-            term.limit(stored.limits, entry.map_or(By::File, by), self.at_most());
-            if term.end(&*self.clock) != before {
-                // The file was edited.
-                self.look_again();
-            }
-            return Some(Term::clone(term));
+    /// For how long an account is held, and since when, as far as this agent or the vault's record knows.
+    pub(super) fn term_of(
+        &self,
+        stored: &Stored,
+        entry: Option<&Entry>,
+        held: Option<&Held>,
+    ) -> (Option<Timestamp>, Option<Term>) {
+        let marks = held.map(Marks::of).unwrap_or_default();
+        let bounds = self.bounds(stored, entry);
+        let Some(entry) = entry else {
+            return (marks.since(), bounds.map(|bounds| Term::written(bounds, marks, &*self.clock)));
+        };
+        let mut state = entry.state();
+        let end = |state: &State| state.term.as_ref().and_then(|term| term.end(&*self.clock));
+        let before = end(&state);
+        state.limit(bounds.filter(|_| held.is_some() || before.is_some()), &*self.clock);
+        state.adopt_marks(marks, &*self.clock);
+        if end(&state) != before {
+            // The file was edited, or another agent knows more.
+            self.look_again();
         }
-        let mut term = Term::written(Marks::of(held?), &*self.clock);
-        term.limit(stored.limits, By::File, self.at_most());
-        Some(term)
+        let since = state.logged_in.map(|since| Timestamp::from_seconds(since.get()));
+        (since, state.term.as_deref().cloned())
     }
 
     /// Where what is held of an account rests, in a word.
@@ -86,12 +97,11 @@ impl Broker {
     }
 
     /// The same for `status`, with the moments.
-    pub(super) fn holding(&self, place: &str, is_held: bool, term: Option<&Term>) -> Holding {
-        let Some(term) = term.filter(|_| is_held) else { return Holding::default() };
-        let end = term.end(&*self.clock);
+    pub(super) fn holding(&self, place: &str, since: Option<Timestamp>, term: Option<&Term>) -> Holding {
+        let end = term.and_then(|term| term.end(&*self.clock));
         Holding {
             place: place.to_owned(),
-            since: Some(term.since().seconds()),
+            since: since.map(Timestamp::seconds),
             until: end.map(|end| self.clock.now().after(end.left).seconds()),
             by: end.map(|end| end.setting.to_owned()).unwrap_or_default(),
         }
@@ -167,7 +177,7 @@ impl Broker {
         let _turn = self.turn(entry).await?;
         let (key, vault) = (entry.name.key(), self.vault_of(entry));
         if let Some(record) = vault.load(&key).await? {
-            entry.state().adopt_term(Marks::of(&record.held), &*self.clock);
+            entry.state().adopt_marks(Marks::of(&record.held), &*self.clock);
         }
         let end = entry.state().ended(&*self.clock);
         // After a logout, what is there is another login's.
@@ -194,6 +204,7 @@ impl Broker {
             let hold = Hold::from(record);
             if hold.intent.is_none() {
                 let hold = hold.unbound(entry, &account, &*self.clock)?;
+                entry.state().adopt_marks(hold.marks, &*self.clock);
                 self.save(entry, &account, hold.held, hold.generation).await;
             }
             Ok::<_, Fault>(())
@@ -213,9 +224,4 @@ impl Broker {
         };
         let _ = tokio::time::timeout(LAST_MARKS, marks).await;
     }
-}
-
-/// Where an account's own limits are to be found.
-fn by(entry: &Entry) -> By {
-    if entry.is_ephemeral() { By::Login } else { By::File }
 }

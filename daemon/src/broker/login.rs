@@ -8,6 +8,7 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use sha2::{Digest as _, Sha256};
 
 use super::Broker;
+use super::bounds::Bounds;
 use super::entry::Entry;
 use super::given::{Askable, Given, Missing};
 use super::lock::WhileOpen;
@@ -109,7 +110,8 @@ impl Broker {
         let grant = self.provider.login(&account, &secrets, request.remember, ask).await?;
         let holds: Vec<String> = grant.held.0.keys().cloned().collect();
         entry.set_ephemeral(request.ephemeral);
-        self.begin_term(&entry, &stored);
+        let bounds = self.bounds(&stored, Some(&entry));
+        entry.state().begin_term(bounds, &*self.clock);
         let cached = self.keep(&entry, &account, grant, up, None).await?;
         entry.put(cached.clone());
         self.reschedule(&entry);
@@ -129,7 +131,7 @@ impl Broker {
         }
         if !holds.is_empty() {
             notes.push(format!("held by the agent: {}", holds.join(", ")));
-            notes.extend(entry.state().term.iter().flat_map(|term| term.notes()));
+            notes.extend(bounds.iter().flat_map(Bounds::notes));
         }
         {
             let mut state = entry.state();
@@ -284,8 +286,8 @@ pub(super) fn settle_account(
         stored.lifetime = if value.is_empty() { None } else { Some(parse_span(&value)?) };
     }
     for name in LIMITS {
-        if let (Some(value), Some(limit)) = (take(name), stored.limits.of(name)) {
-            *limit = if value.is_empty() { None } else { Some(parse_span(&value)?) };
+        if let Some(value) = take(name) {
+            stored.limits.set(name, if value.is_empty() { None } else { Some(parse_span(&value)?) });
         }
     }
     if let Some(value) = take("serves") {

@@ -5,6 +5,7 @@
 
 mod act;
 mod ahead;
+mod bounds;
 mod custody;
 mod describe;
 mod entry;

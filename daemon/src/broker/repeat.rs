@@ -26,30 +26,31 @@ pub(super) struct Repeats(VecDeque<Handed>);
 struct Handed {
     caller: Caller,
     account: String,
-    url: String,
+    /// The address, or what the consumer calls it.
+    place: String,
     /// The token's fingerprint.
     token: String,
 }
 
 impl Repeats {
     /// Remembers that `caller` got a token.
-    pub(super) fn remember(&mut self, caller: Caller, account: &str, url: &str, token: String) {
-        self.0.retain(|handed| !handed.is(&caller, account, url));
+    pub(super) fn remember(&mut self, caller: Caller, account: &str, place: &str, token: String) {
+        self.0.retain(|handed| !handed.is(&caller, account, place));
         if self.0.len() == REMEMBERED {
             self.0.pop_front();
         }
-        self.0.push_back(Handed { caller, account: account.to_owned(), url: url.to_owned(), token });
+        self.0.push_back(Handed { caller, account: account.to_owned(), place: place.to_owned(), token });
     }
 
     /// Whether it got this very token before.
-    pub(super) fn is_repeated(&self, caller: &Caller, account: &str, url: &str, token: &str) -> bool {
-        self.0.iter().any(|handed| handed.is(caller, account, url) && handed.token == token)
+    pub(super) fn is_repeated(&self, caller: &Caller, account: &str, place: &str, token: &str) -> bool {
+        self.0.iter().any(|handed| handed.is(caller, account, place) && handed.token == token)
     }
 }
 
 impl Handed {
-    fn is(&self, caller: &Caller, account: &str, url: &str) -> bool {
-        self.caller == *caller && self.account == account && self.url == url
+    fn is(&self, caller: &Caller, account: &str, place: &str) -> bool {
+        self.caller == *caller && self.account == account && self.place == place
     }
 }
 

@@ -14,28 +14,52 @@ use crate::cache::Cached;
 use crate::cloud::Target;
 
 impl Broker {
-    /// The credential for an address, renewed if need be, within `deadline`. `caller` is who asks, as far as is known.
+    /// The account that answers for what is asked.
     ///
     /// # Errors
-    /// `UnknownAccount` if no account answers for the address, `NeedsHuman` if several do; else as [`Broker::get`] for the one
-    /// that does.
+    /// `UnknownAccount` if none does, `NeedsHuman` if several do, `Config` if it cannot be known.
+    pub fn whose(&self, request: &GetFor) -> Result<AccountName, Fault> {
+        self.account_for(&request.url, request.account.as_deref())
+    }
+
+    /// Why a caller has nothing to wait for, if no account answers for `url`: that a locked agent may say, because it is true
+    /// of it as well when it is open. It names no account, not even one that the caller has guessed.
+    #[must_use]
+    pub fn disowned(&self, url: &str) -> Option<Fault> {
+        match self.accounts_for(url, None) {
+            Ok(_) => None,
+            Err(fault) if fault.kind == FaultKind::UnknownAccount => Some(fault),
+            Err(_) => Some(
+                Fault::new(FaultKind::Config, "it cannot be known whose that address is")
+                    .because("the agent is locked, and `accounts.toml` cannot be read as it is")
+                    .hint("`cloud-token unlock`, then `cloud-token status`"),
+            ),
+        }
+    }
+
+    /// The credential of the account `name`, which answers for what is asked, renewed if need be, within `deadline`. `caller`
+    /// is who asks, as far as is known.
+    ///
+    /// # Errors
+    /// As [`Broker::get`].
     pub async fn get_for(
         self: &Arc<Self>,
+        name: &AccountName,
         request: &GetFor,
         caller: Option<Caller>,
         deadline: Duration,
     ) -> Result<Arc<Cached>, Fault> {
-        let name = self.account_for(&request.url, request.account.as_deref())?;
         tracing::debug!(account = %name, consumer = request.consumer.escape_debug().to_string(), "asked by address");
-        let entry = self.entry(&name)?;
+        let entry = self.entry(name)?;
+        let place = place_of(request);
         let caller = caller.filter(|_| request.repeat_rejects);
         if let Some(caller) = &caller {
-            self.suspect(&entry, caller, &request.url);
+            self.suspect(&entry, caller, place);
         }
         let min_valid = request.min_valid.map(|seconds| Duration::from_secs(seconds.into()));
         let cached = self.get(name.as_str(), Need { min_valid, fresh: false }, deadline).await?;
         if let (Some(caller), Some(token)) = (caller, cached.fingerprint()) {
-            self.repeats().remember(caller, &name.key(), &request.url, token);
+            self.repeats().remember(caller, &name.key(), place, token);
         }
         Ok(cached)
     }
@@ -43,7 +67,7 @@ impl Broker {
     /// The API at an address refused a token. Accounts with another token are not touched.
     ///
     /// # Errors
-    /// As [`Broker::get_for`], but several accounts are no fault: the token tells which.
+    /// As [`Broker::whose`], but several accounts are no fault: the token tells which.
     pub fn reject_for(&self, request: &RejectFor) -> Result<Vec<String>, Fault> {
         let names = self.accounts_for(&request.url, request.account.as_deref())?;
         names.iter().map(|name| self.reject(name.as_str(), Some(&request.token))).collect()
@@ -60,17 +84,25 @@ impl Broker {
         Served { places }
     }
 
+    /// The account of that name, as it was set up.
+    ///
+    /// # Errors
+    /// `UnknownAccount`, `Config`.
+    pub(crate) fn known(&self, name: &AccountName) -> Result<AccountName, Fault> {
+        self.accounts.find(name).map(|stored| stored.name)
+    }
+
     /// Takes the second question of one caller for a rejection, if the token that it got is still the one it would get.
     /// A guess must never be the end of an account: within the time in which a second rejection would be final, nothing is
     /// done.
-    fn suspect(&self, entry: &Entry, caller: &Caller, url: &str) {
+    fn suspect(&self, entry: &Entry, caller: &Caller, place: &str) {
         let (token, lately) = {
             let state = entry.state();
             let lately = state.would_end_by_rejection(&*self.clock);
             (state.living(&*self.clock).and_then(|cached| cached.fingerprint()), lately)
         };
         let Some(token) = token else { return };
-        if lately || !self.repeats().is_repeated(caller, &entry.name.key(), url, &token) {
+        if lately || !self.repeats().is_repeated(caller, &entry.name.key(), place, &token) {
             return;
         }
         match self.reject(entry.name.as_str(), None) {
@@ -80,7 +112,10 @@ impl Broker {
     }
 
     /// The one account that answers for `url`.
-    fn account_for(&self, url: &str, only: Option<&str>) -> Result<AccountName, Fault> {
+    ///
+    /// # Errors
+    /// As [`Broker::get_for`].
+    pub(crate) fn account_for(&self, url: &str, only: Option<&str>) -> Result<AccountName, Fault> {
         if url.is_empty() {
             let named =
                 only.ok_or_else(|| Fault::new(FaultKind::Usage, "neither an address nor an account is named"))?;
@@ -135,4 +170,9 @@ impl Broker {
         places.dedup();
         places
     }
+}
+
+/// Where the credential goes: one process may go to two clusters with one account, and be refused by neither.
+fn place_of(request: &GetFor) -> &str {
+    if request.url.is_empty() { &request.consumer } else { &request.url }
 }

@@ -1,4 +1,4 @@
-//! For how long an account is held: the moments that count, the limits, and what is said when one is reached.
+//! For how long an account is held: the moments that count, and what is written of them.
 //!
 //! Two limits, as ssh-agent's and gpg-agent's: one from the login on, which nothing but another login extends, and one
 //! that begins anew whenever somebody asks. A renewal is no login, and what the agent renews by itself nobody has asked for.
@@ -7,12 +7,14 @@
 #[cfg(target_os = "linux")]
 mod estate;
 
+use std::num::NonZeroI64;
 use std::time::Duration;
 
-use cloud_agent_protocol::{AccountName, Fault, FaultKind, Secret};
+use cloud_agent_protocol::Secret;
 
+use super::bounds::{Bound, Bounds, End};
 use super::entry::State;
-use crate::accounts::{LIMITS, Limits, span_text};
+use crate::accounts::LIMITS;
 use crate::clock::{Clock, Timestamp};
 use crate::provider::Held;
 
@@ -59,73 +61,6 @@ impl Moment {
     }
 }
 
-/// A limit, and who set it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bound {
-    span: Duration,
-    by: By,
-}
-
-/// Where a limit is to be found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum By {
-    /// Among the account's settings.
-    File,
-    /// Among the account's settings, which no file has.
-    Login,
-    /// On the agent's command line.
-    Agent,
-}
-
-impl Bound {
-    /// The account's own limit, but never more than the agent's.
-    fn shorter(own: Option<Duration>, by: By, agent: Option<Duration>) -> Option<Self> {
-        let own = own.map(|span| Self { span, by });
-        let agent = agent.map(|span| Self { span, by: By::Agent });
-        // Of two that are the same, the account's: that is the one to be found in a file.
-        own.into_iter().chain(agent).min_by_key(|bound| bound.span)
-    }
-
-    fn left(self, since: Moment, clock: &dyn Clock) -> Duration {
-        self.span.saturating_sub(since.ago(clock))
-    }
-
-    /// Who says so, for a sentence that begins with what they say.
-    fn says(self, setting: &str) -> String {
-        match self.by {
-            By::File => "as accounts.toml says".to_owned(),
-            By::Login => "as its login says".to_owned(),
-            By::Agent => format!("as the agent's `--{setting} {}` says", span_text(self.span)),
-        }
-    }
-}
-
-/// What is said of when an account is held no longer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct End {
-    /// How long it is until then; zero if it has come.
-    pub(super) left: Duration,
-    /// The setting that says so.
-    pub(super) setting: &'static str,
-    bound: Bound,
-}
-
-impl End {
-    /// What a caller is told once it has come.
-    pub(super) fn fault(self, name: &AccountName) -> Fault {
-        let (span, says) = (span_text(self.bound.span), self.bound.says(self.setting));
-        let [_, hold_idle] = LIMITS;
-        let why = if self.setting == hold_idle {
-            format!("nobody asked for it for {span}, {says}")
-        } else {
-            format!("it was held for {span}, {says}")
-        };
-        Fault::new(FaultKind::NeedsHuman, format!("`{name}` is held no longer"))
-            .because(why)
-            .hint(format!("`cloud-token login {name}`"))
-    }
-}
-
 /// What is written beside what is held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Marks {
@@ -139,6 +74,11 @@ impl Marks {
         Self { since: moment(SINCE), asked: moment(ASKED) }
     }
 
+    /// When the login was.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
     /// The same, and takes it out.
     pub(super) fn take(held: &mut Held) -> Self {
         let marks = Self::of(held);
@@ -147,15 +87,14 @@ impl Marks {
     }
 }
 
-/// For how long one account is held.
+/// For how long one account is held. Accounts without a limit have none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Term {
+    bounds: Bounds,
     since: Moment,
     asked: Moment,
     /// What is written down of `asked`; `None` if nothing is.
     marked: Option<Timestamp>,
-    since_login: Option<Bound>,
-    since_asked: Option<Bound>,
     /// Somebody is forgetting it, or has.
     pub(super) ending: bool,
     /// The uptime from which to try that again.
@@ -165,24 +104,15 @@ pub(super) struct Term {
 }
 
 impl Term {
-    /// One that begins now, without a limit.
-    pub(super) fn new(clock: &dyn Clock) -> Self {
+    /// One that begins now.
+    fn new(bounds: Bounds, clock: &dyn Clock) -> Self {
         let now = Moment::now(clock);
-        Self {
-            since: now,
-            asked: now,
-            marked: None,
-            since_login: None,
-            since_asked: None,
-            ending: false,
-            again_up: Duration::ZERO,
-            gone: None,
-        }
+        Self { bounds, since: now, asked: now, marked: None, ending: false, again_up: Duration::ZERO, gone: None }
     }
 
     /// The one that is written beside what is held, or begins now.
-    pub(super) fn written(marks: Marks, clock: &dyn Clock) -> Self {
-        let mut term = Self::new(clock);
+    pub(super) fn written(bounds: Bounds, marks: Marks, clock: &dyn Clock) -> Self {
+        let mut term = Self::new(bounds, clock);
         term.adopt(marks, clock);
         term
     }
@@ -204,31 +134,14 @@ impl Term {
         self.marked = asked.or(since).or(self.marked);
     }
 
-    /// From now on these limits count: the account's `own`, and those of the agent, which are the `most`.
-    pub(super) fn limit(&mut self, own: Limits, by: By, most: Limits) {
-        self.since_login = Bound::shorter(own.since_login, by, most.since_login);
-        self.since_asked = Bound::shorter(own.since_asked, by, most.since_asked);
-    }
-
-    /// What is said of it at the login.
-    pub(super) fn notes(&self) -> impl Iterator<Item = String> {
-        let [hold_for, hold_idle] = LIMITS;
-        let hard = self
-            .since_login
-            .map(|bound| format!("{} after this login, {}", span_text(bound.span), bound.says(hold_for)));
-        let idle = self.since_asked.map(|bound| {
-            format!("once nobody has asked for it for {}, {}", span_text(bound.span), bound.says(hold_idle))
-        });
-        hard.into_iter().chain(idle).map(|when| format!("it is forgotten {when}"))
-    }
-
-    /// When it ends, by whichever limit is reached first; `None` if there is none.
+    /// When it ends, by whichever limit is reached first.
     pub(super) fn end(&self, clock: &dyn Clock) -> Option<End> {
         let [hold_for, hold_idle] = LIMITS;
-        let ends = [(hold_for, self.since_login, self.since), (hold_idle, self.since_asked, self.asked)];
+        let Bounds { since_login, since_asked } = self.bounds;
+        let ends = [(hold_for, since_login, self.since), (hold_idle, since_asked, self.asked)];
         let ends = ends.into_iter().filter_map(|(setting, bound, since)| {
             let bound = bound?;
-            Some(End { left: bound.left(since, clock), setting, bound })
+            Some(End { left: bound.span.saturating_sub(since.ago(clock)), setting, bound })
         });
         ends.min_by_key(|end| end.left)
     }
@@ -254,7 +167,7 @@ impl Term {
 
     /// Somebody has asked.
     fn touch(&mut self, clock: &dyn Clock) {
-        if self.since_asked.is_some() {
+        if self.bounds.since_asked.is_some() {
             self.asked = Moment::now(clock);
         }
     }
@@ -264,9 +177,9 @@ impl Term {
         if self.gone.is_some() {
             return false;
         }
-        let Some(bound) = self.since_asked.or(self.since_login.filter(|_| self.marked.is_none())) else { return false };
-        let least = (bound.span / MARKS).max(LEAST_MARK);
-        self.marked.is_none_or(|marked| self.asked.wall.since(marked) >= least)
+        let Some(marked) = self.marked else { return true };
+        let least = |bound: Bound| (bound.span / MARKS).max(LEAST_MARK);
+        self.bounds.since_asked.is_some_and(|bound| self.asked.wall.since(marked) >= least(bound))
     }
 
     /// It is about to be written down.
@@ -277,34 +190,57 @@ impl Term {
     /// Whether it is not written down that somebody has asked.
     pub(super) fn is_unmarked(&self) -> bool {
         self.gone.is_none()
-            && self.since_asked.is_some()
+            && self.bounds.since_asked.is_some()
             && self.marked.is_none_or(|marked| self.asked.wall.seconds() > marked.seconds())
     }
 
     /// Puts it beside what is held.
-    pub(super) fn write(&mut self, held: &mut Held) {
-        let mut put = |name: &str, moment: Moment| {
-            held.0.insert(name.to_owned(), Secret::new(moment.wall.seconds().to_string()));
-        };
-        put(SINCE, self.since);
-        if self.since_asked.is_some() {
-            put(ASKED, self.asked);
+    fn write(&mut self, held: &mut Held) {
+        put(SINCE, self.since.wall, held);
+        if self.bounds.since_asked.is_some() {
+            put(ASKED, self.asked.wall, held);
         }
         self.mark();
-    }
-
-    /// When the login was.
-    pub(super) fn since(&self) -> Timestamp {
-        self.since.wall
     }
 }
 
 impl State {
+    /// Its account is logged in now, and is held as long as `bounds` allow.
+    pub(super) fn begin_term(&mut self, bounds: Option<Bounds>, clock: &dyn Clock) {
+        self.logged_in = NonZeroI64::new(clock.now().seconds());
+        self.term = bounds.map(|bounds| Box::new(Term::new(bounds, clock)));
+    }
+
     /// Takes over what is written beside what is held.
-    pub(super) fn adopt_term(&mut self, marks: Marks, clock: &dyn Clock) {
-        match &mut self.term {
-            Some(term) => term.adopt(marks, clock),
-            None => self.term = Some(Box::new(Term::written(marks, clock))),
+    pub(super) fn adopt_marks(&mut self, marks: Marks, clock: &dyn Clock) {
+        let since = marks.since.and_then(|since| NonZeroI64::new(since.seconds()));
+        self.logged_in = self.logged_in.max(since);
+        if let Some(term) = &mut self.term {
+            term.adopt(marks, clock);
+        }
+    }
+
+    /// From now on `bounds` count, since the login that is known of.
+    pub(super) fn limit(&mut self, bounds: Option<Bounds>, clock: &dyn Clock) {
+        match (bounds, &mut self.term) {
+            (Some(bounds), Some(term)) => term.bounds = bounds,
+            (Some(bounds), None) => {
+                let since = self.logged_in.map(|since| Timestamp::from_seconds(since.get()));
+                self.term = Some(Box::new(Term::written(bounds, Marks { since, asked: None }, clock)));
+            }
+            // Who takes a limit back does not get back what is forgotten.
+            (None, Some(term)) if term.gone.is_none() => self.term = None,
+            (None, _) => {}
+        }
+    }
+
+    /// Puts beside what is held what another agent has to know.
+    pub(super) fn write_marks(&mut self, held: &mut Held) {
+        match (&mut self.term, self.logged_in) {
+            (Some(term), _) => term.write(held),
+            // A limit may be set later.
+            (None, Some(since)) => put(SINCE, Timestamp::from_seconds(since.get()), held),
+            (None, None) => {}
         }
     }
 
@@ -322,56 +258,37 @@ impl State {
     }
 }
 
+fn put(name: &str, moment: Timestamp, held: &mut Held) {
+    held.0.insert(name.to_owned(), Secret::new(moment.seconds().to_string()));
+}
+
 fn millis(up: Duration) -> i64 {
     i64::try_from(up.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::bounds::By;
     use super::*;
+    use crate::accounts::Limits;
     use crate::clock::ManualClock;
 
     const HOUR: Duration = Duration::from_hours(1);
 
     fn limits(since_login: Option<Duration>, since_asked: Option<Duration>) -> Limits {
-        Limits { since_login, since_asked }
+        Limits::new(since_login, since_asked)
     }
 
     fn clock() -> ManualClock {
         ManualClock::new(Timestamp::from_seconds(1_700_000_000))
     }
 
-    fn term(clock: &ManualClock, own: Limits) -> Term {
-        let mut term = Term::new(clock);
-        term.limit(own, By::File, Limits::default());
-        term
+    fn bounds(own: Limits, most: Limits) -> Bounds {
+        Bounds::new(own, By::File, most).unwrap()
     }
 
-    #[test]
-    fn the_shorter_of_two_limits_counts_and_says_whose_it_is() {
-        let clock = clock();
-        let name = AccountName::parse("work").unwrap();
-        for (own, most, says) in [
-            (limits(Some(HOUR), None), limits(Some(2 * HOUR), None), "it was held for 1h, as accounts.toml says"),
-            (
-                limits(Some(3 * HOUR), None),
-                limits(Some(HOUR), None),
-                "it was held for 1h, as the agent's `--hold-for 1h` says",
-            ),
-            (
-                limits(None, None),
-                limits(None, Some(HOUR)),
-                "nobody asked for it for 1h, as the agent's `--hold-idle 1h` says",
-            ),
-            (limits(Some(HOUR), None), limits(Some(HOUR), None), "it was held for 1h, as accounts.toml says"),
-        ] {
-            let mut term = Term::new(&clock);
-            term.limit(own, By::File, most);
-            let end = term.end(&clock).unwrap();
-            assert_eq!(end.left, HOUR);
-            assert_eq!(end.fault(&name).causes, [says]);
-        }
-        assert_eq!(term(&clock, Limits::default()).end(&clock), None);
+    fn term(clock: &ManualClock, own: Limits) -> Term {
+        Term::new(bounds(own, Limits::default()), clock)
     }
 
     #[test]
@@ -405,8 +322,8 @@ mod tests {
         let mut held = Held::default();
         before.write(&mut held);
         let later = ManualClock::new(clock.now().after(HOUR / 2));
-        let mut after = Term::written(Marks::take(&mut held), &later);
-        after.limit(limits(Some(8 * HOUR), Some(HOUR)), By::File, Limits::default());
+        let after = Term::written(before.bounds, Marks::take(&mut held), &later);
+        assert!(!after.wants_mark());
         assert_eq!(held, Held::default());
         assert_eq!(after.end(&later).unwrap().left, HOUR / 2);
         later.advance(HOUR / 2);
@@ -420,7 +337,7 @@ mod tests {
         ours.write(&mut Held::default());
         clock.advance(6 * HOUR);
         let mut theirs = Held::default();
-        Term::new(&clock).write(&mut theirs);
+        Term::new(ours.bounds, &clock).write(&mut theirs);
         let mut adopting = ours.clone();
         adopting.adopt(Marks::of(&theirs), &clock);
         assert_eq!(adopting.end(&clock).unwrap().left, 8 * HOUR);

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use cloud_agent_protocol::Secret;
 use zeroize::Zeroizing;
 
-use super::Cached;
+use super::{Cached, decoded, label_of};
 use crate::clock::Timestamp;
 use crate::hardening::Kept;
 use crate::packed::Packed;
@@ -43,14 +43,15 @@ impl Cached {
     pub(crate) fn from_parts<'a>(part: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let bytes = |name: &str| STANDARD.decode(part(name)?).ok().map(Zeroizing::new);
         let millis = |name: &str| part(name)?.parse().ok().map(Duration::from_millis);
-        let cached = Self {
-            frame: Kept::copy_of(&bytes(FRAME)?),
+        let frame = bytes(FRAME)?;
+        Some(Self {
+            label: label_of(&decoded(&frame)?),
+            frame: Kept::copy_of(&frame),
             environment: Packed::from_bytes(&bytes(ENVIRONMENT)?),
             expires_at: part(EXPIRES).and_then(|end| end.parse().ok()).map(Timestamp::from_millis),
             obtained_up: millis(OBTAINED)?,
             life: millis(LIFE),
             ahead: part(AHEAD)?.parse().ok()?,
-        };
-        cached.decoded().is_some().then_some(cached)
+        })
     }
 }

@@ -20,8 +20,8 @@ pub struct Target {
     port: u16,
     /// Without a slash at its end.
     path: String,
-    /// The path holds an escaped slash or dot: a part of it for some servers, and not for others.
-    escaped: bool,
+    /// The path as it was given can be read in two ways: some servers see another one there than we do.
+    ambiguous: bool,
 }
 
 impl Target {
@@ -59,9 +59,8 @@ impl Target {
             _ => return nobody("it is neither `https://` nor on this machine"),
         }
         let path = url.path().trim_end_matches('/').to_owned();
-        let lower = path.to_ascii_lowercase();
-        let escaped = ["%2e", "%2f", "%5c"].iter().any(|escape| lower.contains(escape));
-        Ok(Self { scheme: url.scheme().to_owned(), host: host.to_owned(), port, path, escaped })
+        let ambiguous = is_ambiguous(text);
+        Ok(Self { scheme: url.scheme().to_owned(), host: host.to_owned(), port, path, ambiguous })
     }
 
     /// An address that an account is to answer for, in the form that is stored.
@@ -76,7 +75,7 @@ impl Target {
                 .hint("name every host by itself; there are no patterns"));
         }
         match Self::parse(&normal) {
-            Ok(target) if target.escaped => {
+            Ok(target) if target.ambiguous => {
                 Err(Fault::new(FaultKind::Usage, format!("the path of `{normal}` can be read in two ways")))
             }
             Ok(_) => Ok(normal),
@@ -91,9 +90,21 @@ impl Target {
         let same = (&self.scheme, &self.host, self.port) == (&place.scheme, &place.host, place.port);
         let rest = self.path.strip_prefix(&place.path)?;
         // All of a host is served however its paths are read.
-        let clear = place.path.is_empty() || !self.escaped;
+        let clear = place.path.is_empty() || !self.ambiguous;
         (same && clear && (rest.is_empty() || rest.starts_with('/'))).then_some(place.path.len())
     }
+}
+
+/// Whether the path of the address `text` names another place for whoever takes dots, escapes, doubled slashes or parameters
+/// of a segment otherwise than we do. Looked for before anybody has tidied them away.
+fn is_ambiguous(text: &str) -> bool {
+    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    let path = rest.find('/').map_or("", |at| &rest[at + 1..]);
+    let path = path.split(['?', '#']).next().unwrap_or("").to_ascii_lowercase();
+    // A percent sign that is escaped becomes another escape for whoever decodes twice.
+    let escaped = ["%2e", "%2f", "%5c", "%25", "%00"].iter().any(|escape| path.contains(escape));
+    let dots = |part: &str| matches!(part.split(';').next(), Some("." | ".."));
+    escaped || path.contains("//") || path.starts_with('/') || path.split('/').any(dots)
 }
 
 fn is_with_port(authority: &str, host: &str) -> bool {
@@ -121,6 +132,9 @@ mod tests {
             ("https://git.acme.example/team", "https://git.acme.example/team/"),
             ("https://git.acme.example/team/x", "https://git.acme.example/team"),
             ("https://git.acme.example/@team%2fx", "https://git.acme.example"),
+            ("https://git.acme.example/team%3f/../other", "https://git.acme.example"),
+            ("https://git.acme.example/team/a%20b%3fc.git", "https://git.acme.example/team"),
+            ("https://git.acme.example/team/x?y=//../z", "https://git.acme.example/team"),
             ("http://127.0.0.1:8080/x", "http://127.0.0.1:8080"),
             ("http://[::1]:8080/x", "http://[::1]:8080"),
         ] {
@@ -137,6 +151,20 @@ mod tests {
             "https://git.acme.example/team/../other",
             "https://git.acme.example/team/%2e%2e/other",
             "https://git.acme.example/team%2fx",
+            "https://git.acme.example/team%3f/../other",
+            "https://git.acme.example/team%23/../other",
+            "https://git.acme.example/other/../team",
+            "https://git.acme.example/other/%2E%2e/team",
+            "https://git.acme.example/team/./x",
+            "https://git.acme.example/team//../other",
+            "https://git.acme.example/team//x",
+            "https://git.acme.example//team",
+            "https://git.acme.example/team/..;/other",
+            "https://git.acme.example/team/..;x=y/other",
+            "https://git.acme.example/team/%252e%252e/other",
+            "https://git.acme.example/team/..%5cother",
+            "https://git.acme.example/team/..\\other",
+            "https://git.acme.example/team/%00",
             "http://git.acme.example/team",
             "https://git.acme.example:444/team",
             "https://git.acme.example./team",

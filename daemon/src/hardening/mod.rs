@@ -4,6 +4,8 @@ mod allocator;
 mod footprint;
 mod inherited;
 mod pages;
+#[cfg(unix)]
+mod pidfd;
 mod stack;
 
 pub use allocator::ZeroOnFree;
@@ -12,6 +14,8 @@ pub use inherited::let_go_of_inherited;
 #[cfg(target_os = "linux")]
 pub(crate) use inherited::{forget_variables, take_handed_down};
 pub(crate) use pages::Kept;
+#[cfg(unix)]
+pub(crate) use pidfd::peer_pidfd;
 pub(crate) use stack::wipe_stack;
 
 /// Closes the doors that are open by default: core dumps, `ptrace` and `/proc/PID/mem` for programs of the same user, and

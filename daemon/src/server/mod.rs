@@ -1,8 +1,11 @@
 //! Accepts connections, and ends in good order.
 
 mod asker;
+mod forward;
 mod gate;
+mod handout;
 mod idle;
+mod log;
 mod message;
 mod peer;
 mod session;
@@ -17,6 +20,7 @@ use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::traits::tokio::Listener as _;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use crate::access::Access;
 use crate::broker::{Broker, Surroundings};
 use crate::shutdown::Shutdown;
 use crate::tracker::{Tracked, Tracker};
@@ -77,6 +81,7 @@ impl Limits {
 /// What every session of a server shares.
 pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
+    pub(crate) access: Arc<Access>,
     pub(crate) limits: Limits,
     pub(crate) surroundings: Surroundings,
     pub(crate) shutdown: Shutdown,
@@ -128,6 +133,7 @@ pub(crate) async fn run(
     mut listener: Listener,
     reins: Reins,
     broker: Arc<Broker>,
+    access: Arc<Access>,
     limits: Limits,
     surroundings: Surroundings,
     shutdown: Shutdown,
@@ -137,16 +143,16 @@ pub(crate) async fn run(
     let sessions = Tracker::default();
     let idle = limits.idle_exit.map(Idle::new);
     let leave = Notify::new();
-    let shared = Arc::new(Shared { broker, limits, surroundings, shutdown, leave, idle, gate, renewals });
+    let shared = Arc::new(Shared { broker, access, limits, surroundings, shutdown, leave, idle, gate, renewals });
     if shared.idle.is_some() {
         tokio::spawn(idle::watch(shared.clone(), sessions.clone()));
     }
     let workers = Workers::new({
         let shared = shared.clone();
-        move |(moving, permit, tracked): (Moving, OwnedSemaphorePermit, Tracked)| {
+        move |(moving, peer, permit, tracked): (Moving, u32, OwnedSemaphorePermit, Tracked)| {
             let shared = shared.clone();
             async move {
-                if let Some(moving) = Session::new(moving, &shared).serve().await {
+                if let Some(moving) = Session::new(moving, peer, &shared).serve().await {
                     shared.gate.give(moving);
                 }
                 drop((permit, tracked));
@@ -170,8 +176,8 @@ pub(crate) async fn run(
                     continue;
                 }
                 Control::Serve(moving) => {
-                    if peer::is_trusted(&moving.stream) {
-                        workers.give((moving, permit, sessions.track()));
+                    if let Some(peer) = peer::trusted(&moving.stream) {
+                        workers.give((moving, peer, permit, sessions.track()));
                     }
                     continue;
                 }
@@ -191,18 +197,17 @@ pub(crate) async fn run(
                 continue;
             }
         };
-        if !peer::is_trusted(&stream) {
-            continue;
-        }
+        let Some(peer) = peer::trusted(&stream) else { continue };
         if let Some(idle) = &shared.idle {
             idle.stir(&shared.broker);
         }
-        workers.give((Moving::fresh(stream), permit, sessions.track()));
+        workers.give((Moving::fresh(stream), peer, permit, sessions.track()));
     };
     drop(listener);
     // Idle sessions leave now; the others finish what they were asked, and then see that they are to leave.
     shared.leave.notify_waiters();
     let drained = tokio::time::timeout(limits.drain, sessions.idle()).await.is_ok();
+    shared.access.journal().flush().await;
     if handed_over {
         // All that was in memory is the other agent's now. Saved here as well, it would be newer than what that one has.
         return Ok(());
@@ -210,6 +215,7 @@ pub(crate) async fn run(
     if !(drained && shared.broker.settle(limits.drain).await) {
         tracing::warn!("something was still under way when the agent had to end");
     }
+    shared.access.journal().flush().await;
     Ok(())
 }
 

@@ -1,28 +1,37 @@
 //! Who is at the other end, by the kernel's word.
 
+#[cfg(unix)]
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+#[cfg(unix)]
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use interprocess::local_socket::tokio::Stream;
 
+use crate::access;
 use crate::broker::Caller;
+use crate::callers::{Callers, Process, stat};
 
-/// Whether the caller runs as our user. Anybody else is closed without reading a byte or writing one; so is a caller the
-/// kernel cannot name (it has gone, or lives in another process namespace).
-pub(super) fn is_trusted(stream: &Stream) -> bool {
+/// The caller, if it runs as our user: its process id, 0 where the kernel does not say. Anybody else is closed without reading
+/// a byte or writing one; so is a caller the kernel cannot name (it has gone, or lives in another process namespace).
+pub(super) fn trusted(stream: &Stream) -> Option<u32> {
     #[cfg(unix)]
     {
         use interprocess::local_socket::traits::StreamCommon as _;
         static OWN: LazyLock<u32> = LazyLock::new(|| rustix::process::geteuid().as_raw());
         let own = *OWN;
         match stream.peer_creds() {
-            Ok(creds) if creds.euid() == Some(own) => true,
+            Ok(creds) if creds.euid() == Some(own) => {
+                Some(creds.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default())
+            }
             Ok(creds) => {
                 tracing::warn!(pid = creds.pid(), uid = creds.euid(), "a caller of another user was turned away");
-                false
+                None
             }
             Err(e) => {
                 tracing::debug!("a caller that the kernel cannot name was turned away: {e}");
-                false
+                None
             }
         }
     }
@@ -30,61 +39,68 @@ pub(super) fn is_trusted(stream: &Stream) -> bool {
     #[cfg(not(unix))]
     {
         let _ = stream;
-        true
+        Some(0)
     }
 }
 
-/// The process that started the caller: a label, for what the caller itself is too short-lived to tell. `None` where the
-/// kernel does not say, or the caller has gone.
-pub(super) fn parent(stream: &Stream) -> Option<Caller> {
-    #[cfg(target_os = "linux")]
-    {
-        use interprocess::local_socket::traits::StreamCommon as _;
-        let child = stream.peer_creds().ok()?.pid()?;
-        let parent = linux::stat(u32::try_from(child).ok()?)?.parent;
-        let started = linux::stat(parent)?.started;
-        // The caller waits for its answer. Had it died, its id might be another's by now; its parent might, too.
-        (linux::stat(u32::try_from(child).ok()?)?.parent == parent).then_some(Caller { pid: parent, started })
+/// The process that started process `child`, which waits for its answer: a label, for what the caller itself is too short-lived
+/// to tell. `None` where the kernel does not say, or the caller has gone.
+pub(super) fn parent(child: u32) -> Option<Caller> {
+    let parent = stat(child)?.parent;
+    let started = stat(parent)?.started;
+    // Had it died, its id might be another's by now; its parent's might, too.
+    (stat(child)?.parent == parent).then_some(Caller { pid: parent, started })
+}
+
+/// A process at the other end, to be looked at when something depends on it.
+pub(super) struct Peer<'a> {
+    pub(super) stream: &'a Stream,
+    /// Its id when it connected; 0 where the kernel does not say.
+    pub(super) pid: u32,
+    /// The uptime at which its connection was taken.
+    pub(super) since: Duration,
+}
+
+impl access::Caller for Peer<'_> {
+    /// Pinned while it is looked at, where the kernel can; its start is read again after everything else. One that has ended in
+    /// between, or has passed the connection on and left its id to another, has exited, whoever has the id now.
+    fn look(&self) -> Arc<Process> {
+        let pinned = self.pinned();
+        let callers = Callers::default();
+        let process = callers.asking(self.pid, self.since, self.since);
+        callers.trace(&process, self.since);
+        let is_same = stat(self.pid).is_some_and(|now| now.started == process.started);
+        if is_same && !pinned.is_some_and(|pinned| has_ended(&pinned)) {
+            process
+        } else {
+            Arc::new(Process::gone(self.pid))
+        }
     }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = stream;
+}
+
+impl Peer<'_> {
+    #[cfg(unix)]
+    fn pinned(&self) -> Option<OwnedFd> {
+        let Stream::UdSocket(socket) = self.stream;
+        crate::hardening::peer_pidfd(socket.as_fd()).ok()
+    }
+
+    #[cfg(not(unix))]
+    fn pinned(&self) -> Option<()> {
         None
     }
 }
 
-#[cfg(target_os = "linux")]
-mod linux {
-    /// What the kernel says about a process.
-    pub(super) struct Stat {
-        pub(super) parent: u32,
-        pub(super) started: u64,
-    }
+/// A descriptor of a process is readable once that has ended.
+#[cfg(unix)]
+fn has_ended(pinned: &OwnedFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-    pub(super) fn stat(pid: u32) -> Option<Stat> {
-        parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-    }
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(pinned, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
+}
 
-    /// The fourth and the twenty-second field of `/proc/PID/stat` (proc(5)). The second is a name, and may hold anything.
-    fn parse(text: &str) -> Option<Stat> {
-        let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(1);
-        let parent = fields.next()?.parse().ok()?;
-        let started = fields.nth(17)?.parse().ok()?;
-        Some(Stat { parent, started })
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn a_process_and_its_parent_are_told_by_the_kernel_whatever_their_names() {
-            let own = stat(std::process::id()).unwrap();
-            assert_eq!(own.parent, std::os::unix::process::parent_id());
-            let line = "7 (a) b) S 41 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 98765 1 1";
-            let parsed = parse(line).unwrap();
-            assert_eq!((parsed.parent, parsed.started), (41, 98765));
-            assert!(stat(u32::MAX).is_none() && parse("7 (a").is_none());
-        }
-    }
+#[cfg(not(unix))]
+fn has_ended((): &()) -> bool {
+    false
 }

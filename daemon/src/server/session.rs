@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_agent_protocol::v1::{Done, Get, GetFor, Request, Response};
+use cloud_agent_protocol::v1::{Done, Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello, v1};
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -18,10 +18,11 @@ use tokio::time::timeout;
 use zeroize::Zeroize as _;
 
 use super::asker::{Asked, Asker};
+use super::log;
 use super::message::{Inbox, Next};
-use super::peer;
 use super::{Moving, Shared};
-use crate::broker::Need;
+use crate::access::Grant;
+use crate::callers::Process;
 use crate::shutdown::Shutdown;
 
 /// Most requests come in one read of this many bytes.
@@ -29,7 +30,7 @@ const READ: usize = 1024;
 
 /// Why a session ends. Each is as ordinary as the next: clients come and go, and some are broken or hostile.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// The client closed, or was too slow, or had to make room.
     Over,
     /// It does not speak the protocol; it is told why, if it can be.
@@ -46,20 +47,28 @@ impl From<io::Error> for End {
 }
 
 pub(super) struct Session<'a> {
-    stream: Stream,
-    shared: &'a Shared,
+    pub(super) stream: Stream,
+    /// The caller's process id; 0 where the kernel does not say.
+    pub(super) peer: u32,
+    /// The uptime at which the connection was taken.
+    pub(super) since: Duration,
+    pub(super) who: Option<Arc<Process>>,
+    /// What it may, if it comes by a restricted socket.
+    pub(super) grant: Option<Arc<Grant>>,
+    pub(super) shared: &'a Shared,
     inbox: Inbox,
     greeted: bool,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(moving: Moving, shared: &'a Shared) -> Self {
+    pub(super) fn new(moving: Moving, peer: u32, shared: &'a Shared) -> Self {
         let Moving { stream, greeted, received } = moving;
         let mut inbox = Inbox::default();
         if !received.is_empty() {
             inbox.extend(&received);
         }
-        Self { stream, shared, inbox, greeted }
+        let since = shared.access.clock().uptime();
+        Self { stream, peer, since, who: None, grant: None, shared, inbox, greeted }
     }
 
     /// Answers until the client leaves, breaks the rules, or the agent ends; or until another agent does it, to which the
@@ -77,6 +86,8 @@ impl<'a> Session<'a> {
                 let _ = self.answer(&Response::Fault(fault)).await;
                 None
             }
+            // What a connection may is known here only: on the other side it could do anything.
+            End::Moves(_) if self.grant.is_some() => None,
             End::Moves(request) => self.moving(request),
         }
     }
@@ -93,24 +104,26 @@ impl<'a> Session<'a> {
         if let (Ok(request), Err(fault)) = (&request, self.shared.broker.refuse_locked())
             && !is_for_the_locked(request)
         {
+            // Whoever asks for what is nobody's has no business with the lock.
+            let fault = address_of(request).and_then(|url| self.shared.broker.disowned(url)).unwrap_or(fault);
             return self.answer(&Response::Fault(fault)).await;
+        }
+        if let (Ok(request), true) = (&request, self.grant.is_some())
+            && let Err(fault) = self.permits(request)
+        {
+            return self.refuse(request, fault).await;
         }
         match request {
             Ok(Request::Get(get)) => self.get(get).await,
+            Ok(Request::GetFor(get)) => self.get_for(get).await,
+            Ok(Request::Forward(forward)) => self.forward(forward).await,
             Ok(Request::Restart(restart)) => {
                 let response = self.restart(&restart).await;
                 self.answer(&response).await
             }
             Ok(request) => {
                 let Some(busy) = self.shared.gate.enter().await else { return Err(End::Moves(Some(request))) };
-                let response = match request {
-                    Request::GetFor(get) => {
-                        let found = self.get_for(get).await;
-                        drop(busy);
-                        return found;
-                    }
-                    request => self.perform(request).await?,
-                };
+                let response = self.perform(request).await?;
                 // Whoever is slow to take an answer holds up nobody.
                 drop(busy);
                 self.answer(&response).await
@@ -125,36 +138,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn get(&mut self, get: Get) -> Result<(), End> {
-        let need =
-            Need { min_valid: get.min_valid.map(|seconds| Duration::from_secs(seconds.into())), fresh: get.fresh };
-        let cached = if let Some(cached) = self.shared.broker.warm(&get.account, need) {
-            Ok(cached)
-        } else {
-            let Some(busy) = self.shared.gate.enter().await else { return Err(End::Moves(Some(Request::Get(get)))) };
-            let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
-            let cached = self.shared.broker.get(&get.account, need, wait).await;
-            drop(busy);
-            cached
-        };
-        match cached {
-            Ok(cached) if get.environment => self.answer(&Response::Credential(cached.credential())).await,
-            Ok(cached) => self.write(cached.frame()).await,
-            Err(fault) => self.answer(&Response::Fault(fault)).await,
-        }
-    }
-
-    async fn get_for(&mut self, get: GetFor) -> Result<(), End> {
-        let wait = Duration::from_millis(get.deadline_ms.into()).min(self.shared.limits.longest_wait);
-        let caller = if get.repeat_rejects { peer::parent(&self.stream) } else { None };
-        let response = match self.shared.broker.get_for(&get, caller, wait).await {
-            Ok(cached) if get.environment => Response::Credential(cached.credential()),
-            Ok(cached) => return self.write(cached.frame()).await,
-            Err(fault) => Response::Fault(fault),
-        };
-        self.answer(&response).await
-    }
-
     async fn perform(&mut self, request: Request) -> Result<Response, End> {
         let broker = &self.shared.broker;
         let done = |notes: Result<Vec<String>, Fault>| notes.map(|notes| Response::Done(Done { notes }));
@@ -166,8 +149,16 @@ impl<'a> Session<'a> {
             }
             Request::RejectFor(reject) => done(broker.reject_for(&reject)),
             Request::ListServed => Ok(Response::Served(broker.served())),
-            Request::Status => Ok(Response::Status(broker.status(&self.shared.surroundings).await)),
-            Request::Overview => Ok(Response::Overview(broker.overview(&self.shared.surroundings).await)),
+            Request::Status => {
+                let mut status = broker.status(&self.shared.surroundings).await;
+                self.tell_of_trouble(&mut status);
+                Ok(Response::Status(status))
+            }
+            Request::Overview => {
+                let mut overview = broker.overview(&self.shared.surroundings).await;
+                self.tell_of_trouble(&mut overview.status);
+                Ok(Response::Overview(overview))
+            }
             Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),
             Request::Stop => {
                 tracing::info!("a client asked the agent to end");
@@ -175,18 +166,32 @@ impl<'a> Session<'a> {
                 done(Ok(vec!["the agent ends".into()]))
             }
             Request::Check(check) => {
-                let wait = Duration::from_millis(check.deadline_ms.into()).min(self.shared.limits.longest_wait);
-                done(broker.check(&check.account, wait).await.map(|note| vec![note]))
+                done(broker.check(&check.account, self.patience(check.deadline_ms)).await.map(|note| vec![note]))
             }
+            Request::Do(act) if act.action.is_some() => match self.permit(&act.account, act.deadline_ms).await {
+                Ok(()) => self.act(act).await?,
+                Err((fault, _)) => Err(fault),
+            },
             Request::Do(act) => self.act(act).await?,
             Request::Vault(vault) => self.vault(vault).await?,
             Request::Unlock(unlock) => done(self.unlock(unlock).await?),
             Request::Lock(lock) => done(self.lock(lock).await?),
             Request::Drop => done(Ok(vec![broker.drop_cached()])),
+            Request::ReadLog(read) => log::read(self.shared.access.journal(), read).await,
+            Request::VerifyLog => log::verify(self.shared.access.journal()).await,
+            Request::Forwarded(forwarded) => self.restrict(&forwarded),
             Request::Answer(_) => Err(Fault::new(FaultKind::Usage, "nothing was asked")),
             _ => Err(Fault::new(FaultKind::Unsupported, "the agent does not know that request")),
         };
         Ok(result.unwrap_or_else(Response::Fault))
+    }
+
+    /// What is wrong with the rules is among what the human should know.
+    fn tell_of_trouble(&self, status: &mut v1::Status) {
+        let trouble = self.shared.access.trouble().map(|fault| fault.to_string());
+        let is_news = |words: &String| !status.warnings.iter().any(|known| known.starts_with(words.as_str()));
+        let news = trouble.filter(|words| self.shared.broker.refuse_locked().is_ok() && is_news(words));
+        status.warnings.extend(news);
     }
 
     async fn login(&mut self, login: v1::Login) -> Result<Result<Vec<String>, Fault>, End> {
@@ -334,7 +339,7 @@ impl<'a> Session<'a> {
 
     /// Adds what the client sends next to the inbox. The buffer is on the stack only while it is filled, so that a
     /// thousand idle connections cost nothing, and is wiped, because a login's secrets pass through it.
-    async fn receive(&mut self) -> Result<(), End> {
+    pub(super) async fn receive(&mut self) -> Result<(), End> {
         let (stream, inbox) = (&mut self.stream, &mut self.inbox);
         let count = poll_fn(|context| {
             let mut space = [MaybeUninit::<u8>::uninit(); READ];
@@ -349,7 +354,7 @@ impl<'a> Session<'a> {
         if count == 0 { Err(End::Over) } else { Ok(()) }
     }
 
-    async fn answer(&mut self, response: &Response) -> Result<(), End> {
+    pub(super) async fn answer(&mut self, response: &Response) -> Result<(), End> {
         let frame = response.encode().or_else(|error| {
             let fault = Fault::new(FaultKind::Internal, "the answer is too long to be sent").because(error.to_string());
             Response::Fault(fault).encode()
@@ -363,7 +368,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
         timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
         Ok(())
     }
@@ -371,8 +376,18 @@ impl<'a> Session<'a> {
 
 /// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
 fn is_for_the_locked(request: &Request) -> bool {
-    use Request::{Answer, Drop, Lock, Overview, Restart, Status, Stop, Unlock};
-    matches!(request, Answer(_) | Drop | Lock(_) | Overview | Restart(_) | Status | Stop | Unlock(_))
+    use Request::{Answer, Drop, Forwarded, Lock, Overview, Restart, Status, Stop, Unlock};
+    matches!(request, Answer(_) | Drop | Forwarded(_) | Lock(_) | Overview | Restart(_) | Status | Stop | Unlock(_))
+}
+
+/// The address that a request is about.
+fn address_of(request: &Request) -> Option<&str> {
+    let url = match request {
+        Request::GetFor(get) => &get.url,
+        Request::RejectFor(reject) => &reject.url,
+        _ => return None,
+    };
+    Some(url.as_str()).filter(|url| !url.is_empty())
 }
 
 /// What waits for a keyring may wait for a human who has gone home: the agent's end does not.

@@ -95,7 +95,8 @@ impl Scene {
                 };
                 ready.send(()).unwrap();
                 let limits = Limits { question, ..Limits::for_files(64) };
-                run(listener, reins(), broker, limits, surroundings, told).await.unwrap();
+                let access = Access::new(Arc::new(SystemClock), &path.join("state"), path.join("accounts.toml"));
+                run(listener, reins(), broker, access, limits, surroundings, told).await.unwrap();
             });
         });
         listening.recv_timeout(PATIENCE).unwrap();

@@ -26,7 +26,7 @@ mod head;
 mod keyring;
 mod memory;
 mod passphrase;
-mod program;
+pub(crate) mod program;
 mod record;
 pub(crate) mod seal;
 mod sealed;

@@ -17,13 +17,13 @@ const MOST_WORDS: usize = 4096;
 
 /// How a program ended.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// Its exit code; `None` if a signal ended it.
-    pub(super) code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// What it wrote to stdout.
-    pub(super) said: Zeroizing<Vec<u8>>,
+    pub(crate) said: Zeroizing<Vec<u8>>,
     /// The last line that it wrote to stderr, as it may be shown.
-    pub(super) complaint: String,
+    pub(crate) complaint: String,
 }
 
 /// Runs `program` with `told` as its stdin. It and whatever it started are killed after `patience`.
@@ -31,9 +31,28 @@ pub(super) struct Ended {
 /// # Errors
 /// In words, if it cannot be started, does not end in time, or says too much.
 pub(super) async fn run(program: &[OsString], told: &[u8], patience: Duration) -> Result<Ended, String> {
+    run_with(program, &[], told, patience).await
+}
+
+/// The same with these variables in its environment.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn run_with(
+    program: &[OsString],
+    environment: &[(&str, &str)],
+    told: &[u8],
+    patience: Duration,
+) -> Result<Ended, String> {
     let (first, rest) = program.split_first().ok_or("there is no program")?;
     let mut command = Command::new(first);
-    command.args(rest).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .args(rest)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     // A group of its own, so that whatever it starts can be ended with it.
     #[cfg(unix)]
     command.process_group(0);

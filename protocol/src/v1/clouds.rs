@@ -1,4 +1,4 @@
-//! What an agent tells of the clouds that it knows.
+//! What the clouds are, and what each asks.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Secret;
+use crate::{Fault, Secret};
 
 /// Give me the credential for an address, whosever it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,7 +11,7 @@ pub struct GetFor {
     pub url: String,
     /// Only this account; compared without case.
     pub account: Option<String>,
-    /// Who asks, for the log: `git`, `kubectl`.
+    /// Who asks, for the log: `git`, `kubectl`; perhaps where it goes, if `url` is empty: `kubectl https://k8s.example`.
     pub consumer: String,
     /// How many seconds it must at least live on; `None` leaves it to the agent.
     pub min_valid: Option<u32>,
@@ -32,6 +32,15 @@ pub struct RejectFor {
     pub account: Option<String>,
     /// The token, or the whole value of the header that carried it.
     pub token: Secret,
+}
+
+/// An account answers for the address, and cannot: whatever else the caller might ask for the credential has none either.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withheld {
+    /// The account, as it was set up.
+    pub account: String,
+    /// Why it cannot.
+    pub fault: Fault,
 }
 
 /// Which addresses the accounts answer for.

@@ -1,9 +1,10 @@
 //! One message of each kind, with every field filled; the values never change, because golden files hold their bytes.
 
 use cloud_agent_protocol::v1::{
-    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Get, GetFor,
-    Holding, ListClouds, Lock, Login, Logout, MethodInfo, NamedSecret, OriginInfo, Overview, Place, Question, Reject,
-    RejectFor, Request, Response, Restart, Served, Setting, Show, Status, Unlock, Vault, VaultStatus,
+    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Forward, Forwarded,
+    Forwarding, Get, GetFor, Holding, ListClouds, Lock, Log, LogEntry, LogProcess, Login, Logout, MethodInfo,
+    NamedSecret, OriginInfo, Overview, Place, Question, ReadLog, Reject, RejectFor, Request, Response, Restart, Served,
+    Setting, Show, Status, Unlock, Vault, VaultStatus, Verified, Withheld,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -110,6 +111,18 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
             Request::Lock(Lock { passphrase: Some("open sesame".into()), interactive: false, deadline_ms: 30_000 }),
         ),
         ("request-drop", Request::Drop),
+        ("request-read-log", Request::ReadLog(ReadLog { after: 17, token: Some("eyJhbGciOi.J9.x".into()) })),
+        ("request-verify-log", Request::VerifyLog),
+        (
+            "request-forward",
+            Request::Forward(Forward {
+                accounts: vec!["ecHome".into(), "work".into()],
+                lifetime: Some(3600),
+                confirm: true,
+                name: "/run/user/1000/forward.sock".into(),
+            }),
+        ),
+        ("request-forwarded", Request::Forwarded(Forwarded { id: "00112233445566778899aabbccddeeff".into() })),
         ("request-overview", Request::Overview),
     ]
 }
@@ -123,6 +136,47 @@ fn vault_status() -> VaultStatus {
         accounts: vec!["echome".into()],
         warnings: vec!["a warning".into()],
     }
+}
+
+fn log() -> Log {
+    let shell = LogProcess { pid: 4711, started: 98_765, name: "sh".into(), program: Some("/usr/bin/dash".into()) };
+    let client = LogProcess { pid: 4712, started: 98_766, name: "cloud-token".into(), program: None };
+    let entry = LogEntry {
+        n: 18,
+        at: 1_700_000_000,
+        account: "ecHome".into(),
+        fingerprint: Some("ba7816bf8f01".into()),
+        outcome: "given".into(),
+        times: 2,
+        origin: Some("/run/user/1000/forward.sock".into()),
+        caller: vec![client, shell],
+        unit: Some("backup.service".into()),
+        terminal: Some("/dev/pts/1".into()),
+        session: 4700,
+        lost: 1,
+    };
+    Log { entries: vec![entry], more: true }
+}
+
+fn of_the_journal() -> Vec<(&'static str, Response)> {
+    vec![
+        ("response-log", Response::Log(log())),
+        (
+            "response-forwarding",
+            Response::Forwarding(Forwarding {
+                id: "00112233445566778899aabbccddeeff".into(),
+                accounts: vec!["ecHome".into(), "Work".into()],
+                until: Some(1_700_003_600),
+            }),
+        ),
+        (
+            "response-verified",
+            Response::Verified(Verified {
+                sound: 17,
+                faults: vec!["entry 18 was changed (`handouts`, line 18)".into()],
+            }),
+        ),
+    ]
 }
 
 fn fault() -> Fault {
@@ -199,7 +253,7 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         optional: false,
         choices: vec!["a".into()],
     };
-    vec![
+    let mut all = vec![
         ("response-credential", Response::Credential(credential)),
         ("response-done", Response::Done(Done { notes: vec!["logged in".into()] })),
         ("response-status", Response::Status(status())),
@@ -235,11 +289,19 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
                 rows: vec![vec!["a".into(), "b".into()], vec!["c".into(), String::new()]],
             }),
         ),
+        ("response-withheld", withheld()),
         (
             "response-served",
             Response::Served(Served {
                 places: vec![Place { account: "ecHome".into(), url: "https://git.example:8443/team".into() }],
             }),
         ),
-    ]
+    ];
+    all.extend(of_the_journal());
+    all
+}
+
+fn withheld() -> Response {
+    let fault = Fault::new(FaultKind::Unreachable, "connections are refused").retry_at(1_795_319_040);
+    Response::Withheld(Withheld { account: "ecHome".into(), fault })
 }

@@ -130,6 +130,84 @@ fn the_token_is_in_no_argument_while_curl_runs() {
     assert!(!text.contains(&it.stage.token()));
 }
 
+/// A host that leads to another one, and that one, which is to hear nothing.
+fn astray() -> (Server, Server) {
+    let away = site(false, |_| Reply::empty(204));
+    let target = away.url();
+    (site(false, move |_| Reply::empty(302).header("Location", &target)), away)
+}
+
+#[track_caller]
+fn got_no_token(away: &Server) {
+    for request in away.requests() {
+        for name in ["authorization", "x-keyed-id", "x-keyed-token"] {
+            assert_eq!(request.header(name), None, "{request:?}");
+        }
+    }
+}
+
+#[test]
+fn no_argument_and_no_file_takes_the_token_along_to_another_host() {
+    let what = "no_argument_and_no_file_takes_the_token_along_to_another_host";
+    let Some(it) = Api::new(what) else { return };
+    let (leads, away) = astray();
+    let (leads, file) = (leads.url(), it.stage.sandbox.path("home/file"));
+    fs::write(&file, "location-trusted\n").unwrap();
+    for arguments in
+        [&["--location-trusted"][..], &["--location-t"], &["-K", "file"], &["--config", "file"], &["-Kfile"]]
+    {
+        let outcome = it.curl(&[arguments, &["-sS", &leads]].concat());
+        assert!(outcome.fails(2).contains("is not taken"), "{arguments:?}: {}", outcome.stderr);
+    }
+    assert_eq!(away.requests().len(), 0);
+    // What curl reads by itself, and a redirect that is asked for: followed without the token.
+    fs::write(it.stage.sandbox.path("home/.curlrc"), "location-trusted\n").unwrap();
+    it.curl(&["-sS", &leads]).ok();
+    it.curl(&["-sSL", &leads]).ok();
+    assert!(!away.requests().is_empty());
+    got_no_token(&away);
+}
+
+#[test]
+fn a_first_argument_that_keeps_curls_own_file_out_still_does() {
+    let Some(it) = Api::new("a_first_argument_that_keeps_curls_own_file_out_still_does") else { return };
+    fs::write(it.stage.sandbox.path("home/.curlrc"), "output = written\n").unwrap();
+    for first in ["-q", "-qsS", "--disable"] {
+        assert_eq!(it.curl(&[first, "API/a"]).ok(), "GET /a", "{first}");
+    }
+    assert!(!it.stage.sandbox.path("home/written").exists());
+}
+
+#[test]
+fn a_token_is_not_sent_in_clear() {
+    let Some(it) = Api::new("a_token_is_not_sent_in_clear") else { return };
+    let token = it.stage.token();
+    for arguments in
+        [&["http://api.acme.example/"][..], &["API/a", "http://api.acme.example/"], &["--url", "HTTP://198.51.100.1/"]]
+    {
+        let outcome = it.curl(arguments);
+        assert!(outcome.fails(2).contains("unencrypted") && !outcome.stderr.contains(&token), "{outcome:?}");
+    }
+    // Without a scheme it is https, and so nobody hears the token.
+    let listener = site(false, |_| Reply::empty(204));
+    let outcome = it.curl(&["-sS", &listener.address().to_string()]);
+    assert_ne!(outcome.code(), 0);
+    assert_eq!(listener.requests().len(), 0, "{:?}", listener.requests());
+    // A proxy that everything else takes would read what goes to this machine, too.
+    let proxy = site(false, |_| Reply::typed(200, "text/plain", "read\n"));
+    assert_eq!(it.run(&["-sS", "API/a"]).env("http_proxy", proxy.url()).finish().ok(), "GET /a");
+    assert_eq!(proxy.requests().len(), 0);
+    // The account's own address, where its login has allowed that; what is missing then is a login.
+    let file = it.stage.sandbox.config().join("accounts.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let url = it.stage.cloud.url();
+    let plain = text.replace("ecHome", "plain").replace(&url, "http://api.acme.example").replace("serves", "#");
+    fs::write(&file, format!("{text}\n{plain}\nallow-plaintext = true\n")).unwrap();
+    let to = |address: &str| it.stage.sandbox.token(["curl", "plain", "--", "-sS", address]);
+    assert!(to("http://api.acme.example/x").fails(4).contains("not logged in"));
+    to("http://api.acme.example:8080/x").fails(2);
+}
+
 #[test]
 fn headers_that_a_redirect_would_take_along_stay_here() {
     let what = "headers_that_a_redirect_would_take_along_stay_here";
@@ -151,9 +229,11 @@ fn headers_that_a_redirect_would_take_along_stay_here() {
     assert!(outcome.fails(2).contains("`X-Keyed-Id`"), "{}", outcome.stderr);
     assert_eq!(api.requests().len(), 1);
     // curl's own configuration says so, too.
-    let away = site(false, |_| Reply::empty(204));
-    let target = away.url();
-    let leads = site(false, move |_| Reply::empty(302).header("Location", &target));
+    let (leads, away) = astray();
+    let file = stage.sandbox.path("home/file");
+    fs::write(&file, "location\n").unwrap();
+    let refused = stage.sandbox.command(TOKEN).args(["curl", "keyed", "--", "-sS", "-K"]).arg(&file).arg(leads.url());
+    assert!(refused.finish().fails(2).contains("`--config` is not taken"));
     fs::write(stage.sandbox.path("home/.curlrc"), "location\n").unwrap();
     stage.sandbox.token(["curl", "keyed", "--", "-sS", &leads.url()]).ok();
     assert_eq!((leads.requests().len(), away.requests().len()), (1, 0));

@@ -70,7 +70,8 @@ fn every_shell_reads_back_what_is_written_for_it() {
     let sandbox = sandbox();
     let cloud = own::cloud(&sandbox, 3600);
     let stage = Stage::in_sandbox(sandbox);
-    own::login(&stage.sandbox, &cloud.url(), HOSTILE);
+    let hostile = format!("{HOSTILE}\nand another line; touch pwned\r\n'");
+    own::login(&stage.sandbox, &cloud.url(), &hostile);
     let sh = "eval \"$(cloud-token keyed -o env)\"";
     let fish = "cloud-token keyed -o env --shell fish | source";
     for (program, read) in [("sh", sh), ("dash", sh), ("bash", sh), ("zsh", sh), ("fish", fish)] {
@@ -79,7 +80,7 @@ fn every_shell_reads_back_what_is_written_for_it() {
         }
         let script = format!("{read}; printf %s \"$HOSTILE\"");
         let seen = stage.sandbox.command(program).args(["-c", &script]).finish();
-        assert_eq!(seen.ok(), HOSTILE, "{program}");
+        assert_eq!((seen.code(), seen.stdout.as_str()), (0, hostile.as_str()), "{program}");
         assert!(!stage.sandbox.path("home/pwned").exists(), "{program} ran what it was to quote");
     }
 }
@@ -98,4 +99,10 @@ fn shells_that_are_not_here_get_what_their_rules_say() {
     own::login(&stage.sandbox, &cloud.url(), "plain & simple");
     assert!(written("cmd").ok().contains("set \"HOSTILE=plain & simple\"\r"));
     written("csh").fails(2);
+    own::login(&stage.sandbox, &cloud.url(), "one line\nand another");
+    let record: serde_json::Value = serde_json::from_str(written("nu").ok()).unwrap();
+    assert_eq!(record["HOSTILE"], "one line\nand another");
+    for shell in ["powershell", "cmd"] {
+        assert!(written(shell).fails(1).contains("cannot be written for"), "{shell}");
+    }
 }

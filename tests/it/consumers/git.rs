@@ -54,7 +54,7 @@ impl Repository {
     }
 
     /// git as a user has it, with us as its helper and somebody at the keyboard who must not be asked.
-    fn git(&self, arguments: &[&str]) -> Run<'_> {
+    pub(super) fn git(&self, arguments: &[&str]) -> Run<'_> {
         let askpass = self.stage.sandbox.path("home/askpass");
         if !askpass.exists() {
             let script = format!(
@@ -74,12 +74,12 @@ impl Repository {
         format!("{}/team/repo.git", self.server.url())
     }
 
-    fn list(&self) -> Outcome {
+    pub(super) fn list(&self) -> Outcome {
         self.git(&["ls-remote", &self.url()]).finish()
     }
 
     #[track_caller]
-    fn nobody_was_asked(&self) {
+    pub(super) fn nobody_was_asked(&self) {
         assert!(!self.stage.sandbox.path("home/asked").exists(), "git asked at the keyboard");
     }
 }
@@ -176,17 +176,6 @@ fn git_stops_at_once_and_says_what_to_type_when_the_human_is_needed() {
     assert!(outcome.stderr.contains("told us to quit"), "{}", outcome.stderr);
     it.nobody_was_asked();
     assert!(outcome.took < PATIENCE);
-}
-
-#[test]
-fn a_cloud_that_is_away_stops_git_too() {
-    let Some(it) = Repository::new("a_cloud_that_is_away_stops_git_too") else { return };
-    it.stage.cloud.break_always("*", cloud_agent_tests::fake::Fault::bad_gateway(503));
-    it.stage.sandbox.command("cloud-token").args(["reject", "ecHome"]).finish().ok();
-    let outcome = it.list();
-    assert_eq!(outcome.code(), 128, "{outcome:?}");
-    assert!(outcome.stderr.contains("cloud-token: `ecHome`"), "{}", outcome.stderr);
-    it.nobody_was_asked();
 }
 
 #[test]

@@ -66,6 +66,11 @@ impl Cluster {
 
     /// kubectl with this user in its kubeconfig; its plug-in leaves a line in a file at each run.
     fn kubectl(&self, exec: &Value, arguments: &[&str]) -> Run<'_> {
+        self.kubectl_at(exec, None, arguments)
+    }
+
+    /// The same at a cluster whose entry names an account.
+    pub(super) fn kubectl_at(&self, exec: &Value, account: Option<&str>, arguments: &[&str]) -> Run<'_> {
         let mut exec = exec.clone();
         let script = format!(
             "#!/bin/sh\necho >> '{}'\nexec cloud-token \"$@\"\n",
@@ -76,7 +81,11 @@ impl Cluster {
             super::git::put_script(&plugin, &script);
         }
         exec["command"] = json!(plugin);
-        let cluster = json!({"server": self.server.url(), "certificate-authority": self.server.ca()});
+        let mut cluster = json!({"server": self.server.url(), "certificate-authority": self.server.ca()});
+        if let Some(account) = account {
+            let extension = json!({"account": account});
+            cluster["extensions"] = json!([{"name": "client.authentication.k8s.io/exec", "extension": extension}]);
+        }
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "c",
             "clusters": [{"name": "c", "cluster": cluster}],
@@ -89,11 +98,11 @@ impl Cluster {
         run.args(arguments.iter().copied())
     }
 
-    fn get(&self, exec: &Value) -> Outcome {
+    pub(super) fn get(&self, exec: &Value) -> Outcome {
         self.kubectl(exec, &["get", "pods", "-o", "name"]).finish()
     }
 
-    fn runs(&self) -> usize {
+    pub(super) fn runs(&self) -> usize {
         fs::read_to_string(self.stage.sandbox.path("home/runs")).unwrap_or_default().lines().count()
     }
 }
@@ -112,7 +121,7 @@ fn api(request: &Request) -> Reply {
     Reply::json(200, &body)
 }
 
-fn exec(version: &str, arguments: &[&str]) -> Value {
+pub(super) fn exec(version: &str, arguments: &[&str]) -> Value {
     json!({
         "apiVersion": format!("client.authentication.k8s.io/{version}"), "args": arguments,
         "interactiveMode": "Never", "provideClusterInfo": true,

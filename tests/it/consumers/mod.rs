@@ -6,10 +6,12 @@ mod git;
 mod git_battery;
 mod kubectl;
 mod own;
+mod places;
 mod processes;
 mod recipes;
 mod registries;
 mod setup;
+mod withheld;
 
 use std::os::unix::fs::symlink;
 use std::sync::Arc;

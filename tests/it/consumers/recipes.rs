@@ -1,6 +1,7 @@
 //! Every recipe of docs/consumers.md, as it is written there, while another process looks at all arguments.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -117,7 +118,8 @@ fn what_is_typed_into_a_shell_works_and_shows_no_token() {
 
 #[test]
 fn what_is_pasted_into_a_program_works_and_shows_no_token() {
-    if skip::unless_tool("what_is_pasted_into_a_program_works_and_shows_no_token", "python3").is_none() {
+    let what = "what_is_pasted_into_a_program_works_and_shows_no_token";
+    if ["python3", "node"].iter().any(|tool| skip::unless_tool(what, tool).is_none()) {
         return;
     }
     let it = Api::new();
@@ -129,11 +131,8 @@ fn what_is_pasted_into_a_program_works_and_shows_no_token() {
     it.stage.cloud.revoke_access_tokens();
     assert_eq!(python().ok(), "GET /things ", "a refused token is given back, and the next one used");
     assert_eq!(it.stage.cloud.refreshes(), 1);
-    // Nobody has to have Node for this.
-    if skip::find("node").is_some() {
-        fs::write(it.stage.sandbox.path("home/recipe.cjs"), it.text("node")).unwrap();
-        assert_eq!(it.stage.sandbox.command("node").arg("recipe.cjs").finish().ok(), "GET /things ");
-    }
+    fs::write(it.stage.sandbox.path("home/recipe.cjs"), it.text("node")).unwrap();
+    assert_eq!(it.stage.sandbox.command("node").arg("recipe.cjs").finish().ok(), "GET /things ");
     watch.saw_no(it.stage.cloud.secrets());
     it.stage.sandbox.token(["logout", "work"]).ok();
     let needed = python();
@@ -151,12 +150,13 @@ fn serves_is_a_line_of_the_accounts_file() {
         ("git.example.org", true),
         ("k8s.example.org:6443", true),
         ("k8s.example.org", false),
-        ("registry.example.org", false),
+        ("registry.example.org", true),
+        ("packages.example.org", false),
     ] {
         let outcome = stage.helper("git get").stdin(format!("protocol=https\nhost={host}\n\n")).finish();
         assert_eq!(outcome.ok().contains(&stage.token()), served, "{host}");
     }
-    let with_path = "protocol=https\nhost=registry.example.org\npath=team/x\n\n";
+    let with_path = "protocol=https\nhost=packages.example.org\npath=team/x\n\n";
     assert!(stage.helper("git get").stdin(with_path).finish().ok().contains(&stage.token()));
 }
 
@@ -189,6 +189,81 @@ fn kubectls_recipe_lists() {
 }
 
 #[test]
+fn kubectls_shorter_recipe_lists_too() {
+    let Some(it) = kubectl::Cluster::new("kubectls_shorter_recipe_lists_too") else { return };
+    symlink(&it.kubectl, it.stage.sandbox.program("kubectl")).unwrap();
+    let config = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: c\n  cluster:\n    server: {}\n    \
+         certificate-authority: {}\ncontexts:\n- name: c\n  context:\n    cluster: c\n",
+        it.server.url(),
+        it.server.ca().display(),
+    );
+    fs::write(it.stage.sandbox.path("home/kubeconfig"), config).unwrap();
+    it.stage.sandbox.set("KUBECONFIG", it.stage.sandbox.path("home/kubeconfig"));
+    let watch = Watch::start();
+    let script = recipe("setup-kubectl", &[]) + "kubectl get pods -o name >pods\n";
+    it.stage.sandbox.command("sh").args(["-ec", &script]).finish().ok();
+    assert_eq!(fs::read_to_string(it.stage.sandbox.path("home/pods")).unwrap(), "pod/one\n");
+    watch.saw_no(it.stage.cloud.secrets());
+}
+
+#[test]
+fn the_links_that_consumers_look_for_are_made_and_work() {
+    let stage = Stage::serving("https://registry.example.org,https://app.example.org");
+    let names = ["git-credential", "docker-credential", "cargo-credential", "bazel-credential"];
+    for name in names.iter().chain(&["terraform-credentials"]) {
+        fs::remove_file(stage.sandbox.program(&format!("{name}-cloud-token"))).unwrap();
+    }
+    let watch = Watch::start();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let home = stage.sandbox.path("home");
+    stage.sandbox.set("PATH", format!("{}/.local/bin:{}:{path}", home.display(), stage.sandbox.path("bin").display()));
+    stage.sandbox.command("sh").args(["-ec", &recipe("links", &[])]).finish().ok();
+    // Twice is once.
+    stage.sandbox.command("sh").args(["-ec", &recipe("links", &[])]).finish().ok();
+    for name in names {
+        assert!(home.join(format!(".local/bin/{name}-cloud-token")).is_file(), "{name}");
+    }
+    let ask = |program: &str, arguments: &[&str], text: &str| {
+        stage
+            .sandbox
+            .command("sh")
+            .args(["-c", "exec \"$0\" \"$@\"", program])
+            .args(arguments.iter().copied())
+            .stdin(text)
+            .finish()
+    };
+    let docker = ask("docker-credential-cloud-token", &["get"], "registry.example.org");
+    let terraform = home.join(".terraform.d/plugins/terraform-credentials-cloud-token");
+    let terraform = ask(terraform.to_str().unwrap(), &["get", "app.example.org"], "");
+    for outcome in [docker, terraform] {
+        assert!(outcome.ok().contains(&stage.token()), "{outcome:?}");
+    }
+    watch.saw_no(stage.cloud.secrets());
+}
+
+#[test]
+fn the_recipes_that_set_up_docker_and_a_shell_work_and_show_no_token() {
+    let what = "the_recipes_that_set_up_docker_and_a_shell_work_and_show_no_token";
+    if ["docker", "bash"].iter().any(|tool| skip::unless_tool(what, tool).is_none()) {
+        return;
+    }
+    let stage = Stage::new();
+    let registry = registries::image_registry(&stage);
+    stage.serve(&registry.url());
+    stage.account("work", "none");
+    let watch = Watch::start();
+    stage.sandbox.command("sh").args(["-ec", &recipe("setup-docker", &[])]).finish().ok();
+    let image = format!("{}/thing:latest", registry.address());
+    stage.sandbox.command("docker").args(["manifest", "inspect", "--insecure", &image]).finish().ok();
+    stage.sandbox.set("SHELL", "/bin/bash");
+    stage.sandbox.command("sh").args(["-ec", &recipe("setup-shell", &[])]).finish().ok();
+    let shell = stage.sandbox.command("bash").args(["-c", ". ~/.bashrc; cloud_env work && printf %s \"$ECHOME_URL\""]);
+    assert_eq!(shell.finish().ok(), stage.cloud.url());
+    watch.saw_no(stage.cloud.secrets());
+}
+
+#[test]
 fn the_recipes_of_registries_read_from_them() {
     let what = "the_recipes_of_registries_read_from_them";
     let stage = Stage::new();
@@ -214,7 +289,7 @@ fn the_recipes_of_registries_read_from_them() {
         let config = recipe("cargo", &[("https://registry.example.org", &registry.url())]);
         registries::generate_lockfile(&stage, &config).ok();
     }
-    if skip::find("terraform").is_some() {
+    if skip::unless_optional_tool(what, "terraform").is_some() {
         let registry = registries::module_registry(&stage);
         stage.serve(&registry.url());
         let outcome = registries::terraform_init(&stage, &registry, &recipe("terraform", &[]));
@@ -248,7 +323,7 @@ fn every_marked_recipe_is_run_here_and_every_other_block_says_that_it_is_not() {
     let page = fs::read_to_string(root.join("../docs/consumers.md")).unwrap();
     let own = fs::read_to_string(root.join("it/consumers/recipes.rs")).unwrap();
     let marks: Vec<&str> = page.split("<!-- test: ").skip(1).filter_map(|rest| rest.split(" -->").next()).collect();
-    assert_eq!(marks.len(), 17, "{marks:?}");
+    assert_eq!(marks.len(), 21, "{marks:?}");
     for mark in &marks {
         assert!(own.contains(&format!("\"{mark}\"")), "nobody runs `{mark}`");
     }

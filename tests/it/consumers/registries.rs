@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cloud_agent_tests::fake::{Reply, Request, Server};
-use cloud_agent_tests::sandbox::Outcome;
+use cloud_agent_tests::sandbox::{Outcome, Run};
 use cloud_agent_tests::skip;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -110,9 +110,10 @@ pub(super) fn crate_registry(stage: &Stage) -> Server {
             return Reply::empty(401).header("WWW-Authenticate", "Bearer");
         }
         match request.path.as_str() {
-            "/index/config.json" => {
-                Reply::json(200, &json!({"dl": "https://nowhere.example/dl", "auth-required": true}))
-            }
+            "/index/config.json" => Reply::json(
+                200,
+                &json!({"dl": "https://nowhere.example/dl", "api": "https://nowhere.example", "auth-required": true}),
+            ),
             "/index/th/in/thing" => Reply::typed(
                 200,
                 "text/plain",
@@ -128,6 +129,12 @@ pub(super) fn crate_registry(stage: &Stage) -> Server {
 
 /// Resolves a package that needs `thing` of the registry `mine`, which this configuration describes.
 pub(super) fn generate_lockfile(stage: &Stage, config: &str) -> Outcome {
+    let manifest = stage.sandbox.path("home/package/Cargo.toml");
+    cargo(stage, config, &["generate-lockfile", "--manifest-path", manifest.to_str().unwrap()]).finish()
+}
+
+/// cargo with this configuration, beside that package.
+pub(super) fn cargo<'a>(stage: &'a Stage, config: &str, arguments: &[&str]) -> Run<'a> {
     let package = stage.sandbox.path("home/package");
     let _ = fs::remove_dir_all(&package);
     fs::create_dir_all(package.join("src")).unwrap();
@@ -139,10 +146,9 @@ pub(super) fn generate_lockfile(stage: &Stage, config: &str) -> Outcome {
     // rustup's stand-in for cargo needs its own home; what is fetched goes into the sandbox's.
     let own = || format!("{}/.rustup", std::env::var("HOME").unwrap_or_default()).into();
     let rustup = std::env::var_os("RUSTUP_HOME").unwrap_or_else(own);
-    let run =
-        stage.sandbox.command("cargo").args(["generate-lockfile", "--manifest-path"]).arg(package.join("Cargo.toml"));
+    let run = stage.sandbox.command("cargo").args(arguments.iter().copied());
     let run = run.arg("--config").arg(package.join("config.toml"));
-    run.env("CARGO_HOME", package.join("home")).env("RUSTUP_HOME", rustup).finish()
+    run.env("CARGO_HOME", package.join("home")).env("RUSTUP_HOME", rustup)
 }
 
 #[test]
@@ -192,6 +198,7 @@ fn cargo_is_spoken_to_in_its_protocol_line_by_line() {
         line("get", ours, json!(["nobody"])),
         line("login", ours, json!([])),
         line("logout", ours, json!([])),
+        line("login", "sparse+https://index.crates.io/", json!([])),
         "{\"v\":2}\n".to_owned(),
     ];
     let outcome =
@@ -206,7 +213,8 @@ fn cargo_is_spoken_to_in_its_protocol_line_by_line() {
     assert_eq!(answers[3]["Ok"]["token"], answers[1]["Ok"]["token"]);
     assert_eq!(answers[4], json!({"Err": {"kind": "url-not-supported"}}));
     assert_eq!((&answers[5], &answers[6]), (&json!({"Err": {"kind": "operation-not-supported"}}), &answers[5]));
-    assert_eq!(answers[7]["Err"]["kind"], "other");
+    assert_eq!(answers[7], answers[2], "cargo asks its next provider");
+    assert_eq!(answers[8]["Err"]["kind"], "other");
 }
 
 #[test]
@@ -258,9 +266,8 @@ pub(super) fn terraform_init(stage: &Stage, registry: &Server, config: &str) -> 
 
 #[test]
 fn terraform_itself_reads_a_module_of_a_private_registry() {
-    // In no list of packages; where it is, it has to work.
-    if skip::find("terraform").is_none() {
-        eprintln!("skipped: terraform_itself_reads_a_module_of_a_private_registry: there is no `terraform` on PATH");
+    let what = "terraform_itself_reads_a_module_of_a_private_registry";
+    if skip::unless_optional_tool(what, "terraform").is_none() {
         return;
     }
     let stage = Stage::new();

@@ -37,7 +37,13 @@ impl Stage {
         assert_ne!(after, before);
         let added: String =
             shown.stdout.lines().filter(|line| line.starts_with('+') && !line.starts_with("+++")).collect();
-        assert!(after.lines().filter(|line| !before.contains(line)).all(|line| added.contains(line.trim())), "{added}");
+        // What others have there is not shown.
+        let ours = after.lines().filter(|line| !before.contains(line) && line.contains("cloud-token"));
+        assert!(
+            ours.clone().count() > 0
+                && ours.clone().all(|line| added.contains(line.trim()) || added.contains('\u{2026}')),
+            "{added}"
+        );
         let again = self.setup(what);
         assert!(again.ok().is_empty() && again.stderr.contains("nothing to do"), "{again:?}");
         assert_eq!(self.read(path), after);
@@ -69,10 +75,94 @@ fn git_asks_us_besides_the_helpers_that_it_has() {
     let elsewhere = stage.sandbox.path("home/other");
     let run = stage.sandbox.command("cloud-token").args(["setup", "git"]).env("GIT_CONFIG_GLOBAL", &elsewhere);
     run.finish().ok();
-    assert!(fs::read_to_string(elsewhere).unwrap().contains("helper git"));
+    assert!(fs::read_to_string(&elsewhere).unwrap().contains("helper git"));
+    let remove = stage.sandbox.command("cloud-token").args(["setup", "git", "--remove"]);
+    remove.env("GIT_CONFIG_GLOBAL", &elsewhere).finish().ok();
+    assert!(!elsewhere.exists(), "a file that was not there is gone again");
     // Half of our part: nobody guesses.
     stage.write(".gitconfig", "# >>> cloud-agent >>>\n");
     assert!(stage.setup("git --remove").fails(1).contains("by hand"));
+}
+
+#[test]
+fn what_git_writes_into_our_part_is_the_users_and_stays() {
+    if skip::unless_tool("what_git_writes_into_our_part_is_the_users_and_stays", "git").is_none() {
+        return;
+    }
+    let stage = Stage::serving("https://git.acme.example");
+    for before in ["", "[user]\n\tname = me\n", "[credential]\n\thelper = cache\n"] {
+        stage.write(".gitconfig", before);
+        stage.setup("git").ok();
+        let git = |arguments: &[&str]| {
+            stage.sandbox.command("git").args(["config", "--global"]).args(arguments.iter().copied()).finish()
+        };
+        // As our own page says.
+        git(&["credential.useHttpPath", "true"]).ok();
+        git(&["--add", "credential.helper", "store"]).ok();
+        git(&["include.path", "other"]).ok();
+        let with_ours = stage.read(".gitconfig");
+        assert!(stage.setup("git").stderr.contains("nothing to do"), "{with_ours}");
+        stage.setup("git --remove").ok();
+        assert!(!stage.read(".gitconfig").contains("cloud-"), "{}", stage.read(".gitconfig"));
+        assert_eq!(git(&["credential.useHttpPath"]).ok(), "true", "{with_ours}");
+        assert_eq!(git(&["include.path"]).ok(), "other");
+        let helpers = git(&["--get-all", "credential.helper"]);
+        let kept: &[&str] = if before.contains("cache") { &["cache", "store"] } else { &["store"] };
+        assert_eq!(helpers.ok().lines().collect::<Vec<_>>(), kept);
+    }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_yet_stays_a_link() {
+    let stage = Stage::serving("https://git.acme.example");
+    let home = stage.sandbox.path("home");
+    std::os::unix::fs::symlink("dotfiles/gitconfig", home.join(".gitconfig")).unwrap();
+    stage.setup("git").ok();
+    assert!(fs::symlink_metadata(home.join(".gitconfig")).unwrap().is_symlink());
+    assert!(stage.read("dotfiles/gitconfig").contains("helper git"));
+    stage.setup("git --remove").ok();
+    assert!(!home.join("dotfiles/gitconfig").exists() && fs::symlink_metadata(home.join(".gitconfig")).is_ok());
+}
+
+#[test]
+fn what_is_shown_holds_nobodys_tokens() {
+    let what = "what_is_shown_holds_nobodys_tokens";
+    let stage = Stage::serving("https://images.acme.example");
+    let secret = "c2VjcmV0LW9mLXNvbWVib2R5";
+    for (target, path, text) in [
+        ("docker", ".docker/config.json", format!("{{\"auths\":{{\"x.example\":{{\"auth\":\"{secret}\"}}}}}}")),
+        (
+            "docker",
+            ".docker/config.json",
+            format!("{{\n\t\"HttpHeaders\": {{\n\t\t\"X-Meta\": \"{secret}\"\n\t}}\n}}\n"),
+        ),
+        ("git", ".gitconfig", format!("[http]\n\textraheader = Authorization: Bearer {secret}\n")),
+        ("shell", ".profile", format!("export TOKEN={secret}\n")),
+    ] {
+        stage.write(path, &text);
+        stage.sandbox.set("SHELL", "/bin/sh");
+        for once in [format!("{target} --print"), target.to_owned(), format!("{target} --remove --print")] {
+            let shown = stage.setup(&once);
+            assert!(!shown.ok().contains(secret) && !shown.stderr.contains(secret), "{once}: {}", shown.stdout);
+        }
+        stage.setup(&format!("{target} --remove")).ok();
+        assert_eq!(stage.read(path), text);
+    }
+    let Some(kubectl) = super::kubectl::kubectl(what) else { return };
+    std::os::unix::fs::symlink(&kubectl, stage.sandbox.program("kubectl")).unwrap();
+    let config = format!(
+        "apiVersion: v1\nkind: Config\nusers:\n- name: a\n  user: {{token: {secret}}}\n- name: z\n  user:\n    \
+         client-key-data: {secret}\n    token: {secret}\n"
+    );
+    stage.write(".kube/config", &config);
+    for once in ["kubectl --print", "kubectl", "kubectl --remove --print"] {
+        let shown = stage.setup(once);
+        assert!(
+            !shown.ok().contains(secret) && (once == "kubectl" || shown.stdout.contains("name: cloud-token")),
+            "{shown:?}"
+        );
+    }
+    assert!(stage.read(".kube/config").contains(secret));
 }
 
 #[test]
@@ -121,12 +211,26 @@ fn a_shell_gets_a_function_that_works_and_tells_failures() {
 fn docker_asks_us_for_the_registries_of_accounts_and_for_no_others() {
     let stage = Stage::new();
     assert!(stage.setup("docker").fails(1).contains("no account answers"));
-    stage.serve("https://images.acme.example,https://other.example:5000/team");
-    let theirs = "{\n\t\"auths\": {\n\t\t\"x\": {}\n\t},\n\t\"credsStore\": \"desktop\"\n}";
-    let after = stage.comes_and_goes("docker", ".docker/config.json", theirs);
-    let config: Value = serde_json::from_str(&after).unwrap();
-    let wanted = json!({"images.acme.example": "cloud-token", "other.example:5000": "cloud-token"});
-    assert_eq!((&config["credHelpers"], &config["credsStore"]), (&wanted, &json!("desktop")));
+    // docker names no paths, and so nothing could be answered there.
+    stage.serve("https://paths.acme.example/team");
+    assert!(stage.setup("docker").fails(1).contains("no account answers"));
+    stage.serve(
+        "https://images.acme.example,https://other.example:5000,https://paths.acme.example/team,https://x.example",
+    );
+    let theirs = "{\n\t\"auths\": {\n\t\t\"x.example\": {}\n\t},\n\t\"credsStore\": \"desktop\"\n}";
+    let compact = "{\"auths\":{\"https://x.example/v1/\":{\"auth\":\"eA==\"}},\"credsStore\":\"desktop\"}\n";
+    for theirs in [compact, theirs] {
+        let after = stage.comes_and_goes("docker", ".docker/config.json", theirs);
+        let config: Value = serde_json::from_str(&after).unwrap();
+        let wanted = json!({"images.acme.example": "cloud-token", "other.example:5000": "cloud-token"});
+        assert_eq!((&config["credHelpers"], &config["credsStore"]), (&wanted, &json!("desktop")));
+        stage.setup("docker --remove").ok();
+    }
+    assert!(stage.setup("docker --print").stderr.contains("`x.example` has a login of docker's own"));
+    fs::remove_file(stage.sandbox.path("home/.docker/config.json")).unwrap();
+    stage.setup("docker").ok();
+    stage.setup("docker --remove").ok();
+    assert!(!stage.sandbox.path("home/.docker/config.json").exists(), "a file that was not there is gone again");
     stage.write(".docker/config.json", &json!({"credHelpers": {"images.acme.example": "gcloud"}}).to_string());
     let kept = stage.setup("docker");
     assert!(kept.stderr.contains("`gcloud`, which stays"), "{}", kept.stderr);
@@ -175,6 +279,42 @@ fn kubectl_gets_a_user_that_asks_us_and_keeps_the_others() {
     assert_eq!((&exec["args"], &exec["provideClusterInfo"]), (&json!(["helper", "kubectl"]), &json!(true)));
     assert_eq!(exec["interactiveMode"], "IfAvailable");
     assert!(Path::new(exec["command"].as_str().unwrap()).is_file());
+    // Another user of that shape, behind ours: a second run touches neither, and an update of ours not that one.
+    let program = exec["command"].as_str().unwrap().to_owned();
+    let gke = "- name: gke_prod\n  user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      \
+        args: null\n      command: gke-auth\n      env: null\n      interactiveMode: IfAvailable\n      \
+        provideClusterInfo: false\n";
+    let both = stage.read(".kube/config") + "# mine\n" + gke;
+    stage.write(".kube/config", &both);
+    assert!(stage.setup("kubectl").stderr.contains("nothing to do"));
+    assert_eq!(stage.read(".kube/config"), both);
+    stage.write(
+        ".kube/config",
+        &both.replace(&program, "/opt/old/cloud-token").replacen(
+            "provideClusterInfo: true",
+            "provideClusterInfo: false",
+            1,
+        ),
+    );
+    let updated = stage.setup("kubectl");
+    assert!(updated.stderr.contains("keeps no comments"), "{}", updated.stderr);
+    let view = config(&["view", "--raw", "-o", "json"]);
+    let view: Value = serde_json::from_str(&view).unwrap();
+    let info = |name: &str| {
+        let user = view["users"].as_array().unwrap().iter().find(|user| user["name"] == name).unwrap();
+        (user["user"]["exec"]["command"].clone(), user["user"]["exec"]["provideClusterInfo"].clone())
+    };
+    assert_eq!(info("cloud-token"), (json!(program), json!(true)));
+    assert_eq!(info("gke_prod"), (json!("gke-auth"), json!(false)));
+    config(&["delete-user", "gke_prod"]);
+    // A file that is there for nothing else.
+    let alone = stage.sandbox.path("home/alone");
+    for arguments in [&["setup", "kubectl"][..], &["setup", "kubectl", "--remove"]] {
+        assert_eq!(alone.exists(), arguments.len() == 3);
+        let run = stage.sandbox.command("cloud-token").args(arguments.iter().copied());
+        run.env("KUBECONFIG", &alone).finish().ok();
+    }
+    assert!(!alone.exists());
     // A user of that name that is somebody else's.
     config(&["delete-user", "cloud-token"]);
     config(&["set-credentials", "cloud-token", "--token=theirs"]);

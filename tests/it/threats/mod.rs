@@ -7,6 +7,7 @@
 //! | `starts` | agents that start and die beside each other |
 //! | `displaced` | whoever removes or displaces the socket |
 //! | `prying` | debuggers and crash dumps |
+//! | `recycled` | whoever wants to be taken for another process |
 //! | `locks` | whoever meets a locked agent, or guesses its passphrase |
 //! | `memory` | whoever reads the agent's memory afterwards |
 //! | `crowds` | too many clients, and silent ones |
@@ -34,6 +35,8 @@ mod memory;
 mod network;
 mod places;
 mod prying;
+#[cfg(target_os = "linux")]
+mod recycled;
 mod replies;
 mod starts;
 mod terminals;
@@ -97,7 +100,7 @@ impl Scene {
 }
 
 /// Does `work` on a thread that is another user's, with none of root's rights: the kernel asks threads, not processes.
-fn as_user<T: Send>(user: u32, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn as_user<T: Send>(user: u32, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = scope.spawn(move || {
             let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));

@@ -6,6 +6,9 @@ use std::ffi::OsString;
 
 use cloud_agent_protocol::{Fault, FaultKind};
 
+use super::address::Address;
+use super::options;
+
 /// Short options that take a value.
 const VALUED: &[u8] = b"AbcCdDeEFHKmoPQrtTuUwxXyYz";
 
@@ -20,12 +23,12 @@ pub(super) struct Plan {
     pub(super) stays: bool,
     /// The user has the response's head written somewhere, so it cannot be looked at.
     pub(super) dumps: bool,
-    /// The first argument is the one that has to be first.
+    /// The first argument says that curl's own configuration is not to be read, which it may only say there.
     pub(super) disabled: bool,
     /// The output goes to the terminal, were it not for us.
     pub(super) saves: bool,
-    /// The first address.
-    pub(super) url: Option<String>,
+    /// Where it goes, in order; none of them in a redirect.
+    pub(super) addresses: Vec<Address>,
 }
 
 /// Whether a word names stdin, or what can be read only once like it.
@@ -48,52 +51,84 @@ struct Seen {
     body: bool,
     get: bool,
     upload: bool,
-    config: bool,
     resume: bool,
     follows: bool,
     dumps: bool,
     saves: bool,
+    addresses: Vec<Address>,
 }
 
 impl Plan {
     /// Looks at curl's arguments.
     ///
     /// # Errors
-    /// [`FaultKind::Usage`] for `--next`: each part would need its own headers.
+    /// [`FaultKind::Usage`] for what would let the headers go where nobody has looked.
     #[cold]
     pub(super) fn of(arguments: &[OsString]) -> Result<Self, Fault> {
         let words: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
         let mut seen = Seen::default();
         let mut rest = words.iter().map(AsRef::as_ref).peekable();
+        let mut options_are_over = false;
         while let Some(word) = rest.next() {
             let next = rest.peek().copied();
-            if let Some(name) = word.strip_prefix("--") {
-                seen.long(name, next)?;
-            } else if let Some(letters) = word.strip_prefix('-') {
-                seen.short(letters.as_bytes(), next)?;
+            let takes_next = match word.strip_prefix("--") {
+                _ if options_are_over || !word.starts_with('-') => {
+                    seen.addresses.push(Address::of(word));
+                    false
+                }
+                Some("") => {
+                    options_are_over = true;
+                    false
+                }
+                Some(name) => seen.long(name, next)?,
+                None => seen.short(&word.as_bytes()[1..], next)?,
+            };
+            if takes_next {
+                rest.next();
             }
         }
         let stdin = words.iter().any(|word| reads_a_stream(word));
-        let url = words.iter().find(|word| word.starts_with("https://") || word.starts_with("http://"));
         Ok(Self {
             repeatable: seen.judge(stdin),
             follows: seen.follows,
             stays: false,
             dumps: seen.dumps,
             saves: seen.saves,
-            disabled: words.first().is_some_and(|word| word == "-q" || word == "--disable"),
-            url: url.map(|url| url.clone().into_owned()),
+            disabled: words.first().is_some_and(|word| word.starts_with("-q") || word == "--disable"),
+            addresses: seen.addresses,
         })
     }
 }
 
+impl Plan {
+    /// Whether `http` is among what it speaks: nowhere but where that was judged.
+    pub(super) fn is_plain(&self) -> bool {
+        self.addresses.iter().any(Address::is_plain)
+    }
+}
+
 impl Seen {
-    /// A long option. curl takes every beginning of a name that fits one alone, and so what may be meant is.
+    /// A long option; whether the next word is its value. curl takes every beginning of a name that fits one alone, and so what
+    /// may be meant is.
     #[cold]
-    fn long(&mut self, name: &str, next: Option<&str>) -> Result<(), Fault> {
+    fn long(&mut self, name: &str, next: Option<&str>) -> Result<bool, Fault> {
+        // The same with variables put into the value.
+        let name = name.strip_prefix("expand-").unwrap_or(name);
         let may_be = |full: &str| name.len() > 1 && full.starts_with(name);
-        if name == "next" {
+        if may_be("next") && name.len() > 2 {
             return Err(next_is_not_taken());
+        }
+        if may_be("config") {
+            return Err(config_is_not_taken());
+        }
+        if may_be("location-trusted") && name.len() > "location".len() {
+            return Err(not_taken("`--location-trusted`", "the headers would go to every host that a redirect names"));
+        }
+        if name.starts_with("proto") && next != Some("=https") {
+            return Err(not_taken(&format!("`--{name}`"), "it is the agent's to say which protocol may carry a token"));
+        }
+        if let Some(address) = next.filter(|_| name == "url") {
+            self.addresses.push(Address::of(address));
         }
         if let Some(method) = next.filter(|_| may_be("request") && name != "re") {
             self.method = Some(method.to_owned());
@@ -103,17 +138,17 @@ impl Seen {
         self.body |= may_be("json") || name == "url-query" && self.body;
         self.get |= name == "get";
         self.upload |= may_be("upload-file");
-        self.config |= may_be("config");
         self.resume |= may_be("continue-at") || may_be("no-clobber") || may_be("remove-on-error");
-        self.follows |= may_be("location") || may_be("location-trusted");
+        self.follows |= may_be("location") || may_be("follow");
         self.dumps |= may_be("dump-header");
         self.saves |= may_be("output") || may_be("remote-name") || name.starts_with("remote-name");
-        Ok(())
+        // Of what is abbreviated or new the value is taken for an address, and judged.
+        Ok(options::takes_value(name))
     }
 
-    /// A word of short options, of which the last may have a value, in the same word or as the next.
+    /// A word of short options, of which the last may have a value, in the same word or as the next; whether it is the next.
     #[cold]
-    fn short(&mut self, letters: &[u8], next: Option<&str>) -> Result<(), Fault> {
+    fn short(&mut self, letters: &[u8], next: Option<&str>) -> Result<bool, Fault> {
         for (at, letter) in letters.iter().enumerate() {
             let attached = std::str::from_utf8(&letters[at + 1..]).ok().filter(|value| !value.is_empty());
             match letter {
@@ -123,7 +158,7 @@ impl Seen {
                 b'G' => self.get = true,
                 b'I' if self.method.is_none() => self.method = Some("HEAD".to_owned()),
                 b'T' => self.upload = true,
-                b'K' => self.config = true,
+                b'K' => return Err(config_is_not_taken()),
                 b'C' => self.resume = true,
                 b'L' => self.follows = true,
                 b'D' => self.dumps = true,
@@ -131,10 +166,10 @@ impl Seen {
                 _ => {}
             }
             if VALUED.contains(letter) {
-                return Ok(());
+                return Ok(attached.is_none());
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     #[cold]
@@ -146,9 +181,6 @@ impl Seen {
         };
         if self.dumps {
             return Err("with `--dump-header` its head is not seen");
-        }
-        if self.config {
-            return Err("a configuration may say anything");
         }
         if stdin {
             return Err("stdin, or a pipe, can be read only once");
@@ -166,8 +198,18 @@ impl Seen {
 
 #[cold]
 fn next_is_not_taken() -> Fault {
-    Fault::new(FaultKind::Usage, "`--next` is not taken: curl would forget the headers there")
-        .hint("one `cloud-token curl` for each request")
+    not_taken("`--next`", "curl would forget the headers there").hint("one `cloud-token curl` for each request")
+}
+
+#[cold]
+fn config_is_not_taken() -> Fault {
+    not_taken("`--config`", "what it says might lead the headers anywhere")
+        .hint("give its options as arguments, or write them into ~/.curlrc")
+}
+
+#[cold]
+fn not_taken(what: &str, why: &str) -> Fault {
+    Fault::new(FaultKind::Usage, format!("{what} is not taken: {why}"))
 }
 
 #[cfg(test)]
@@ -212,8 +254,9 @@ mod tests {
             "-T- https://a.example",
             "-X PUT --data-binary @/dev/stdin https://a.example",
             "-X PUT -d @/dev/fd/63 https://a.example",
-            "-K file https://a.example",
-            "--config file https://a.example",
+            "--expand-data x={{y}} https://a.example",
+            "--expand-request {{method}} https://a.example",
+            "--expand-json {{x}} https://a.example",
             "-D head https://a.example",
             "-C - https://a.example -o out",
         ] {
@@ -223,13 +266,7 @@ mod tests {
 
     #[test]
     fn redirects_are_seen_however_they_are_written() {
-        for line in [
-            "-L https://a",
-            "-sSL https://a",
-            "--location https://a",
-            "--loc https://a",
-            "--location-trusted https://a",
-        ] {
+        for line in ["-L https://a", "-sSL https://a", "--location https://a", "--loc https://a"] {
             assert!(plan(line).follows, "{line}");
         }
         for line in ["-HL https://a", "-H L https://a", "-o L https://a", "-s https://a/-L"] {
@@ -238,16 +275,47 @@ mod tests {
     }
 
     #[test]
-    fn the_address_and_what_has_to_come_first_are_found() {
-        let it = plan("-q -s --url https://a.example/x https://b.example");
-        assert_eq!((it.url.as_deref(), it.disabled), (Some("https://a.example/x"), true));
-        assert_eq!((plan("a.example").url, plan("-s -q a").disabled), (None, false));
+    fn the_addresses_are_told_from_what_only_looks_like_one() {
+        for (line, urls) in [
+            ("-s --url https://a.example/x https://b.example", &["https://a.example/x", "https://b.example"][..]),
+            ("-x http://proxy:1 -e http://r a.example/y", &["https://a.example/y"]),
+            ("--proxy http://proxy:1 --referer http://r https://a", &["https://a"]),
+            ("-sSo http://out -Hhttp://x https://a --compressed https://b", &["https://a", "https://b"]),
+            ("--fail -- -a https://b", &["https://-a", "https://b"]),
+        ] {
+            let found: Vec<_> = plan(line).addresses.into_iter().map(|address| address.url).collect();
+            assert_eq!(found, urls, "{line}");
+        }
     }
 
     #[test]
-    fn several_requests_in_one_are_refused() {
-        for line in ["https://a --next https://b", "https://a -: https://b", "https://a -s: https://b"] {
+    fn what_has_to_come_first_is_found_as_curl_finds_it() {
+        for line in ["-q a", "-qs a", "--disable a"] {
+            assert!(plan(line).disabled, "{line}");
+        }
+        for line in ["-s -q a", "-sq a", "--disable-epsv a"] {
+            assert!(!plan(line).disabled, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_would_lead_the_headers_elsewhere_is_refused() {
+        for line in [
+            "https://a --next https://b",
+            "https://a --nex https://b",
+            "https://a -: https://b",
+            "https://a -s: https://b",
+            "-K file https://a",
+            "-sKfile https://a",
+            "--config file https://a",
+            "--conf file https://a",
+            "--location-trusted https://a",
+            "--location-t https://a",
+            "--proto =http https://a",
+            "--proto-default http a",
+        ] {
             assert!(Plan::of(&line.split(' ').map(OsString::from).collect::<Vec<_>>()).is_err(), "{line}");
         }
+        assert!(plan("--proto =https --tlsv1.2 -sSf https://a").repeatable.is_ok());
     }
 }

@@ -36,14 +36,19 @@ pub(super) fn run(headers: &str, plan: &Plan, arguments: &[OsString], hold: bool
         // A proxy's own answer is none of the API's.
         curl.arg("--suppress-connect-headers").arg("--dump-header").arg(place(&from_curl));
     }
-    if plan.stays {
-        curl.arg("--no-location");
+    // Behind curl's own configuration, before the arguments: those have been looked at.
+    curl.arg(if plan.stays { "--no-location" } else { "--no-location-trusted" });
+    let protocols = if plan.is_plain() { "=http,https" } else { "=https" };
+    curl.args(["--proto", protocols, "--proto-redir", protocols, "--proto-default", "https"]);
+    if plan.is_plain() {
+        // Nor does it take the way round through a proxy of the environment's, which would read it.
+        curl.args(["--noproxy", "*"]);
     }
     // With a pipe for its output, curl would show its progress where a terminal was meant.
     if hold && stdio::stdout_is_tty() && !plan.saves {
         curl.arg("--no-progress-meter");
     }
-    curl.args(&arguments[usize::from(plan.disabled)..]);
+    curl.args(arguments);
     if hold {
         curl.stdout(Stdio::piped());
     }

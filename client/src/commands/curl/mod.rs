@@ -1,18 +1,21 @@
 //! `curl`: the real curl with an account's headers, which are in no argument, and once more if the API refused the token.
 
+mod address;
 mod arguments;
 #[cfg(unix)]
 mod child;
+mod options;
 mod status;
 
 use std::ffi::OsString;
 
-use cloud_agent_protocol::v1::{RejectFor, Request};
+use cloud_agent_protocol::v1::{RejectFor, Request, Response};
 use cloud_agent_protocol::{Credential, Fault, FaultKind, Secret};
 
-use crate::client::Client;
+use crate::client::{Client, unexpected};
 use crate::report::{self, Failure};
 use crate::{get, stdio};
+use address::Address;
 use arguments::Plan;
 
 /// The status by which an API says that it does not take a token.
@@ -22,6 +25,7 @@ const REFUSED: u16 = 401;
 #[cold]
 pub(crate) fn run(want: &get::Options, arguments: &[OsString]) -> Result<(), Failure> {
     let plan = Plan::of(arguments)?;
+    refuse_plain(want, &plan)?;
     let credential = get::credential(want)?;
     let plan = stay_here(&credential, plan)?;
     let first = once(&credential, &plan, arguments, plan.repeatable.is_ok())?;
@@ -61,6 +65,24 @@ struct Ran {
     shown: bool,
 }
 
+/// What is not encrypted is sent only on this machine, and to the account's own address if its login has allowed that.
+#[cold]
+fn refuse_plain(want: &get::Options, plan: &Plan) -> Result<(), Failure> {
+    let in_clear = |address: &&Address| address.is_plain() && !address.is_loopback();
+    let Some(first) = plan.addresses.iter().find(in_clear) else { return Ok(()) };
+    let accounts = match Client::new(want.timeout)?.ask(&Request::Status)? {
+        Response::Status(status) => status.accounts,
+        other => return Err(unexpected(&other)),
+    };
+    let own = accounts.iter().find(|account| account.name.eq_ignore_ascii_case(&want.account));
+    let is_own = |address: &Address| own.is_some_and(|own| address.is_at(&own.origin));
+    if is_own(first) && plan.addresses.iter().filter(in_clear).all(is_own) {
+        Ok(())
+    } else {
+        Err(Address::refuse(&want.account).into())
+    }
+}
+
 /// A redirect takes the headers that curl was given along to wherever it leads, all but `Authorization`.
 #[cold]
 fn stay_here(credential: &Credential, plan: Plan) -> Result<Plan, Failure> {
@@ -83,7 +105,9 @@ fn stay_here(credential: &Credential, plan: Plan) -> Result<Plan, Failure> {
 #[cold]
 fn tell(want: &get::Options, credential: &Credential, plan: &Plan) -> Result<(), String> {
     let kept = || "it is kept, because the account does not answer for that address".to_owned();
-    let (Some(url), Some(token)) = (plan.url.clone(), sent(credential)) else { return Err(kept()) };
+    let (Some(url), Some(token)) = (plan.addresses.first().map(|first| first.url.clone()), sent(credential)) else {
+        return Err(kept());
+    };
     let client = Client::new(want.timeout).map_err(|failure| failure.fault.to_string())?;
     let reject = Request::RejectFor(RejectFor { url, account: Some(want.account.clone()), token });
     match client.ask(&reject) {

@@ -1,60 +1,93 @@
 //! A part of somebody's file that is ours, between two marks. Everything else in the file stays as it is, byte for byte.
 
+use super::Edit;
 use cloud_agent_protocol::{Fault, FaultKind};
 
 const BEGIN: &str = "# >>> cloud-agent >>>";
 const END: &str = "# <<< cloud-agent <<<";
 /// Behind the first mark: the file did not end in a line end, and is not to have one when the part is taken out.
 const JOINED: &str = " joined";
+/// There was no file: it goes with the part, if nothing else came into it since.
+const ALONE: &str = " alone";
 
-/// `text` with `lines` as our part: in the place of the one that is there, else at the end.
+/// Puts `lines` into the file as our part: in the place of the one that is there, else at the end.
 ///
 /// # Errors
 /// [`FaultKind::Config`] if the marks are not a pair.
 #[cold]
-pub(super) fn with(text: &str, lines: &str) -> Result<String, Fault> {
+pub(super) fn put(edit: &mut Edit, lines: &str) -> Result<(), Fault> {
+    let is_new = edit.is_new();
+    let text = with(edit.text(), lines, is_new)?;
+    edit.set(text);
+    Ok(())
+}
+
+/// Takes our part out of the file; `kept` comes into its place.
+///
+/// # Errors
+/// As [`put`].
+#[cold]
+pub(super) fn take(edit: &mut Edit, kept: &str) -> Result<(), Fault> {
+    let alone = find(edit.text())?.is_some_and(|found| found.mark == ALONE);
+    let text = without(edit.text(), kept)?;
+    if text.is_empty() && alone {
+        edit.drop_file();
+    } else {
+        edit.set(text);
+    }
+    Ok(())
+}
+
+#[cold]
+fn with(text: &str, lines: &str, is_new: bool) -> Result<String, Fault> {
     let part = |mark: &str| format!("{BEGIN}{mark}\n{lines}{END}\n");
     if let Some(found) = find(text)? {
-        let mark = if found.joined { JOINED } else { "" };
-        return Ok(format!("{}{}{}", found.before, part(mark), found.after));
+        return Ok(format!("{}{}{}", found.before, part(found.mark), found.after));
     }
-    Ok(if text.is_empty() || text.ends_with('\n') {
+    Ok(if is_new {
+        part(ALONE)
+    } else if text.is_empty() || text.ends_with('\n') {
         format!("{text}{}", part(""))
     } else {
         format!("{text}\n{}", part(JOINED))
     })
 }
 
-/// `text` without our part.
-///
-/// # Errors
-/// As [`with`].
 #[cold]
-pub(super) fn without(text: &str) -> Result<String, Fault> {
+fn without(text: &str, kept: &str) -> Result<String, Fault> {
     Ok(match find(text)? {
         None => text.to_owned(),
         Some(found) => {
-            let bare = found.before.strip_suffix('\n').filter(|_| found.joined && found.after.is_empty());
-            format!("{}{}", bare.unwrap_or(found.before), found.after)
+            let is_last = found.mark == JOINED && found.after.is_empty() && kept.is_empty();
+            let bare = found.before.strip_suffix('\n').filter(|_| is_last);
+            format!("{}{kept}{}", bare.unwrap_or(found.before), found.after)
         }
     })
 }
 
-struct Found<'a> {
+/// Our part, as it was found.
+pub(super) struct Found<'a> {
     before: &'a str,
-    after: &'a str,
-    joined: bool,
+    /// Between the marks.
+    pub(super) inner: &'a str,
+    pub(super) after: &'a str,
+    mark: &'static str,
 }
 
+/// Where our part is, if there is one.
+///
+/// # Errors
+/// As [`put`].
 #[cold]
-fn find(text: &str) -> Result<Option<Found<'_>>, Fault> {
+pub(super) fn find(text: &str) -> Result<Option<Found<'_>>, Fault> {
     let (mut begin, mut end, mut at) = (None, None, 0);
     for line in text.split_inclusive('\n') {
         let bare = line.trim_end();
-        let begins = bare.strip_prefix(BEGIN).filter(|mark| mark.is_empty() || *mark == JOINED);
+        let begins =
+            bare.strip_prefix(BEGIN).and_then(|mark| ["", JOINED, ALONE].into_iter().find(|known| *known == mark));
         match (begins, bare == END) {
-            (Some(mark), _) if begin.is_none() => begin = Some((at, mark == JOINED)),
-            (None, true) if begin.is_some() && end.is_none() => end = Some(at + line.len()),
+            (Some(mark), _) if begin.is_none() => begin = Some((at, at + line.len(), mark)),
+            (None, true) if begin.is_some() && end.is_none() => end = Some((at, at + line.len())),
             (None, false) => {}
             _ => return Err(odd()),
         }
@@ -62,7 +95,9 @@ fn find(text: &str) -> Result<Option<Found<'_>>, Fault> {
     }
     match (begin, end) {
         (None, None) => Ok(None),
-        (Some((from, joined)), Some(to)) => Ok(Some(Found { before: &text[..from], after: &text[to..], joined })),
+        (Some((from, first, mark)), Some((last, to))) => {
+            Ok(Some(Found { before: &text[..from], inner: &text[first..last], after: &text[to..], mark }))
+        }
         _ => Err(odd()),
     }
 }
@@ -81,26 +116,26 @@ mod tests {
     #[test]
     fn what_is_put_in_comes_out_again_without_a_trace() {
         for text in ["", "a\n", "a", "a\n\n", "[x]\n\ty = 1\n", "\u{fc}\r\n"] {
-            let once = with(text, "ours\n").unwrap();
-            assert_eq!(with(&once, "ours\n").unwrap(), once, "{text:?}: twice is once");
-            assert_eq!(without(&once).unwrap(), text);
-            let newer = with(&once, "newer\n").unwrap();
+            let once = with(text, "ours\n", false).unwrap();
+            assert_eq!(with(&once, "ours\n", false).unwrap(), once, "{text:?}: twice is once");
+            assert_eq!(without(&once, "").unwrap(), text);
+            let newer = with(&once, "newer\n", false).unwrap();
             assert!(newer.contains("newer") && !newer.contains("ours"));
-            assert_eq!(without(&newer).unwrap(), text);
+            assert_eq!(without(&newer, "").unwrap(), text);
         }
     }
 
     #[test]
     fn what_was_written_behind_it_since_stays() {
-        let text = format!("{}mine\n", with("a", "ours\n").unwrap());
-        assert_eq!(without(&text).unwrap(), "a\nmine\n");
-        assert_eq!(without("nothing of ours\n").unwrap(), "nothing of ours\n");
+        let text = format!("{}mine\n", with("a", "ours\n", false).unwrap());
+        assert_eq!(without(&text, "").unwrap(), "a\nmine\n");
+        assert_eq!(without("nothing of ours\n", "").unwrap(), "nothing of ours\n");
     }
 
     #[test]
     fn half_a_part_is_nobodys_to_guess() {
         for text in [BEGIN, END, &format!("{BEGIN}\n{BEGIN}\n{END}\n"), &format!("{END}\n{BEGIN}\n")] {
-            assert_eq!(without(text).unwrap_err().kind, FaultKind::Config, "{text}");
+            assert_eq!(without(text, "").unwrap_err().kind, FaultKind::Config, "{text}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cloud_agent_protocol::v1::{Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind};
 
-use super::{Edit, Plan, directory, home, own_program, unusable};
+use super::{Edit, Plan, directory, graft, home, mask, own_program, unusable};
 use crate::client::{Client, unexpected};
 use crate::deadline::DEFAULT_TIMEOUT;
 use crate::json::Value;
@@ -22,18 +22,19 @@ const PROGRAM: &str = "docker-credential-cloud-token";
 pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
     let path =
         directory("DOCKER_CONFIG").map_or_else(|| home().map(|home| home.join(".docker")), Ok)?.join("config.json");
-    let mut edit = Edit::of(&path, 0o600).map_err(|e| unusable(&path, &e))?;
+    let mut edit = Edit::of(&path, 0o600, mask::json).map_err(|e| unusable(&path, &e))?;
     let mut notes = Vec::new();
     let hosts = if remove { Vec::new() } else { hosts()? };
     if !remove && hosts.is_empty() {
         return Err(Fault::new(FaultKind::Config, "no account answers for a registry")
+            .because("docker names a host and no path, so only an address without one can be a registry's")
             .hint("`cloud-token login ACCOUNT --set serves=https://registry.example`")
             .into());
     }
     let text = changed(edit.text(), &hosts, &mut notes)
         .map_err(|why| Fault::new(FaultKind::Config, format!("`{}` cannot be used", path.display())).because(why))?;
-    if remove && edit.text().is_empty() {
-        edit.set(String::new());
+    if remove && is_alone(edit.text()) {
+        edit.drop_file();
     } else {
         edit.set(text);
     }
@@ -45,63 +46,78 @@ pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
     Ok(Plan { edits, notes })
 }
 
-/// The hosts that accounts answer for, as docker writes them.
+/// The hosts that accounts answer for, as docker writes them: those of which they answer for all.
 #[cold]
 fn hosts() -> Result<Vec<String>, Failure> {
     let served = match Client::new(DEFAULT_TIMEOUT)?.ask(&Request::ListServed)? {
         Response::Served(served) => served,
         other => return Err(unexpected(&other)),
     };
-    let host = |url: &str| url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest).to_owned());
+    let host =
+        |url: &str| url.split_once("://").filter(|(_, rest)| !rest.contains('/')).map(|(_, rest)| rest.to_owned());
     let mut hosts: Vec<String> = served.places.iter().filter_map(|place| host(&place.url)).collect();
     hosts.sort();
     hosts.dedup();
     Ok(hosts)
 }
 
-/// docker's configuration with us for `hosts` and for nothing else.
+/// docker's configuration with us for `hosts` and for nothing else; everything else in it stays as it is, byte for byte.
 #[cold]
 fn changed(text: &str, hosts: &[String], notes: &mut Vec<String>) -> Result<String, &'static str> {
-    let mut config = if text.trim().is_empty() { Value::Object(Vec::new()) } else { Value::parse(text)? };
-    let before = config.clone();
-    let Value::Object(members) = &mut config else { return Err("it is no JSON object") };
-    let at = members.iter().position(|(name, _)| name == HELPERS);
-    let mut helpers = match at.map(|at| std::mem::replace(&mut members[at].1, Value::Null)) {
-        None => Vec::new(),
+    if text.trim().is_empty() {
+        return Ok(if hosts.is_empty() { text.to_owned() } else { alone(hosts) });
+    }
+    let config = Value::parse(text)?;
+    if !matches!(config, Value::Object(_)) {
+        return Err("it is no JSON object");
+    }
+    let helpers = match config.member(HELPERS) {
+        None => &[][..],
         Some(Value::Object(helpers)) => helpers,
         Some(_) => return Err("its `credHelpers` are no JSON object"),
     };
-    let had = !helpers.is_empty();
-    let ours = |value: &Value| value.text() == Some(OURS);
-    helpers.retain(|(host, helper)| !ours(helper) || hosts.contains(host));
+    let mut text = text.to_owned();
+    let ours = |helper: &Value| helper.text() == Some(OURS);
+    for (host, _) in helpers.iter().filter(|(host, helper)| ours(helper) && !hosts.contains(host)) {
+        text = graft::without(&text, HELPERS, host);
+    }
     for host in hosts {
         match helpers.iter().find(|(known, _)| known == host) {
             Some((_, helper)) if !ours(helper) => {
                 notes.push(format!("`{host}` has the helper `{}`, which stays", helper.text().unwrap_or("?")));
             }
             Some(_) => {}
-            None => helpers.push((host.clone(), Value::String(OURS.to_owned()))),
+            None if has_login(&config, host) => {
+                notes.push(format!(
+                    "`{host}` has a login of docker's own, which stays (`docker logout {host}` ends it)"
+                ));
+            }
+            None => text = graft::with(&text, HELPERS, host, OURS),
         }
     }
-    match (at, helpers.is_empty() && had) {
-        (Some(at), true) => drop(members.remove(at)),
-        (Some(at), false) => members[at].1 = Value::Object(helpers),
-        (None, _) if helpers.is_empty() => {}
-        (None, _) => members.push((HELPERS.to_owned(), Value::Object(helpers))),
-    }
-    // What means the same stays written as it is.
-    if config == before {
-        return Ok(text.to_owned());
-    }
-    let end = if text.ends_with('\n') { "\n" } else { "" };
-    Ok(config.pretty(indent(text)) + end)
+    Ok(text)
 }
 
-/// What the file is indented by: docker's own tab, if it does not say.
-fn indent(text: &str) -> &str {
-    let Some((_, rest)) = text.split_once('\n') else { return "\t" };
-    let space = &rest[..rest.len() - rest.trim_start_matches([' ', '\t']).len()];
-    if space.is_empty() { "\t" } else { space }
+/// Whether docker holds, or has had a store hold, a password for `host`: a helper would hide it.
+fn has_login(config: &Value, host: &str) -> bool {
+    let Some(Value::Object(logins)) = config.member("auths") else { return false };
+    logins.iter().any(|(url, _)| {
+        let url = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        url.split('/').next() == Some(host)
+    })
+}
+
+/// The file as it is made where there is none; as long as it is that, it goes with what it was made for.
+fn alone(hosts: &[String]) -> String {
+    let lines: Vec<String> = hosts.iter().map(|host| format!("\t\t\"{host}\": \"{OURS}\"")).collect();
+    format!("{{\n\t\"{HELPERS}\": {{\n{}\n\t}}\n}}\n", lines.join(",\n"))
+}
+
+/// Whether this made the file, and nobody has changed it since.
+fn is_alone(text: &str) -> bool {
+    let Ok(config) = Value::parse(text) else { return false };
+    let Some(Value::Object(helpers)) = config.member(HELPERS) else { return false };
+    text == alone(&helpers.iter().map(|(host, _)| host.clone()).collect::<Vec<_>>())
 }
 
 /// The program under the name that docker looks for; made beside ours, if it is not found.
@@ -157,13 +173,36 @@ mod tests {
 
     #[test]
     fn hosts_are_added_and_come_out_again_without_a_trace() {
-        for text in [THEIRS, "{}", "{\n    \"a\": 1.50\n}\n"] {
+        for text in [
+            THEIRS,
+            "{}",
+            "{ }\n",
+            "{\n}\n",
+            "{\n    \"a\": 1.50\n}\n",
+            "{\"auths\":{\"x\":{\"auth\":\"eA==\"}},\"credsStore\":\"desktop\"}",
+            "{\"a\": 1, \"b\": [1,2 , 3], \"c\": \"}\\\"{\"}\n",
+            "{\r\n  \"a\": {},\r\n  \"credHelpers\": {\r\n    \"q.example\": \"gcloud\"\r\n  },\r\n  \"z\": null\r\n}",
+        ] {
             let once = with(text, &["r.example", "s.example:5000"]).0;
-            assert!(once.contains("\"r.example\": \"cloud-token\""), "{once}");
+            let helpers = Value::parse(&once).unwrap().member(HELPERS).cloned().unwrap();
+            assert_eq!(helpers.member("r.example").and_then(Value::text), Some(OURS), "{once}");
             assert_eq!(with(&once, &["r.example", "s.example:5000"]).0, once, "twice is once");
             assert_eq!(with(&once, &[]).0, text);
         }
-        assert!(with("", &["r.example"]).0.starts_with("{\n\t\"credHelpers\""));
+        let made = with("", &["r.example", "s.example:5000"]).0;
+        assert!(made.starts_with("{\n\t\"credHelpers\"") && is_alone(&made));
+        assert_eq!(with(&made, &["r.example", "s.example:5000"]).0, made);
+        assert!(!is_alone("{}") && !is_alone(&with("{}", &["r.example"]).0) && !is_alone(THEIRS));
+    }
+
+    #[test]
+    fn a_login_of_dockers_own_is_not_hidden() {
+        for key in ["r.example", "https://r.example", "https://r.example/v1/"] {
+            let theirs = format!("{{\"auths\":{{\"{key}\":{{}}}}}}");
+            let (text, notes) = with(&theirs, &["r.example", "s.example"]);
+            assert!(!text.contains("\"r.example\":\"cloud-token\"") && text.contains("s.example"), "{text}");
+            assert!(notes[0].contains("docker logout r.example"), "{notes:?}");
+        }
     }
 
     #[test]

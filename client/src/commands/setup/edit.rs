@@ -9,6 +9,9 @@ use crate::report::printable;
 /// Lines that are shown around what changes.
 const CONTEXT: usize = 2;
 
+/// So many links are followed, as the kernel has it.
+const MAX_LINKS: usize = 40;
+
 /// One file, or one link.
 #[derive(Debug)]
 pub(super) struct Edit {
@@ -21,29 +24,36 @@ pub(super) struct Edit {
     link: bool,
     /// Of a file that is not there yet.
     mode: u32,
+    /// What may be shown of a line: whoever looks over a shoulder is not to see what others have in that file.
+    mask: fn(&str) -> String,
 }
 
 impl Edit {
     /// Of the file at `path`. A link is followed: dot-files often are one, and are to stay one.
     #[cold]
-    pub(super) fn of(path: &Path, mode: u32) -> io::Result<Self> {
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    pub(super) fn of(path: &Path, mode: u32, mask: fn(&str) -> String) -> io::Result<Self> {
+        let path = followed(path);
         let before = match fs::read_to_string(&path) {
             Ok(text) => Some(text),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(e),
         };
-        Ok(Self { after: before.clone(), before, path, link: false, mode })
+        Ok(Self { after: before.clone(), before, path, link: false, mode, mask })
     }
 
     /// Of the link at `path`, which leads to `before` and is to lead to `after`.
     pub(super) fn link(path: PathBuf, before: Option<String>, after: Option<String>) -> Self {
-        Self { path, before, after, link: true, mode: 0 }
+        Self { path, before, after, link: true, mode: 0, mask: str::to_owned }
     }
 
     /// What is there; empty if nothing is.
     pub(super) fn text(&self) -> &str {
         self.before.as_deref().unwrap_or_default()
+    }
+
+    /// Whether there is no such file yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.before.is_none()
     }
 
     /// Sets what is to be there. An empty file that was not there before is none.
@@ -71,11 +81,13 @@ impl Edit {
         let name = |there: bool| if there { printable(&path) } else { "/dev/null".to_owned() };
         let mut text = format!("--- {}\n+++ {}\n", name(self.before.is_some()), name(self.after.is_some()));
         let arrow = if self.link { "-> " } else { "" };
-        let lines = |side: &Option<String>| -> Vec<String> {
-            let lines = side.as_deref().unwrap_or_default().lines();
-            lines
-                .map(|line| format!("{arrow}{}", line.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")))
-                .collect()
+        // Masked only when it is put down: what differs in what is hidden differs.
+        let shown = |line: &str| {
+            let line = (self.mask)(line).replace(|c: char| c.is_control() && c != '\t', "\u{fffd}");
+            format!("{arrow}{line}\n")
+        };
+        let lines = |side: &'_ Option<String>| -> Vec<String> {
+            side.as_deref().unwrap_or_default().lines().map(str::to_owned).collect()
         };
         let (old, new) = (lines(&self.before), lines(&self.after));
         let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
@@ -90,7 +102,7 @@ impl Edit {
         text.extend([head.as_str(), "\n"]);
         let mut put = |sign: &str, lines: &[String]| {
             for line in lines {
-                text.extend([sign, line, "\n"]);
+                text.extend([sign, &shown(line)]);
             }
         };
         put(" ", &old[from..same]);
@@ -142,13 +154,31 @@ impl Edit {
     }
 }
 
+/// Where `path` leads, also if nothing is there yet.
+#[cold]
+fn followed(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(to) = path.read_link() else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(to);
+    }
+    path.canonicalize().unwrap_or(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn edit(before: Option<&str>, after: &str) -> Edit {
         let before = before.map(str::to_owned);
-        let mut edit = Edit { path: "/etc/x".into(), after: before.clone(), before, link: false, mode: 0o644 };
+        let mut edit = Edit {
+            path: "/etc/x".into(),
+            after: before.clone(),
+            before,
+            link: false,
+            mode: 0o644,
+            mask: str::to_owned,
+        };
         edit.set(after.to_owned());
         edit
     }
@@ -177,14 +207,21 @@ mod tests {
         fs::write(&real, "old").unwrap();
         fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
         symlink(&real, &link).unwrap();
-        let mut edit = Edit::of(&link, 0o600).unwrap();
+        let mut edit = Edit::of(&link, 0o600, str::to_owned).unwrap();
         edit.set("new".to_owned());
         edit.make().unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_to_string(&real).unwrap(), "new");
         assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left lying about");
-        let mut fresh = Edit::of(&dir.path().join("a/b"), 0o600).unwrap();
+        let dangling = dir.path().join("dangling");
+        symlink("later/real", &dangling).unwrap();
+        let mut edit = Edit::of(&dangling, 0o600, str::to_owned).unwrap();
+        edit.set("there now".to_owned());
+        edit.make().unwrap();
+        assert!(fs::symlink_metadata(&dangling).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(dir.path().join("later/real")).unwrap(), "there now");
+        let mut fresh = Edit::of(&dir.path().join("a/b"), 0o600, str::to_owned).unwrap();
         fresh.set("x".to_owned());
         fresh.make().unwrap();
         assert_eq!(fs::metadata(fresh.path()).unwrap().permissions().mode() & 0o777, 0o600);

@@ -3,15 +3,22 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use super::{Edit, Plan, block, directory, home, own_program, unusable};
+use super::{Edit, Plan, block, directory, home, mask, own_program, unusable};
 use crate::report::Failure;
+
+/// What the helpers of git are named in.
+const SECTION: &str = "[credential]";
 
 #[cold]
 pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
     let path = path()?;
-    let mut edit = Edit::of(&path, 0o644).map_err(|e| unusable(&path, &e))?;
-    let text = if remove { block::without(edit.text())? } else { block::with(edit.text(), &part(&own_program()?))? };
-    edit.set(text);
+    let mut edit = Edit::of(&path, 0o644, mask::ini).map_err(|e| unusable(&path, &e))?;
+    let theirs = theirs(edit.text())?;
+    if remove {
+        block::take(&mut edit, &theirs.section())?;
+    } else {
+        block::put(&mut edit, &(part(&own_program()?) + &theirs.lines))?;
+    }
     let note = "an account answers for its own addresses, or for those in its `serves`: \
         `cloud-token login ACCOUNT --set serves=https://git.example`";
     Ok(Plan { edits: vec![edit], notes: if remove { Vec::new() } else { vec![note.to_owned()] } })
@@ -28,6 +35,31 @@ fn path() -> Result<PathBuf, Failure> {
     Ok(if !usual.exists() && other.exists() { other } else { usual })
 }
 
+/// What git has put into our section: `git config` adds to the last one of a name, and reads no marks.
+struct Theirs {
+    lines: String,
+    /// Something of theirs follows the last mark, in the section that we began.
+    goes_on: bool,
+}
+
+impl Theirs {
+    /// The same without anything of ours.
+    fn section(&self) -> String {
+        if self.lines.is_empty() && !self.goes_on { String::new() } else { format!("{SECTION}\n{}", self.lines) }
+    }
+}
+
+fn theirs(text: &str) -> Result<Theirs, Failure> {
+    let Some(found) = block::find(text)? else { return Ok(Theirs { lines: String::new(), goes_on: false }) };
+    let is_ours = |line: &&str| {
+        let line = line.trim();
+        line == SECTION || (line.starts_with("helper = ") && line.trim_end_matches('"').ends_with(" helper git"))
+    };
+    let lines = found.inner.split_inclusive('\n').filter(|line| !is_ours(line)).collect();
+    let next = found.after.lines().map(str::trim).find(|line| !(line.is_empty() || line.starts_with(['#', ';'])));
+    Ok(Theirs { lines, goes_on: next.is_some_and(|line| !line.starts_with('[')) })
+}
+
 /// A section of its own: a helper is added to those that others name.
 fn part(program: &Path) -> String {
     let program = program.display().to_string();
@@ -39,7 +71,7 @@ fn part(program: &Path) -> String {
         let quoted = format!("!'{}' helper git", program.replace('\'', r"'\''"));
         format!("\"{}\"", quoted.replace('\\', r"\\").replace('"', "\\\""))
     };
-    format!("[credential]\n\thelper = {command}\n")
+    format!("{SECTION}\n\thelper = {command}\n")
 }
 
 #[cfg(test)]

@@ -6,24 +6,33 @@ use std::{env, fs, io};
 
 use cloud_agent_protocol::{Fault, FaultKind};
 
-use super::{Edit, Plan, home, own_program, unusable};
+use super::{Edit, Plan, home, mask, own_program, unusable};
 use crate::json::Value;
 use crate::report::Failure;
 
 /// The user's name there.
 const USER: &str = "cloud-token";
+/// What it is written for.
+const API_VERSION: &str = "client.authentication.k8s.io/v1";
 
 #[cold]
 pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
     let path = path()?;
-    let mut edit = Edit::of(&path, 0o600).map_err(|e| unusable(&path, &e))?;
-    let text = if edit.text().is_empty() && remove { String::new() } else { changed(&edit, remove)? };
-    edit.set(text);
+    let mut edit = Edit::of(&path, 0o600, mask::yaml).map_err(|e| unusable(&path, &e))?;
+    let text = if edit.text().is_empty() && remove { Some(String::new()) } else { changed(&edit, remove)? };
+    match text {
+        Some(text) => edit.set(text),
+        None => edit.drop_file(),
+    }
     let notes = [
         "let a context use it: `kubectl config set-context --current --user=cloud-token`",
         "an account answers for the clusters in its `serves`: `cloud-token login ACCOUNT --set serves=https://k8s.example:6443`",
     ];
-    Ok(Plan { edits: vec![edit], notes: if remove { Vec::new() } else { notes.map(str::to_owned).to_vec() } })
+    let mut notes = if remove { Vec::new() } else { notes.map(str::to_owned).to_vec() };
+    if edit.changes() && edit.text().contains('#') {
+        notes.push("kubectl writes the whole file anew, and keeps no comments; its entries stay".to_owned());
+    }
+    Ok(Plan { edits: vec![edit], notes })
 }
 
 /// The first file of `$KUBECONFIG`, which is the one that kubectl writes to, or the usual one.
@@ -36,8 +45,9 @@ fn path() -> Result<PathBuf, Failure> {
     }
 }
 
+/// What is to be there; `None` if nothing is left that is worth a file.
 #[cold]
-fn changed(edit: &Edit, remove: bool) -> Result<String, Failure> {
+fn changed(edit: &Edit, remove: bool) -> Result<Option<String>, Failure> {
     // Beside the file, because what it names may be relative to it.
     let directory = edit.path().parent().unwrap_or(Path::new("/"));
     let copy = Copy(directory.join(format!(".cloud-token.{}", std::process::id())));
@@ -45,6 +55,7 @@ fn changed(edit: &Edit, remove: bool) -> Result<String, Failure> {
     fs::create_dir_all(directory).map_err(kept)?;
     copy.write(edit.text()).map_err(kept)?;
     let there = user(&copy)?;
+    let program = own_program()?.display().to_string();
     if let Some(user) = &there
         && !is_ours(user)
     {
@@ -54,20 +65,22 @@ fn changed(edit: &Edit, remove: bool) -> Result<String, Failure> {
             .into());
     }
     match (remove, there) {
-        (true, None) => return Ok(edit.text().to_owned()),
+        (true, None) => return Ok(Some(edit.text().to_owned())),
         (true, Some(_)) => {
             kubectl(&copy, &["delete-user", USER])?;
-            return fs::read_to_string(&copy.0).map_err(kept);
+            let left = fs::read_to_string(&copy.0).map_err(kept)?;
+            return Ok((!is_bare(&copy)?).then_some(left));
         }
+        // kubectl would write it all anew.
+        (false, Some(user)) if is_complete(&user, &program) => return Ok(Some(edit.text().to_owned())),
         (false, _) => {}
     }
-    let program = own_program()?.display().to_string();
     kubectl(
         &copy,
         &[
             "set-credentials",
             USER,
-            "--exec-api-version=client.authentication.k8s.io/v1",
+            &format!("--exec-api-version={API_VERSION}"),
             &format!("--exec-command={program}"),
             "--exec-arg=helper",
             "--exec-arg=kubectl",
@@ -76,35 +89,67 @@ fn changed(edit: &Edit, remove: bool) -> Result<String, Failure> {
     // Only the newest kubectl has options for these two.
     let text = fs::read_to_string(&copy.0).map_err(kept)?;
     copy.write(&told_of_the_cluster(&text)).map_err(kept)?;
-    let written = user(&copy)?;
-    let exec = written.as_ref().and_then(|user| user.member("exec"));
-    let told = exec.is_some_and(|exec| exec.member("provideClusterInfo") == Some(&Value::Bool(true)));
-    if !told {
+    if !user(&copy)?.is_some_and(|user| is_complete(&user, &program)) {
         return Err(Fault::new(FaultKind::Config, "kubectl wrote something else than it was asked for")
             .hint("docs/consumers.md shows the lines to write by hand")
             .into());
     }
-    fs::read_to_string(&copy.0).map_err(kept)
+    fs::read_to_string(&copy.0).map(Some).map_err(kept)
+}
+
+/// Whether it says all that this would write.
+#[cold]
+fn is_complete(user: &Value, program: &str) -> bool {
+    let Some(exec) = user.member("exec") else { return false };
+    let says = |name: &str, value: &str| exec.member(name).and_then(Value::text) == Some(value);
+    says("command", program)
+        && says("apiVersion", API_VERSION)
+        && says("interactiveMode", "IfAvailable")
+        && exec.member("provideClusterInfo") == Some(&Value::Bool(true))
+}
+
+/// Whether nothing is in it: then it was made for our user alone.
+#[cold]
+fn is_bare(copy: &Copy) -> Result<bool, Failure> {
+    let config = view(copy)?;
+    let is_empty = |name: &str| match config.member(name) {
+        None | Some(Value::Null) => true,
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(Value::Object(members)) => members.is_empty(),
+        Some(value) => value.text() == Some(""),
+    };
+    Ok(["clusters", "contexts", "users", "current-context", "preferences", "extensions"].into_iter().all(is_empty))
 }
 
 /// The same with `provideClusterInfo: true`, and the mode that it needs, in our user's entry, as kubectl writes YAML.
 #[cold]
 fn told_of_the_cluster(text: &str) -> String {
-    let entry = format!("- name: {USER}\n");
+    let entry = format!("\n- name: {USER}\n");
     let Some(at) = text.find(&entry) else { return text.to_owned() };
-    let (before, ours) = text.split_at(at);
+    // It goes on as long as lines are indented.
+    let body = at + entry.len();
+    let mut end = body;
+    for line in text[body..].split_inclusive('\n').take_while(|line| line.starts_with(' ')) {
+        end += line.len();
+    }
+    let (before, ours, behind) = (&text[..body], &text[body..end], &text[end..]);
     let (bare, full) = ("      provideClusterInfo: false\n", "      provideClusterInfo: true\n");
     let mode = "      interactiveMode: IfAvailable\n";
     let full = if ours.contains(mode) { full.to_owned() } else { format!("{mode}{full}") };
-    format!("{before}{}", ours.replacen(bare, &full, 1))
+    format!("{before}{}{behind}", ours.replacen(bare, &full, 1))
+}
+
+/// All of it.
+#[cold]
+fn view(copy: &Copy) -> Result<Value, Failure> {
+    let text = kubectl(copy, &["view", "--raw", "--output=json"])?;
+    Value::parse(&text).map_err(|why| Fault::new(FaultKind::Config, "kubectl's JSON is none").because(why).into())
 }
 
 /// The entry of that name.
 #[cold]
 fn user(copy: &Copy) -> Result<Option<Value>, Failure> {
-    let text = kubectl(copy, &["view", "--raw", "--output=json"])?;
-    let config =
-        Value::parse(&text).map_err(|why| Fault::new(FaultKind::Config, "kubectl's JSON is none").because(why))?;
+    let config = view(copy)?;
     let Some(Value::Array(users)) = config.member("users") else { return Ok(None) };
     let found = users.iter().find(|user| user.member("name").and_then(Value::text) == Some(USER));
     Ok(found.and_then(|user| user.member("user")).cloned())
@@ -143,8 +188,14 @@ impl Copy {
     fn write(&self, text: &str) -> io::Result<()> {
         use io::Write as _;
 
+        // Always a file of ours: whatever somebody has put under that name is not written into.
+        if let Err(e) = fs::remove_file(&self.0)
+            && e.kind() != io::ErrorKind::NotFound
+        {
+            return Err(e);
+        }
         let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         // There may be keys in it.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

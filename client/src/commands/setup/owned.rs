@@ -18,7 +18,7 @@ const HEAD: usize = 5;
 /// [`FaultKind::Config`] if what is there is not ours.
 #[cold]
 pub(super) fn edit(path: &Path, text: Option<String>) -> Result<Edit, Failure> {
-    let mut edit = Edit::of(path, 0o644).map_err(|e| unusable(path, &e))?;
+    let mut edit = Edit::of(path, 0o644, str::to_owned).map_err(|e| unusable(path, &e))?;
     let is_ours = edit.text().lines().take(HEAD).any(|line| line.contains(MARK));
     if !edit.text().is_empty() && !is_ours {
         let shown = printable(&path.display().to_string());

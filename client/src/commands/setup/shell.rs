@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use super::{Edit, Plan, block, directory, home, unusable};
+use super::{Edit, Plan, block, directory, home, mask, unusable};
 use crate::report::Failure;
 
 /// For sh and its kin. The status is that of the question, which `eval "$(…)"` would hide.
@@ -29,13 +29,11 @@ pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
     let shell = env::var("SHELL").unwrap_or_default();
     let name = shell.rsplit('/').next().unwrap_or_default();
     let (path, lines) = place(name)?;
-    let mut edit = Edit::of(&path, 0o644).map_err(|e| unusable(&path, &e))?;
-    let text = if remove { block::without(edit.text())? } else { block::with(edit.text(), lines)? };
-    // A file that was made for nothing else goes with it.
-    if remove && text.is_empty() && !edit.text().is_empty() {
-        edit.drop_file();
+    let mut edit = Edit::of(&path, 0o644, mask::sh).map_err(|e| unusable(&path, &e))?;
+    if remove {
+        block::take(&mut edit, "")?;
     } else {
-        edit.set(text);
+        block::put(&mut edit, lines)?;
     }
     let note = "`cloud_env ACCOUNT` is there in every new shell";
     Ok(Plan { edits: vec![edit], notes: if remove { Vec::new() } else { vec![note.to_owned()] } })

@@ -24,7 +24,8 @@ fn question(url: &str) -> GetFor {
 
 impl Scene {
     async fn ask(&self, question: &GetFor, caller: Option<Caller>) -> Result<String, Fault> {
-        let cached = self.broker.get_for(question, caller, PATIENCE).await?;
+        let name = self.broker.whose(question)?;
+        let cached = self.broker.get_for(&name, question, caller, PATIENCE).await?;
         let credential = cached.credential();
         Ok(format!("{} {}", credential.account, credential.token.unwrap().expose()))
     }
@@ -123,6 +124,16 @@ async fn others_who_ask_are_not_a_repetition() {
     let other = GetFor { repeat_rejects: false, ..question };
     assert_eq!(scene.ask(&other, Some(KUBECTL)).await.unwrap(), "work token-1");
     assert_eq!(scene.cloud.called(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_process_that_goes_to_two_clusters_with_one_account_is_no_repetition() {
+    let scene = Scene::logged_in().await;
+    let named = |consumer: &str| GetFor { account: Some("work".into()), consumer: consumer.into(), ..question("") };
+    for cluster in ["kubectl https://a.example", "kubectl https://b.example"] {
+        assert_eq!(scene.ask(&named(cluster), Some(KUBECTL)).await.unwrap(), "work token-1");
+    }
+    assert_eq!(scene.ask(&named("kubectl https://b.example"), Some(KUBECTL)).await.unwrap(), "work token-2");
 }
 
 #[tokio::test(start_paused = true)]

@@ -243,7 +243,7 @@ async fn a_lock_does_not_stop_the_clock() {
 #[tokio::test(start_paused = true)]
 async fn the_agents_limit_is_for_those_without_one_and_the_most_for_all() {
     let scene = Scene::new();
-    scene.broker.hold_at_most(Limits { since_login: Some(4 * HOUR), since_asked: None });
+    scene.broker.hold_at_most(Limits::new(Some(4 * HOUR), None));
     for (account, own) in
         [("none", vec![]), ("longer", vec![("hold-for", "8h")]), ("shorter", vec![("hold-for", "2h")])]
     {
@@ -355,9 +355,29 @@ async fn an_edit_of_the_file_counts_from_the_next_status_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_that_is_set_later_counts_from_the_login_all_the_same() {
+    let scene = left_behind(&[]).await;
+    scene.clock.advance(5 * HOUR);
+    let next = scene.restarted();
+    next.need("work", Need { min_valid: None, fresh: true }).await.unwrap();
+    let file = scene.dir.path().join("accounts.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text + "hold-for = \"8h\"\n").unwrap();
+    next.keeps_fresh();
+    next.settled().await;
+    let seen = overview(&next).await;
+    assert_eq!(seen.holdings[0].until, Some(scene.clock.now().after(3 * HOUR).seconds()));
+    next.pass(3 * HOUR + MINUTE).await;
+    is_forgotten(&next, EIGHT_HOURS).await;
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("hold-for = \"8h\"\n", "")).unwrap();
+    assert_eq!(overview(&next).await.status.accounts[0].state, "needs-login");
+    says_why(&next.get("work").await.unwrap_err(), EIGHT_HOURS);
+}
+
+#[tokio::test(start_paused = true)]
 async fn status_tells_where_and_until_when_and_by_what() {
     let scene = Scene::new();
-    scene.broker.hold_at_most(Limits { since_login: Some(12 * HOUR), since_asked: None });
+    scene.broker.hold_at_most(Limits::new(Some(12 * HOUR), None));
     let notes = log_in(&scene, "work", &[("hold-idle", "1h")]).await;
     let said = |what: &str| notes.iter().any(|note| note == what);
     assert!(said("it is forgotten 12h after this login, as the agent's `--hold-for 12h` says"), "{notes:?}");

@@ -1,0 +1,88 @@
+//! What the human is asked, in words that cannot be made to say something else.
+
+use std::fmt::Write as _;
+
+use crate::access::rules::asking;
+use crate::callers::Process;
+
+/// A chain may be long; the human needs its beginning.
+const SHOWN: usize = 6;
+/// No more of a name or path is shown: who asks must not push what matters off the screen.
+const LONGEST: usize = 120;
+
+/// A question about one caller.
+#[derive(Debug, Clone)]
+pub(in crate::access) struct Question {
+    account: String,
+    program: String,
+    chain: Vec<String>,
+    origin: Option<String>,
+    unit: Option<String>,
+    /// The caller's terminal.
+    pub(super) terminal: Option<String>,
+    /// What a yes is remembered under.
+    pub(super) key: String,
+}
+
+impl Question {
+    /// May `who` have a token of `account`, through the restricted socket `origin` if it came by one?
+    pub(in crate::access) fn new(account: &str, who: &Process, origin: Option<&str>) -> Self {
+        let chain = who.chain();
+        let program = asking(&chain);
+        // One that shows no program is remembered as this very process and no other.
+        let key = match &program.program {
+            Some(path) => format!("{account}\0{path}"),
+            None => format!("{account}\0{}\0{}", program.pid, program.started),
+        };
+        Self {
+            account: account.to_owned(),
+            program: harmless(program.label()),
+            chain: chain
+                .iter()
+                .take(SHOWN)
+                .map(|process| format!("{} [{}]", harmless(process.label()), process.pid))
+                .collect(),
+            origin: origin.map(harmless),
+            unit: chain.iter().find_map(|process| process.unit()).map(harmless),
+            terminal: who.terminal.clone().filter(|name| name.starts_with("/dev/")),
+            key: format!("{key}\0{}", origin.unwrap_or_default()),
+        }
+    }
+
+    /// In lines.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("Hand a token of `{}` to {}?\n", self.account, self.program);
+        let mut line = |words: String| writeln!(text, "{words}").expect("a string takes every write");
+        line(format!("asked by {}", self.chain.join(", started by ")));
+        if let Some(origin) = &self.origin {
+            line(format!("through the forwarded socket {origin}"));
+        }
+        if let Some(unit) = &self.unit {
+            line(format!("in the unit {unit}"));
+        }
+        line(
+            self.terminal
+                .as_ref()
+                .map_or_else(|| "without a terminal".into(), |terminal| format!("at the terminal {terminal}")),
+        );
+        text.truncate(text.trim_end().len());
+        text
+    }
+}
+
+/// `text` without what could steer a terminal or turn its words around, and not too long.
+pub(super) fn harmless(text: &str) -> String {
+    let hostile = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown: String = text.chars().take(LONGEST).map(|c| if hostile(c) { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// `text` as a parameter of an Assuan command.
+pub(super) fn assuan(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
