@@ -4,7 +4,7 @@
 //! reads what it knows and skips the rest.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroI64, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::Broker;
 use super::entry::{Entry, State};
 use super::hold::Unsaved;
 use super::memo::Memo;
-use super::term::{Marks, Term};
+use super::term::Term;
 use crate::accounts::Stored;
 use crate::cache::Cached;
 use crate::packed::Packed;
@@ -129,8 +129,6 @@ impl Broker {
         let entry = self.entry_of(&part("name")?.to_ascii_lowercase())?;
         entry.set_ephemeral(part("ephemeral").is_some());
         let number = |name: &str| part(name).and_then(|text| text.parse::<u64>().ok());
-        let stored = self.accounts.find(&entry.name).ok();
-        let bounds = stored.and_then(|stored| self.bounds(&stored, Some(&entry)));
         let mut state = entry.state();
         state.cached = Cached::from_parts(part).map(Arc::new);
         state.used = part("used").is_some();
@@ -139,13 +137,11 @@ impl Broker {
         state.learned = number("learned").and_then(|age| NonZeroU32::new(u32::try_from(age).ok()?));
         state.keep_alive_up = number("keep-alive-up").map(Duration::from_millis);
         state.streak = number("streak").and_then(|streak| u32::try_from(streak).ok()).unwrap_or_default();
-        state.term = bounds.and_then(|bounds| Term::inherited(bounds, part, &*self.clock)).map(Box::new);
+        state.term = Term::inherited(part).map(Box::new);
+        state.logged_in = part("logged-in").and_then(|since| NonZeroI64::new(since.parse().ok()?));
         state.memo = part("fault")
             .and_then(fault_of)
             .map(|fault| Box::new(Memo::inherited(fault, number("fault-until").map(Duration::from_millis))));
-        drop(state);
-        // Whether its time is over is said to whoever asks. Here, its limits are set.
-        let _ = self.refuse_ended(&entry, Marks::default());
         Some(())
     }
 }
@@ -190,6 +186,7 @@ fn remembered(entry: &Entry, state: &State) -> Pairs {
         ("fault-until", state.memo.as_ref().and_then(|memo| memo.until()).map(|up| up.as_millis())),
     ];
     parts.extend(numbers.into_iter().filter_map(|(name, number)| Some(plain(name, number?.to_string()))));
+    parts.extend(state.logged_in.map(|since| plain("logged-in", since.to_string())));
     parts.extend(state.term.iter().flat_map(|term| term.parts()).map(|(name, value)| plain(name, value)));
     let fault = state.memo.as_ref().and_then(|memo| Response::Fault(memo.fault().clone()).encode().ok());
     parts.extend(fault.map(|frame| plain("fault", STANDARD.encode(&*frame.encode()))));

@@ -28,7 +28,7 @@ impl Session<'_> {
         let until = lifetime.map(|lifetime| clock.now().after(lifetime).seconds());
         self.answer(&Response::Forwarding(Forwarding { id, accounts, until })).await?;
         tracing::info!(socket = %grant.origin, "a forwarded socket is open");
-        let shared = self.shared;
+        let shutdown = self.shared.shutdown.clone();
         let over = async {
             match ends {
                 Some(ends) => clock.alarm(ends).await,
@@ -37,9 +37,9 @@ impl Session<'_> {
         };
         tokio::select! {
             () = over => {}
-            () = shared.shutdown.requested() => {}
-            // Its owner asks the agent that takes over.
-            () = shared.gate.gone() => {}
+            () = shutdown.requested() => {}
+            // The next agent knows nothing of it, and must not: what it may was said to this one.
+            () = self.shared.gate.gone() => {}
             // It has nothing more to say: whatever it says, or that it goes, ends it.
             _ = self.receive() => {}
         }

@@ -65,7 +65,7 @@ impl Gate {
         self.state.load(Ordering::Acquire) == GONE
     }
 
-    /// Ends when connections are to move.
+    /// Ends when another agent has taken over.
     pub(super) async fn gone(&self) {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
