@@ -256,6 +256,40 @@ fn an_agent_that_takes_the_place_of_another_goes_on_with_it_and_with_its_restric
     assert!(forward.runs());
 }
 
+/// As a container does with `-v DIR:DIR --pid host`.
+#[test]
+fn a_directory_that_is_mounted_elsewhere_brings_the_socket_there_and_one_that_is_made_anew() {
+    let what = "a_directory_that_is_mounted_elsewhere_brings_the_socket_there_and_one_that_is_made_anew";
+    if !skip::unless_root(what) || skip::unless_tool(what, "unshare").is_none() {
+        return;
+    }
+    let desk = Desk::new();
+    let (socket, inside) = (desk.private("outside"), desk.private("inside"));
+    let mount =
+        "mount --bind \"$1\" \"$2\" && touch \"$3\" && shift 3 && while read -r _; do \"$@\"; echo \"code $?\"; done";
+    let (ready, keys) = (desk.sandbox.path("home/ready"), desk.sandbox.path("home/keys"));
+    assert!(std::process::Command::new("mkfifo").arg(&keys).status().unwrap().success());
+    let run =
+        desk.sandbox.command("unshare").args(["-m", "sh", "-c", &format!("exec <'{}'; {mount}", keys.display()), "sh"]);
+    let run = run.arg(socket.parent().unwrap()).arg(inside.parent().unwrap()).arg(&ready);
+    let run = run.arg(desk.sandbox.program(TOKEN)).arg("ecHome").env("CLOUD_AGENT_SOCK", &inside);
+    let container = run.env("CLOUD_AGENT_NO_AUTOSTART", "1").spawn();
+    let mut keys = fs::OpenOptions::new().write(true).open(&keys).unwrap();
+    assert!(until(PATIENCE, || ready.exists()));
+    for _ in 0..2 {
+        // Made after the directory was mounted, and made anew.
+        let forward = desk.forward(&socket, &["--only", "ecHome"]);
+        let before = desk.log().len();
+        keys.write_all(b"\n").unwrap();
+        assert!(until(PATIENCE, || desk.log().len() > before));
+        forward.signal(Signal::TERM);
+        assert_eq!(forward.finish().code(), 0);
+    }
+    drop(keys);
+    let token = desk.token();
+    assert_eq!(container.finish().ok(), format!("{token}\ncode 0\n{token}\ncode 0"));
+}
+
 #[test]
 fn it_ends_when_the_agent_ends_and_says_so() {
     let desk = Desk::new();
