@@ -38,7 +38,10 @@ fn embed_pages() {
     let files = fs::read_dir(Path::new(&root).join("man")).expect("`man/` is a part of the package");
     let mut paths: Vec<_> = files.map(|file| file.expect("a file of the package can be read").path()).collect();
     paths.sort();
-    let row = |path: &PathBuf| format!("({:?}, include_str!({:?})),\n", path.file_stem().unwrap_or_default(), path);
+    let row = |path: &PathBuf| {
+        let (name, path) = (path.file_stem().unwrap_or_default().to_string_lossy(), path.display().to_string());
+        format!("({name:?}, include_str!({path:?})),\n")
+    };
     let rows: String = paths.iter().map(row).collect();
     let table = format!("/// Pages by name.\nconst PAGES: &[(&str, &str)] = &[\n{rows}];\n");
     let out = env::var("OUT_DIR").expect("cargo says where to write");

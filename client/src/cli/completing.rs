@@ -12,7 +12,7 @@ use crate::shell::Shell;
 pub(super) fn command() -> Command {
     let root = Cli::command().subcommand_required(false).args_conflicts_with_subcommands(true);
     let token = root.find_subcommand("token").cloned().unwrap_or_default();
-    let (account, options): (Vec<Arg>, Vec<Arg>) = token.get_arguments().cloned().partition(|arg| arg.is_positional());
+    let (account, options): (Vec<Arg>, Vec<Arg>) = token.get_arguments().cloned().partition(Arg::is_positional);
     let account = account.into_iter().map(|arg| arg.required(false));
     with_names(root.args(account).args(options))
 }

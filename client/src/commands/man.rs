@@ -9,11 +9,9 @@ include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 #[cold]
 pub(crate) fn run(command: Option<&str>) -> Result<(), Failure> {
     let name = command.map_or("cloud-token".to_owned(), |command| format!("cloud-token-{command}"));
-    match PAGES.iter().find(|(page, _)| **page == name) {
-        Some((_, text)) => stdio::stdout(text.as_bytes()),
-        None => {
-            let commands: Vec<_> = PAGES.iter().filter_map(|(page, _)| page.strip_prefix("cloud-token-")).collect();
-            Err(Failure::usage(format!("no page of that name; the commands are {}", commands.join(", "))))
-        }
+    if let Some((_, text)) = PAGES.iter().find(|(page, _)| **page == name) {
+        return stdio::stdout(text.as_bytes());
     }
+    let commands: Vec<_> = PAGES.iter().filter_map(|(page, _)| page.strip_prefix("cloud-token-")).collect();
+    Err(Failure::usage(format!("no page of that name; the commands are {}", commands.join(", "))))
 }
