@@ -1,5 +1,7 @@
 //! The command line beyond the plain get, and the words of `--help`.
 
+mod accounts;
+mod completing;
 mod consumers;
 mod custody;
 mod watch;
@@ -7,16 +9,17 @@ mod watch;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
 
-use crate::commands::{act, check, clouds, curl, drop, exec, login, logout, metrics, reject, restart, status, stop};
+use crate::commands::{check, clouds, completions, curl, drop, exec, man, metrics, reject, restart, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::frontend;
 use crate::get;
 use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
+use accounts::{DO_EXAMPLES, Do, LOGIN_EXAMPLES, Login, Logout};
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
 use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
 use watch::{FORWARD_EXAMPLES, Forward, LOG_EXAMPLES, Log};
@@ -154,7 +157,30 @@ enum Command {
         #[command(flatten)]
         wait: Wait,
     },
+    /// Print what teaches a shell to complete commands, options, and the names of accounts and clouds
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL", value_parser = completions::SHELLS)]
+        shell: String,
+    },
+    /// Print the manual, or the page of a command, for `man -l -`
+    #[command(after_help = "Examples:\n  cloud-token man | man -l -\n  cloud-token man login | man -l -")]
+    Man {
+        /// Which command's page
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
 }
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  source <(cloud-token completions bash)                           in ~/.bashrc
+  source <(cloud-token completions zsh)                            in ~/.zshrc, behind compinit
+  cloud-token completions fish | source                            in ~/.config/fish/config.fish
+  cloud-token completions powershell | Out-String | Invoke-Expression
+
+The shell then asks this program at each press of the key; names come from the agent, if one runs.";
 
 #[derive(Args)]
 struct Wait {
@@ -187,100 +213,6 @@ struct Token {
     wait: Wait,
 }
 
-const LOGIN_EXAMPLES: &str = "\
-Examples:
-  cloud-token login                          asks for everything
-  cloud-token login work --cloud CLOUD
-  cloud-token login ci --cloud CLOUD --set username=ci --secret password=env:CI_PASSWORD --no-input
-  cloud-token login ci --cloud CLOUD --secret 'password=cmd:pass show cloud/ci'
-
-`cloud-token clouds CLOUD` shows the names that --set, --secret and --url take.
-SOURCE is env:VARIABLE, file:PATH, stdin or cmd:COMMAND (run by sh); the last line end is dropped.
-A secret itself is never an argument: `ps` would show it to everybody.";
-
-#[derive(Args)]
-struct Login {
-    /// What to call it: letters, digits, `.`, `_`, `-`, `@`; asked for if left out
-    #[arg(value_name = "ACCOUNT")]
-    account: Option<String>,
-    /// Which cloud; not needed for an account that has one or is named after it
-    #[arg(long, value_name = "CLOUD")]
-    cloud: Option<String>,
-    /// Which way in; the cloud's first if not given
-    #[arg(long, value_name = "METHOD")]
-    method: Option<String>,
-    /// Where the API is, or one of its further origins by name
-    #[arg(long, value_name = "URL|NAME=URL")]
-    url: Vec<String>,
-    /// A setting that is no secret
-    #[arg(long, value_name = "NAME=VALUE")]
-    set: Vec<String>,
-    /// Where to read a secret from
-    #[arg(long, value_name = "NAME=SOURCE")]
-    secret: Vec<String>,
-    /// Let the agent keep what a login needs, so that it can log in again by itself
-    #[arg(long, conflicts_with = "ephemeral")]
-    remember: bool,
-    /// Keep nothing beyond the agent's life
-    #[arg(long)]
-    ephemeral: bool,
-    /// Never ask at the terminal; exit 4 instead
-    #[arg(long)]
-    no_input: bool,
-    #[command(flatten)]
-    wait: Wait,
-}
-
-const DO_EXAMPLES: &str = "\
-Examples:
-  cloud-token do work                        what can be done, and what each asks
-  cloud-token do work 2fa-enable             shows a QR code, asks for a code, and answers codes from then on
-  cloud-token do CLOUD register              before there is an account; nothing is set up by it
-
-Data goes to stdout, columns apart by a tab. SOURCE is as with `cloud-token login`.";
-
-#[derive(Args)]
-struct Do {
-    /// Whose; or the name of a cloud, for what needs no login
-    #[arg(value_name = "ACCOUNT")]
-    account: String,
-    /// What to do
-    #[arg(value_name = "ACTION")]
-    action: Option<String>,
-    /// Which cloud, for an account that is not set up
-    #[arg(long, value_name = "CLOUD")]
-    cloud: Option<String>,
-    /// Where the API is, for an account that is not set up
-    #[arg(long, value_name = "URL|NAME=URL")]
-    url: Vec<String>,
-    /// A setting that is no secret
-    #[arg(long, value_name = "NAME=VALUE")]
-    set: Vec<String>,
-    /// Where to read a secret from
-    #[arg(long, value_name = "NAME=SOURCE")]
-    secret: Vec<String>,
-    /// Never ask at the terminal; exit 4 instead
-    #[arg(long)]
-    no_input: bool,
-    #[command(flatten)]
-    wait: Wait,
-}
-
-#[derive(Args)]
-struct Logout {
-    /// Which accounts
-    #[arg(value_name = "ACCOUNT", required_unless_present = "all", conflicts_with = "all")]
-    accounts: Vec<String>,
-    /// All of them
-    #[arg(long)]
-    all: bool,
-    /// Forget the settings too
-    #[arg(long)]
-    forget: bool,
-    #[command(flatten)]
-    wait: Wait,
-}
-
 fn format(name: &str) -> Result<Format, String> {
     Format::parse(name).ok_or_else(|| {
         let known = Format::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
@@ -295,9 +227,18 @@ fn shell(name: &str) -> Result<Shell, String> {
     })
 }
 
+/// The whole command line, for whoever writes its manual.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Does what `args`, without the program's name, say.
 #[cold]
 pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
+    if let Some(shell) = std::env::var_os(completions::VARIABLE) {
+        return completions::answer(&shell, completing::command(), args);
+    }
     if let Some((consumer, arguments)) = consumers::helper(&args) {
         return frontend::run(consumer, arguments);
     }
@@ -319,35 +260,15 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             no_input: token.no_input,
             timeout: token.wait.timeout,
         }),
-        Command::Login(login) => login::run(login::Options {
-            account: login.account,
-            cloud: login.cloud,
-            method: login.method,
-            urls: login.url,
-            settings: login.set,
-            secrets: login.secret,
-            remember: login.remember,
-            ephemeral: login.ephemeral,
-            no_input: login.no_input,
-            timeout: login.wait.timeout,
-        }),
-        Command::Logout(logout) => logout::run(logout.accounts, logout.all, logout.forget, logout.wait.timeout),
+        Command::Login(login) => login.run(),
+        Command::Logout(logout) => logout.run(),
         Command::Status { metrics: true, wait, .. } => metrics::run(wait.timeout),
         Command::Status { json, watch, wait, .. } => {
             status::run(status::Options { json, watch, timeout: wait.timeout })
         }
         Command::Clouds { name, wait } => clouds::run(name, wait.timeout),
         Command::Check { account, wait } => check::run(account, wait.timeout),
-        Command::Do(act) => act::run(act::Options {
-            account: act.account,
-            action: act.action,
-            cloud: act.cloud,
-            urls: act.url,
-            settings: act.set,
-            secrets: act.secret,
-            no_input: act.no_input,
-            timeout: act.wait.timeout,
-        }),
+        Command::Do(act) => act.run(),
         Command::Exec(run) => exec::run(&run.accounts, run.command, &run.want.of(String::new())),
         Command::Curl(run) => curl::run(&run.want.of(run.account), &run.arguments),
         Command::Helper(helper) => helper.run(),
@@ -361,6 +282,8 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Drop { wait } => drop::run(wait.timeout),
         Command::Restart { wait } => restart::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
+        Command::Completions { shell } => completions::register(&shell),
+        Command::Man { command } => man::run(command.as_deref()),
     }
 }
 

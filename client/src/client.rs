@@ -1,7 +1,9 @@
 //! A request answered: connect, start the agent if there is none, ask, and once more if it died meanwhile.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cloud_agent_protocol::v1::{Request, Response};
@@ -31,6 +33,7 @@ impl Client {
     }
 
     /// Where the agent is.
+    #[cfg(unix)]
     pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }

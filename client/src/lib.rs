@@ -47,6 +47,8 @@ mod wire;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+pub use cli::command;
+
 /// The whole program: reads the arguments of this process, does what they say, and tells how it ends.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -128,7 +128,7 @@ fn asking(sandbox: &Sandbox) -> Arc<Mutex<Vec<Option<String>>>> {
                         }
                     }
                 }
-                Request::Status => Response::Fault(Fault::new(FaultKind::Unsupported, "not here")),
+                Request::Status | Request::Clouds(_) => Response::Fault(Fault::new(FaultKind::Unsupported, "not here")),
                 other => panic!("{other:?}"),
             };
             conversation.respond(&response);

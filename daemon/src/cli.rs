@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::accounts::parse_span;
 use crate::words;
@@ -83,6 +83,12 @@ fn patience(text: &str) -> Result<Duration, String> {
     words::parse_duration(text)
         .filter(|patience| *patience >= Duration::from_secs(1))
         .ok_or_else(|| "a duration of a second or more, such as `30m` or `8h`".to_owned())
+}
+
+/// The whole command line, for whoever writes its manual.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 #[derive(Debug, Subcommand)]

@@ -43,6 +43,7 @@ mod tracker;
 pub mod vault;
 mod words;
 
+pub use cli::command;
 pub use paths::Paths;
 pub use shutdown::Shutdown;
 pub use start::main;

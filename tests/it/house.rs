@@ -141,6 +141,28 @@ fn sockets_are_named_by_path_and_by_nothing_else() {
     }
 }
 
+/// T40: what a message names, the agent must not open, run or listen at. What is only written down is called a name.
+#[test]
+fn no_request_names_a_place_or_a_command_for_the_agent_to_act_on() {
+    let files = sources(&["protocol/src/v1"]);
+    let root_file = fs::read_to_string(root().join("protocol/src/v1.rs")).unwrap();
+    let texts: Vec<&str> = files.iter().map(|(_, text)| text.as_str()).chain([root_file.as_str()]).collect();
+    let requests = root_file.split_once("pub enum Request {").unwrap().1.split_once("\n}").unwrap().0;
+    let types = requests.lines().filter_map(|line| line.split_once('(')?.1.strip_suffix("),"));
+    let mut seen = 0;
+    for name in types {
+        let opening = format!("pub struct {name} {{");
+        let body = texts.iter().find_map(|text| text.split_once(&opening)).unwrap_or_else(|| panic!("no `{name}`")).1;
+        for field in body.split_once("\n}").unwrap().0.lines().filter_map(|line| line.trim().strip_prefix("pub ")) {
+            let field = field.split(':').next().unwrap();
+            let acts = ["path", "file", "dir", "directory", "place", "socket", "command", "program", "exec", "library"];
+            assert!(!acts.contains(&field), "{name} has a `{field}`");
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "{seen} fields");
+}
+
 #[test]
 fn no_file_is_too_long_to_be_read_in_one_sitting() {
     // Unit tests beside the code may be a long list of cases.

@@ -94,6 +94,7 @@ fn what_takes_long_is_shown_at_a_terminal_and_nowhere_else() {
     let terminal = Terminal::open();
     cloud.break_next(1, LOGIN, Fault::Delay(SLOW));
     let running = at(&terminal, &home, &arguments);
+    terminal.shows("ecHome: https://github.com/mgtrrz/echome/");
     hidden(&terminal, "Secret of the access key", &secret);
     terminal.shows("| waiting for the cloud");
     assert_eq!(running.finish().code(), 0, "{}", terminal.shown());

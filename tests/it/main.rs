@@ -29,6 +29,7 @@ mod main_job;
 mod observing;
 mod openvcloud;
 mod own_cloud;
+mod pages;
 mod readme;
 mod running;
 mod secrets;

@@ -3,6 +3,7 @@
 pub(crate) mod act;
 pub(crate) mod check;
 pub(crate) mod clouds;
+pub(crate) mod completions;
 pub(crate) mod curl;
 pub(crate) mod drop;
 pub(crate) mod exec;
@@ -12,6 +13,7 @@ pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod man;
 pub(crate) mod metrics;
 pub(crate) mod reject;
 pub(crate) mod restart;

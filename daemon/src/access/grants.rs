@@ -10,6 +10,8 @@ use std::time::Duration;
 use cloud_agent_protocol::v1::Request;
 use cloud_agent_protocol::{AccountName, Fault, FaultKind, Secret};
 
+/// So many are open at once: each keeps a connection for as long as it likes, and others need some, too.
+const MOST: usize = 32;
 /// No more of a name is kept for the journal.
 const LONGEST_NAME: usize = 200;
 
@@ -32,7 +34,7 @@ impl Grants {
     /// Opens one; its id.
     ///
     /// # Errors
-    /// `Internal` if the system has no random numbers.
+    /// `Busy` if too many are open, `Internal` if the system has no random numbers.
     pub(crate) fn open(&self, grant: &Arc<Grant>) -> Result<Secret, Fault> {
         use std::fmt::Write as _;
 
@@ -46,6 +48,10 @@ impl Grants {
         });
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, grant| grant.strong_count() > 0);
+        if open.len() >= MOST {
+            return Err(Fault::new(FaultKind::Busy, format!("{MOST} forwarded sockets are open"))
+                .hint("end a `cloud-token forward` that is not needed"));
+        }
         open.insert(id.clone(), Arc::downgrade(grant));
         Ok(Secret::new(id))
     }
@@ -175,6 +181,17 @@ mod tests {
         assert!(grants.find(&"00000000000000000000000000000000".into()).is_err());
         drop(grant);
         assert_eq!(grants.find(&id).unwrap_err().kind, FaultKind::Refused);
+    }
+
+    #[test]
+    fn there_is_room_for_some_and_again_when_one_is_closed() {
+        let grants = Grants::default();
+        let mut open: Vec<_> = (0..MOST).map(|_| grant(None)).collect();
+        assert!(open.iter().all(|grant| grants.open(grant).is_ok()));
+        let one_more = grant(None);
+        assert_eq!(grants.open(&one_more).unwrap_err().kind, FaultKind::Busy);
+        open.pop();
+        assert!(grants.open(&one_more).is_ok());
     }
 
     #[test]

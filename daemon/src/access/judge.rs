@@ -96,7 +96,7 @@ impl Access {
     }
 
     /// The rules as they are now.
-    fn rules(&self) -> Result<Arc<Rules>, Fault> {
+    pub(super) fn rules(&self) -> Result<Arc<Rules>, Fault> {
         let (rules, is_new) = self.known.rules(self.clock.uptime())?;
         if is_new {
             self.journal.tell(rules.journald.clone());

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_agent_protocol::{AccountName, Fault};
+use cloud_agent_protocol::AccountName;
 
 use crate::cache::{Cached, Label};
 use crate::callers::{Callers, Process};
@@ -69,10 +69,19 @@ impl Access {
         })
     }
 
-    /// What is wrong with the file of the rules.
-    #[must_use]
-    pub fn trouble(&self) -> Option<Fault> {
-        self.known.trouble()
+    /// What is wrong with the rules: that they cannot be read, or that they name an account which is not set up, as `exists` says
+    /// of each. Such a rule may be a slip of the pen, and what it was to forbid is allowed.
+    pub fn warnings(&self, exists: impl Fn(&str) -> bool) -> Vec<String> {
+        let rules = self.rules();
+        let mut warnings: Vec<String> = self.known.trouble().map(|fault| fault.to_string()).into_iter().collect();
+        if let Ok(rules) = rules {
+            let strangers = rules.named().filter(|(_, account)| !exists(account));
+            let place = |line: usize| format!("{}:{line}", rules.path.display());
+            warnings.extend(strangers.map(|(line, account)| {
+                format!("the rule at {} is about `{account}`, which is no account", place(line))
+            }));
+        }
+        warnings
     }
 
     /// The journal.

@@ -49,6 +49,17 @@ pub(super) struct Rules {
     pub(super) journald: Option<PathBuf>,
 }
 
+impl Rules {
+    /// The accounts that are named, and where.
+    pub(super) fn named(&self) -> impl Iterator<Item = (usize, &str)> {
+        let policy = self.policy.iter().map(|rule| (rule.line, rule.accounts.as_deref()));
+        let limits = self.limits.iter().map(|limit| (limit.line, limit.accounts.as_deref()));
+        policy
+            .chain(limits)
+            .flat_map(|(line, keys)| keys.unwrap_or_default().iter().map(move |key| (line, key.as_str())))
+    }
+}
+
 /// One rule. What it does not name it does not ask for.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::span::{parse_span, span_text};
-use super::{Limits, Settings};
+use super::{LIMITS, Limits, Settings};
 use crate::cloud::{Cloud, Target};
 #[cfg(windows)]
 use crate::rights;
@@ -76,16 +76,17 @@ impl Stored {
         }
     }
 
-    /// Whether a token of this account is one of that one, too: where it answers does not matter.
+    /// Whether a token of this account is one of that one, too: where it answers does not matter, nor for how long it is held.
     pub(super) fn is_as(&self, other: &Self) -> bool {
-        let bare = |stored: &Self| Self { serves: None, ..stored.clone() };
+        let bare = |stored: &Self| Self { serves: None, limits: Limits::default(), ..stored.clone() };
         bare(self) == bare(other)
     }
 
     /// From what [`Self::written`] wrote.
     pub(crate) fn from_text(name: &str, text: &str) -> Option<Self> {
         let name = AccountName::parse(name).ok()?;
-        let mut accounts = parse(Path::new("memory"), &format!("[account.\"{name}\"]\n{text}")).ok()?;
+        let parsed = parse(Path::new("memory"), &format!("[account.\"{name}\"]\n{text}")).ok()?;
+        let mut accounts = parsed.accounts;
         accounts.remove(&name.key()).map(|account| *account)
     }
 
@@ -97,10 +98,25 @@ impl Stored {
     }
 }
 
+/// What the file says.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// The accounts, by key.
+    pub(super) accounts: Shelf,
+    /// For how long what is held of any of them may be held.
+    pub(super) limits: Limits,
+}
+
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct File {
+    hold_for: Option<toml::Spanned<String>>,
+    hold_idle: Option<toml::Spanned<String>>,
     #[serde(default)]
     account: BTreeMap<String, toml::Spanned<Entry>>,
+    // Tables of other names are another version's.
+    #[serde(flatten)]
+    further: BTreeMap<String, toml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -136,23 +152,25 @@ pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
     Some(Stamp(meta.modified().ok(), meta.len(), inode))
 }
 
-/// The accounts in the file at `path`, by key; none if there is no file.
+/// What the file at `path` says; nothing if there is no file.
 ///
 /// # Errors
 /// `Config`, naming file and line.
-pub(super) fn read(path: &Path) -> Result<Shelf, Fault> {
+pub(super) fn read(path: &Path) -> Result<Contents, Fault> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Shelf::new()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Contents::default()),
         Err(e) => return Err(unusable(path, None).because(e.to_string())),
     };
     trusted(path)?;
     parse(path, &text)
 }
 
-/// The accounts in `text`, which `path` is to blame for.
-fn parse(path: &Path, text: &str) -> Result<Shelf, Fault> {
+/// What `text` says, which `path` is to blame for.
+fn parse(path: &Path, text: &str) -> Result<Contents, Fault> {
     let file: File = toml::from_str(text).map_err(|e| syntax(path, text, &e))?;
+    refuse_stray(path, text, &file.further)?;
+    let most = Limits::new(span_in(path, text, file.hold_for.as_ref())?, span_in(path, text, file.hold_idle.as_ref())?);
     let mut accounts = Shelf::new();
     for (name, entry) in file.account {
         let line = line_of(text, entry.span().start);
@@ -173,7 +191,18 @@ fn parse(path: &Path, text: &str) -> Result<Shelf, Fault> {
             );
         }
     }
-    Ok(accounts)
+    Ok(Contents { accounts, limits: most })
+}
+
+/// A limit that is misspelt must not be one that nobody notices.
+fn refuse_stray(path: &Path, text: &str, further: &BTreeMap<String, toml::Value>) -> Result<(), Fault> {
+    let Some(key) = further.iter().find(|(_, value)| !value.is_table()).map(|(key, _)| key) else { return Ok(()) };
+    let line = text.lines().position(|line| line.trim_start().starts_with(key.as_str())).map(|at| at + 1);
+    let fault = unusable(path, line).because(format!("unknown key `{key}`"));
+    Err(match nearest(key, LIMITS) {
+        Some(near) => fault.hint(format!("did you mean `{near}`?")),
+        None => fault.hint("what is said for all accounts is `hold-for` and `hold-idle`"),
+    })
 }
 
 /// Adds or replaces one account in the file at `path`; everything else in it stays as it is.

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 pub use file::Stored;
-use file::{Shelf, Stamp};
+use file::{Contents, Shelf, Stamp};
 pub(crate) use limits::LIMITS;
 pub use limits::Limits;
 pub use settings::Settings;
@@ -31,14 +31,18 @@ pub struct Accounts {
 struct Inner {
     /// What the file said when it could last be used.
     stored: Shelf,
+    /// The same, for all accounts.
+    limits: Limits,
     /// Why it cannot be used now.
     broken: Option<Fault>,
     /// Which state of the file that was.
     stamp: Option<Stamp>,
     /// Accounts that no file knows.
     ephemeral: Shelf,
-    /// The keys of those that somebody has edited, other than where they answer.
+    /// The keys of those that somebody has edited, other than where they answer and for how long they are held.
     edited: BTreeSet<String>,
+    /// Somebody has edited for how long.
+    limited: bool,
 }
 
 impl Accounts {
@@ -46,12 +50,17 @@ impl Accounts {
     #[must_use]
     pub fn open(path: PathBuf) -> Self {
         let stamp = file::stamp(&path);
-        let (stored, broken) = match file::read(&path) {
-            Ok(stored) => (stored, None),
-            Err(fault) => (Shelf::new(), Some(fault)),
+        let (Contents { accounts: stored, limits }, broken) = match file::read(&path) {
+            Ok(contents) => (contents, None),
+            Err(fault) => (Contents::default(), Some(fault)),
         };
         let (ephemeral, edited) = (Shelf::new(), BTreeSet::new());
-        Self { path, inner: Mutex::new(Inner { stored, broken, stamp, ephemeral, edited }) }
+        Self { path, inner: Mutex::new(Inner { stored, limits, broken, stamp, ephemeral, edited, limited: false }) }
+    }
+
+    /// For how long what is held of any account may be held, as the file says.
+    pub fn limits(&self) -> Limits {
+        self.fresh().limits
     }
 
     /// The account of that key.
@@ -135,6 +144,11 @@ impl Accounts {
         std::mem::take(&mut self.fresh().edited)
     }
 
+    /// Whether somebody has edited for how long accounts are held, since this was last asked.
+    pub fn was_limited(&self) -> bool {
+        std::mem::take(&mut self.fresh().limited)
+    }
+
     /// The accounts, read again if somebody has edited the file since. Never called while a cached token is handed out.
     fn fresh(&self) -> MutexGuard<'_, Inner> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +156,7 @@ impl Accounts {
         if stamp != inner.stamp {
             inner.stamp = stamp;
             match file::read(&self.path) {
-                Ok(stored) => inner.adopt(stored),
+                Ok(contents) => inner.adopt(contents),
                 Err(fault) => {
                     tracing::warn!("{fault}; the accounts are used as they were");
                     inner.broken = Some(fault);
@@ -160,7 +174,7 @@ impl Inner {
     }
 
     /// Takes what the file says now.
-    fn adopt(&mut self, stored: Shelf) {
+    fn adopt(&mut self, Contents { accounts: stored, limits }: Contents) {
         let same = |old: Option<&Box<Stored>>, new: Option<&Box<Stored>>| match (old, new) {
             (Some(old), Some(new)) => old.is_as(new),
             (old, new) => old.is_none() && new.is_none(),
@@ -170,7 +184,10 @@ impl Inner {
         let edited: Vec<String> = edited.collect();
         tracing::info!(edited = edited.len(), "the accounts were read again");
         self.edited.extend(edited);
+        let other = |key: &String, new: &Stored| self.stored.get(key).is_some_and(|old| old.limits != new.limits);
+        self.limited |= self.limits != limits || stored.iter().any(|(key, new)| other(key, new));
         self.stored = stored;
+        self.limits = limits;
         self.broken = None;
     }
 }
@@ -259,6 +276,21 @@ mod tests {
         assert!(words.contains("accounts.toml:3") && words.contains("metod") && words.contains("method"), "{words}");
         assert_eq!(accounts.put(account("new"), false).unwrap_err().kind, FaultKind::Config);
         assert_eq!(std::fs::read_to_string(dir.path().join("config/accounts.toml")).unwrap(), text);
+    }
+
+    #[test]
+    fn a_limit_for_all_accounts_is_read_kept_by_a_login_and_not_ignored_if_it_is_misspelt() {
+        let (dir, accounts) = accounts(Some("hold-for = \"12h\" # at most\n"));
+        let most = Limits::new(Some(std::time::Duration::from_hours(12)), None);
+        assert_eq!(accounts.limits(), most);
+        accounts.put(account("work"), false).unwrap();
+        assert_eq!(Accounts::open(dir.path().join("config/accounts.toml")).limits(), most);
+        for wrong in ["# x\nhold_for = \"12h\"\n", "# x\nholdfor = \"12h\"\n", "# x\nhold-for = 12\n"] {
+            std::fs::write(dir.path().join("config/accounts.toml"), wrong).unwrap();
+            let fault = accounts.find(&name("nobody")).unwrap_err();
+            assert!(fault.to_string().contains("accounts.toml:2"), "{fault}");
+            assert_eq!(accounts.limits(), most, "what it said before stands");
+        }
     }
 
     #[test]

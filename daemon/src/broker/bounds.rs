@@ -16,10 +16,14 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// The account's `own` limits, but never more than the agent's, which are the `most`. `None` if there is none.
-    pub(super) fn new(own: Limits, by: By, most: Limits) -> Option<Self> {
-        let since_login = Bound::shorter(own.since_login(), by, most.since_login());
-        let since_asked = Bound::shorter(own.since_asked(), by, most.since_asked());
+    /// The shortest of what is said, whoever says it. `None` if nobody says anything.
+    pub(super) fn shortest(said: &[(Limits, By)]) -> Option<Self> {
+        let shortest = |limit: fn(Limits) -> Option<Duration>| {
+            let bounds = said.iter().filter_map(|(limits, by)| Some(Bound { span: limit(*limits)?, by: *by }));
+            // Of two that are the same, the first.
+            bounds.min_by_key(|bound| bound.span)
+        };
+        let (since_login, since_asked) = (shortest(Limits::since_login), shortest(Limits::since_asked));
         (since_login.is_some() || since_asked.is_some()).then_some(Self { since_login, since_asked })
     }
 
@@ -65,9 +69,9 @@ impl End {
 /// Where a limit is to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
-    /// Among the account's settings.
+    /// In accounts.toml, for this account or for all.
     File,
-    /// Among the account's settings, which no file has.
+    /// Among the settings of an account that no file has.
     Login,
     /// On the agent's command line.
     Agent,
@@ -77,18 +81,10 @@ pub(super) enum By {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bound {
     pub(super) span: Duration,
-    by: By,
+    pub(super) by: By,
 }
 
 impl Bound {
-    /// The account's own limit, but never more than the agent's.
-    fn shorter(own: Option<Duration>, by: By, agent: Option<Duration>) -> Option<Self> {
-        let own = own.map(|span| Self { span, by });
-        let agent = agent.map(|span| Self { span, by: By::Agent });
-        // Of two that are the same, the account's: that is the one to be found in a file.
-        own.into_iter().chain(agent).min_by_key(|bound| bound.span)
-    }
-
     /// Who says so, for a sentence that begins with what they say.
     fn says(self, setting: &str) -> String {
         match self.by {
@@ -133,14 +129,14 @@ mod tests {
             ),
             (limits(Some(HOUR), None), limits(Some(HOUR), None), "it was held for 1h, as accounts.toml says"),
         ] {
-            assert_eq!(why(Bounds::new(own, By::File, most).unwrap()), [says]);
+            assert_eq!(why(Bounds::shortest(&[(own, By::File), (most, By::Agent)]).unwrap()), [says]);
         }
-        assert_eq!(Bounds::new(Limits::default(), By::File, Limits::default()), None);
+        assert_eq!(Bounds::shortest(&[(Limits::default(), By::File)]), None);
     }
 
     #[test]
     fn a_login_that_no_file_has_is_said_to_have_set_its_own() {
-        let bounds = Bounds::new(limits(None, Some(HOUR)), By::Login, Limits::default()).unwrap();
+        let bounds = Bounds::shortest(&[(limits(None, Some(HOUR)), By::Login)]).unwrap();
         assert_eq!(why(bounds), ["nobody asked for it for 1h, as its login says"]);
     }
 }

@@ -7,6 +7,7 @@ use cloud_agent_protocol::v1::{
 };
 use cloud_agent_protocol::{Fault, FaultKind};
 
+use super::bounds::Bound;
 use super::{Broker, place};
 use crate::accounts::Stored;
 use crate::clock::Timestamp;
@@ -96,9 +97,10 @@ impl Broker {
             warnings,
             accounts,
         };
-        let seconds = |limit: Option<Duration>| limit.and_then(|limit| u32::try_from(limit.as_secs()).ok());
-        let most = self.at_most();
-        Overview { status, hold_for: seconds(most.since_login()), hold_idle: seconds(most.since_asked()), holdings }
+        let seconds = |bound: Option<Bound>| bound.and_then(|bound| u32::try_from(bound.span.as_secs()).ok());
+        let most = self.bounds_of_all();
+        let (hold_for, hold_idle) = most.map_or((None, None), |most| (most.since_login, most.since_asked));
+        Overview { status, hold_for: seconds(hold_for), hold_idle: seconds(hold_idle), holdings }
     }
 
     fn silent(&self) -> Fault {

@@ -4,7 +4,7 @@
 //! reads what it knows and skips the rest.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroI64, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use super::Broker;
 use super::entry::{Entry, State};
 use super::hold::Unsaved;
 use super::memo::Memo;
+use super::term::Term;
 use crate::accounts::Stored;
 use crate::cache::Cached;
 use crate::packed::Packed;
@@ -136,6 +137,8 @@ impl Broker {
         state.learned = number("learned").and_then(|age| NonZeroU32::new(u32::try_from(age).ok()?));
         state.keep_alive_up = number("keep-alive-up").map(Duration::from_millis);
         state.streak = number("streak").and_then(|streak| u32::try_from(streak).ok()).unwrap_or_default();
+        state.term = Term::inherited(part).map(Box::new);
+        state.logged_in = part("logged-in").and_then(|since| NonZeroI64::new(since.parse().ok()?));
         state.memo = part("fault")
             .and_then(fault_of)
             .map(|fault| Box::new(Memo::inherited(fault, number("fault-until").map(Duration::from_millis))));
@@ -183,6 +186,8 @@ fn remembered(entry: &Entry, state: &State) -> Pairs {
         ("fault-until", state.memo.as_ref().and_then(|memo| memo.until()).map(|up| up.as_millis())),
     ];
     parts.extend(numbers.into_iter().filter_map(|(name, number)| Some(plain(name, number?.to_string()))));
+    parts.extend(state.logged_in.map(|since| plain("logged-in", since.to_string())));
+    parts.extend(state.term.iter().flat_map(|term| term.parts()).map(|(name, value)| plain(name, value)));
     let fault = state.memo.as_ref().and_then(|memo| Response::Fault(memo.fault().clone()).encode().ok());
     parts.extend(fault.map(|frame| plain("fault", STANDARD.encode(&*frame.encode()))));
     parts

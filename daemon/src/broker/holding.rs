@@ -12,7 +12,7 @@ use cloud_agent_protocol::v1::Holding;
 
 use super::Broker;
 use super::bounds::{Bounds, By, End};
-use super::entry::{Entry, State};
+use super::entry::Entry;
 use super::hold::Hold;
 use super::term::{Marks, Term};
 use crate::accounts::{Limits, Stored};
@@ -33,15 +33,35 @@ impl Broker {
         let _ = self.at_most.set(limits);
     }
 
-    /// The limits of the agent.
-    pub(super) fn at_most(&self) -> Limits {
+    /// What the agent was started with.
+    fn at_most(&self) -> Limits {
         self.at_most.get().copied().unwrap_or_default()
     }
 
     /// What limits an account.
     pub(super) fn bounds(&self, stored: &Stored, entry: Option<&Entry>) -> Option<Bounds> {
         let by = if entry.is_some_and(Entry::is_ephemeral) { By::Login } else { By::File };
-        Bounds::new(stored.limits, by, self.at_most())
+        Bounds::shortest(&[(stored.limits, by), (self.accounts.limits(), By::File), (self.at_most(), By::Agent)])
+    }
+
+    /// What limits every account.
+    pub(super) fn bounds_of_all(&self) -> Option<Bounds> {
+        Bounds::shortest(&[(self.accounts.limits(), By::File), (self.at_most(), By::Agent)])
+    }
+
+    /// Sets the limits that the file says by now.
+    pub(super) fn limit_again(&self) {
+        for entry in self.every_entry() {
+            if let Ok(stored) = self.accounts.find(&entry.name) {
+                let bounds = self.bounds(&stored, Some(&entry));
+                let mut state = entry.state();
+                // Of what was never held, there is nothing to forget.
+                if state.logged_in.is_some() || state.term.is_some() {
+                    state.limit(bounds, &*self.clock);
+                }
+            }
+        }
+        self.look_again();
     }
 
     /// Takes over what is written beside what is held, and sets the limits that the account has by now: its file may have been
@@ -50,11 +70,11 @@ impl Broker {
     /// # Errors
     /// `NeedsHuman` if one is reached: what is held is not used any more.
     pub(super) fn refuse_ended(&self, entry: &Entry, marks: Marks) -> Result<(), Fault> {
-        let stored = self.accounts.find(&entry.name);
+        let bounds = self.accounts.find(&entry.name).map(|stored| self.bounds(&stored, Some(entry)));
         let mut state = entry.state();
-        // A file that cannot be read says nothing: what it said before stands.
-        if let Ok(stored) = stored {
-            state.limit(self.bounds(&stored, Some(entry)), &*self.clock);
+        // An account that cannot be found says nothing: what it said before stands.
+        if let Ok(bounds) = bounds {
+            state.limit(bounds, &*self.clock);
         }
         state.adopt_marks(marks, &*self.clock);
         let Some(term) = &state.term else { return Ok(()) };
@@ -78,11 +98,10 @@ impl Broker {
             return (marks.since(), bounds.map(|bounds| Term::written(bounds, marks, &*self.clock)));
         };
         let mut state = entry.state();
-        let end = |state: &State| state.term.as_ref().and_then(|term| term.end(&*self.clock));
-        let before = end(&state);
+        let before = state.term.clone();
         state.limit(bounds.filter(|_| held.is_some() || before.is_some()), &*self.clock);
         state.adopt_marks(marks, &*self.clock);
-        if end(&state) != before {
+        if state.term != before {
             // The file was edited, or another agent knows more.
             self.look_again();
         }
@@ -114,7 +133,7 @@ impl Broker {
 
     /// Begins to forget what was held for as long as it may be, and to write down who was asked for.
     pub(super) fn look_for_ends(self: &Arc<Self>) {
-        if self.lock.is_shut() {
+        if self.lock.is_shut() || self.is_still() {
             return;
         }
         let now = self.clock.uptime();

@@ -14,6 +14,7 @@ use super::given::{Askable, Given, Missing};
 use super::lock::WhileOpen;
 use crate::accounts::{LIMITS, Stored, parse_span};
 use crate::cloud::{AskSpec, Cloud, Method, Target};
+use crate::hardening;
 use crate::provider::{Ask, Held};
 use crate::suggest::nearest;
 
@@ -37,6 +38,8 @@ impl Broker {
             let done = broker.log_in(request, &WhileOpen { ask: &*ask, lock: &broker.lock }).await;
             let entry = broker.entries().get(&account).cloned();
             entry.inspect(|entry| broker.save_later(entry));
+            // What was compared and digested lies below; the next task to be made would take it along, and stay.
+            hardening::wipe_stack();
             drop(tracked);
             done
         });

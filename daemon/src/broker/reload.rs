@@ -18,6 +18,9 @@ impl Broker {
         if !clouds.is_empty() {
             tracing::info!(edited = clouds.len(), "the clouds were read again");
         }
+        if self.accounts.was_limited() {
+            self.limit_again();
+        }
         if clouds.is_empty() && accounts.is_empty() {
             return;
         }

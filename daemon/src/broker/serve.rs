@@ -84,6 +84,12 @@ impl Broker {
         Served { places }
     }
 
+    /// Whether there is an account of that name, as far as the accounts can be read.
+    pub(crate) fn exists(&self, name: &str) -> bool {
+        let known = AccountName::parse(name).and_then(|name| self.accounts.find(&name));
+        known.err().is_none_or(|fault| fault.kind != FaultKind::UnknownAccount)
+    }
+
     /// The account of that name, as it was set up.
     ///
     /// # Errors

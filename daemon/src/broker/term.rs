@@ -4,6 +4,9 @@
 //! that begins anew whenever somebody asks. A renewal is no login, and what the agent renews by itself nobody has asked for.
 //! Both clocks are asked, and the later one wins: a limit that was reached by either of them is reached.
 
+#[cfg(target_os = "linux")]
+mod estate;
+
 use std::num::NonZeroI64;
 use std::time::Duration;
 
@@ -280,12 +283,8 @@ mod tests {
         ManualClock::new(Timestamp::from_seconds(1_700_000_000))
     }
 
-    fn bounds(own: Limits, most: Limits) -> Bounds {
-        Bounds::new(own, By::File, most).unwrap()
-    }
-
     fn term(clock: &ManualClock, own: Limits) -> Term {
-        Term::new(bounds(own, Limits::default()), clock)
+        Term::new(Bounds::shortest(&[(own, By::File)]).unwrap(), clock)
     }
 
     #[test]

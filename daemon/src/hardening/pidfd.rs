@@ -40,3 +40,29 @@ pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 pub(crate) fn peer_pidfd(_socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::fd::{AsFd as _, AsRawFd as _};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn the_kernel_says_which_process_is_at_the_other_end() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        let Ok(pidfd) = peer_pidfd(one.as_fd()) else {
+            // An older kernel, or another architecture.
+            return;
+        };
+        let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
+        let pid = told.lines().find_map(|line| line.strip_prefix("Pid:")).unwrap().trim();
+        assert_eq!(pid, std::process::id().to_string());
+    }
+
+    #[test]
+    fn what_is_no_socket_has_no_other_end() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(peer_pidfd(file.as_fd()).is_err());
+    }
+}

@@ -72,17 +72,22 @@ impl Watch {
     async fn notice(&self, counts: impl Fn(u32) -> bool) -> io::Result<()> {
         loop {
             self.0.readable().await?;
-            let mut notices = [0; ROOM];
-            let mut any = false;
-            loop {
-                match self.0.try_read(&mut notices) {
-                    Ok(count) => any |= kinds(&notices[..count]).any(&counts),
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(e) => return Err(e),
-                }
-            }
-            if any {
+            if self.take(&counts)? {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Takes all notices that are there; whether one of them counts. Not where it would be part of a future: those are moved as a
+    /// whole, with whatever lay on the stack where nothing is written yet, and stay for as long as the agent runs.
+    fn take(&self, counts: impl Fn(u32) -> bool) -> io::Result<bool> {
+        let mut notices = [0; ROOM];
+        let mut any = false;
+        loop {
+            match self.0.try_read(&mut notices) {
+                Ok(count) => any |= kinds(&notices[..count]).any(&counts),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(any),
+                Err(e) => return Err(e),
             }
         }
     }

@@ -38,6 +38,8 @@ impl Session<'_> {
         tokio::select! {
             () = over => {}
             () = shutdown.requested() => {}
+            // The next agent knows nothing of it, and must not: what it may was said to this one.
+            () = self.shared.gate.gone() => {}
             // It has nothing more to say: whatever it says, or that it goes, ends it.
             _ = self.receive() => {}
         }

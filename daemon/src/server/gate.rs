@@ -65,6 +65,18 @@ impl Gate {
         self.state.load(Ordering::Acquire) == GONE
     }
 
+    /// Ends when another agent has taken over.
+    pub(super) async fn gone(&self) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.is_gone() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Has a connection moved. Without another agent, or if that has died since, it ends.
     pub(super) fn give(&self, moving: Moving) {
         let movers = self.movers.read().unwrap_or_else(PoisonError::into_inner);

@@ -20,22 +20,18 @@ impl Session<'_> {
         let mut lap = self.shared.broker.lap();
         let need =
             Need { min_valid: get.min_valid.map(|seconds| Duration::from_secs(seconds.into())), fresh: get.fresh };
-        let cached = match self.permit(&get.account, get.deadline_ms).await {
-            Err(refusal) => Err(refusal),
-            Ok(()) => {
-                if let Some(cached) = self.shared.broker.warm(&get.account, need) {
-                    Ok(cached)
-                } else {
-                    lap = Some(self.shared.broker.waits(lap));
-                    let Some(busy) = self.shared.gate.enter().await else {
-                        return Err(End::Moves(Some(Request::Get(get))));
-                    };
-                    let wait = self.patience(get.deadline_ms);
-                    let cached = failing(self.shared.broker.get(&get.account, need, wait).await);
-                    drop(busy);
-                    cached
-                }
-            }
+        let cached = if let Err(refusal) = self.permit(&get.account, get.deadline_ms).await {
+            Err(refusal)
+        } else if let Some(cached) = self.shared.broker.warm(&get.account, need) {
+            Ok(cached)
+        } else {
+            lap = Some(self.shared.broker.waits(lap));
+            let Some(busy) = self.shared.gate.enter().await else {
+                return Err(End::Moves(Some(Request::Get(get))));
+            };
+            let cached = self.shared.broker.get(&get.account, need, self.patience(get.deadline_ms)).await;
+            drop(busy);
+            failing(cached)
         };
         let done = self.hand_out(&who, &get.account, cached, get.environment, Told::Fault).await;
         self.shared.broker.finish(lap);
@@ -61,21 +57,20 @@ impl Session<'_> {
             _ => get,
         };
         let account = name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default();
-        let cached = match failing(name) {
+        let permitted = match failing(name) {
+            Ok(name) => self.permit(name.as_str(), get.deadline_ms).await.map(|()| name),
             Err(refusal) => Err(refusal),
+        };
+        let cached = match permitted {
             Ok(name) => {
-                if let Err(refusal) = self.permit(name.as_str(), get.deadline_ms).await {
-                    Err(refusal)
-                } else {
-                    let Some(busy) = self.shared.gate.enter().await else {
-                        return Err(End::Moves(Some(Request::GetFor(get))));
-                    };
-                    let cached =
-                        failing(self.shared.broker.get_for(&name, &get, caller, self.patience(get.deadline_ms)).await);
-                    drop(busy);
-                    cached
-                }
+                let Some(busy) = self.shared.gate.enter().await else {
+                    return Err(End::Moves(Some(Request::GetFor(get))));
+                };
+                let cached = broker.get_for(&name, &get, caller, self.patience(get.deadline_ms)).await;
+                drop(busy);
+                failing(cached)
             }
+            Err(refusal) => Err(refusal),
         };
         let told = if account.is_empty() { Told::Fault } else { Told::Withheld };
         let done = self.hand_out(&who, &account, cached, get.environment, told).await;

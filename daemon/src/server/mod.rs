@@ -5,6 +5,7 @@ mod forward;
 mod gate;
 mod handout;
 mod idle;
+mod locked;
 mod log;
 mod message;
 mod peer;

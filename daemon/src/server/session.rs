@@ -1,6 +1,7 @@
 //! One connection: requests in, answers out, each within its time.
 
 mod accounting;
+mod converse;
 mod renewal;
 
 use std::future::poll_fn;
@@ -14,18 +15,14 @@ use cloud_agent_protocol::v1::{Done, Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello, v1};
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use zeroize::Zeroize as _;
 
-use super::asker::{Asked, Asker};
 use super::log;
 use super::message::{Inbox, Next};
 use super::{Moving, Shared};
 use crate::access::Grant;
 use crate::callers::Process;
-use crate::shutdown::Shutdown;
-use accounting::{address_of, broken_off, is_for_the_locked, still_under_way};
 
 /// Most requests come in one read of this many bytes.
 const READ: usize = 1024;
@@ -107,11 +104,7 @@ impl<'a> Session<'a> {
         self.kind = header.kind;
         let request = Request::decode_body(header.kind, self.inbox.body(header, start));
         self.inbox.take(header, start);
-        if let (Ok(request), Err(fault)) = (&request, self.shared.broker.refuse_locked())
-            && !is_for_the_locked(request)
-        {
-            // Whoever asks for what is nobody's has no business with the lock.
-            let fault = address_of(request).and_then(|url| self.shared.broker.disowned(url)).unwrap_or(fault);
+        if let Some(fault) = request.as_ref().ok().and_then(|request| self.locked_out(request)) {
             return self.conclude(&Response::Fault(fault)).await;
         }
         if let (Ok(request), true) = (&request, self.grant.is_some())
@@ -191,109 +184,6 @@ impl<'a> Session<'a> {
             _ => Err(Fault::new(FaultKind::Unsupported, "the agent does not know that request")),
         };
         Ok(result.unwrap_or_else(Response::Fault))
-    }
-
-    /// What is wrong with the rules is among what the human should know.
-    fn tell_of_trouble(&self, status: &mut v1::Status) {
-        let trouble = self.shared.access.trouble().map(|fault| fault.to_string());
-        let is_news = |words: &String| !status.warnings.iter().any(|known| known.starts_with(words.as_str()));
-        let news = trouble.filter(|words| self.shared.broker.refuse_locked().is_ok() && is_news(words));
-        status.warnings.extend(news);
-    }
-
-    async fn login(&mut self, login: v1::Login) -> Result<Result<Vec<String>, Fault>, End> {
-        let command = format!("login {}", login.account);
-        let (asker, questions) = Asker::new(login.interactive, command.clone());
-        let given = Duration::from_millis(login.deadline_ms.into());
-        let broker = self.shared.broker.clone();
-        self.converse(broker.login(login, Arc::new(asker)), questions, given, &command).await
-    }
-
-    async fn act(&mut self, act: v1::Do) -> Result<Result<Response, Fault>, End> {
-        let command = format!("do {} {}", act.account, act.action.as_deref().unwrap_or_default());
-        let (asker, questions) = Asker::new(act.interactive, command.trim_end().to_owned());
-        let given = Duration::from_millis(act.deadline_ms.into());
-        let broker = self.shared.broker.clone();
-        let work = async move {
-            match act.action {
-                Some(_) => broker.act(act, Arc::new(asker)).await.map(Response::Acted),
-                None => broker.actions(&act, &asker).await.map(Response::Actions),
-            }
-        };
-        self.converse(work, questions, given, &command).await
-    }
-
-    async fn vault(&mut self, vault: v1::Vault) -> Result<Result<Response, Fault>, End> {
-        let broker = self.shared.broker.clone();
-        let Some(kind) = vault.move_to else { return Ok(broker.vault().await.map(Response::Vault)) };
-        let command = format!("vault move {kind}");
-        let (asker, questions) = Asker::new(vault.interactive, command.clone());
-        let given = Duration::from_millis(vault.deadline_ms.into());
-        // In a task of its own: a client that leaves must not leave two vaults behind, each with a half.
-        let work = tokio::spawn(async move { broker.move_vault(&kind, vault.passphrase, &asker).await });
-        let work = async { work.await.unwrap_or_else(|e| Err(broken_off(&e))).map(Response::Vault) };
-        let work = unless_it_ends(self.shared.shutdown.clone(), work);
-        self.converse(work, questions, given, &command).await
-    }
-
-    async fn unlock(&mut self, unlock: v1::Unlock) -> Result<Result<Vec<String>, Fault>, End> {
-        let (asker, questions) = Asker::new(unlock.interactive, "unlock".into());
-        let given = Duration::from_millis(unlock.deadline_ms.into());
-        let broker = self.shared.broker.clone();
-        let work = async move { broker.unlock(unlock.passphrase, &asker).await };
-        let work = unless_it_ends(self.shared.shutdown.clone(), work);
-        self.converse(work, questions, given, "unlock").await
-    }
-
-    async fn lock(&mut self, lock: v1::Lock) -> Result<Result<Vec<String>, Fault>, End> {
-        let (asker, questions) = Asker::new(lock.interactive, "lock".into());
-        let given = Duration::from_millis(lock.deadline_ms.into());
-        let broker = self.shared.broker.clone();
-        let work = async move { broker.lock(lock.passphrase, &asker).await };
-        self.converse(work, questions, given, "lock").await
-    }
-
-    /// Waits for `work`, and puts the questions that it has in between. It belongs to this connection: if the client
-    /// leaves, the next question finds nobody. The time that a human takes does not count.
-    async fn converse<T>(
-        &mut self,
-        work: impl Future<Output = Result<T, Fault>>,
-        mut questions: mpsc::Receiver<Asked>,
-        given: Duration,
-        command: &str,
-    ) -> Result<Result<T, Fault>, End> {
-        let given = given.min(self.shared.limits.longest_wait);
-        let mut deadline = tokio::time::Instant::now() + given;
-        let mut work = std::pin::pin!(work);
-        loop {
-            let open = tokio::select! {
-                biased;
-                done = &mut work => return Ok(done),
-                Some(open) = questions.recv() => open,
-                () = tokio::time::sleep_until(deadline) => return Ok(Err(still_under_way(command, given))),
-            };
-            let since = tokio::time::Instant::now();
-            self.answer(&open.message).await?;
-            let said = timeout(self.shared.limits.question, self.read_answer()).await.map_err(|_| End::Over)??;
-            deadline += since.elapsed();
-            // The work may have ended meanwhile; then nobody wants the answer.
-            let _ = open.answer.send(said);
-        }
-    }
-
-    async fn read_answer(&mut self) -> Result<Option<cloud_agent_protocol::Secret>, End> {
-        loop {
-            if let Some((header, start)) = self.next_request()? {
-                let request = Request::decode_body(header.kind, self.inbox.body(header, start));
-                self.inbox.take(header, start);
-                return match request {
-                    Ok(Request::Answer(answer)) => Ok(answer.value),
-                    Ok(_) => Err(End::Fault(Fault::new(FaultKind::Usage, "a question was asked and not answered"))),
-                    Err(error) => Err(End::Fault(malformed(&error))),
-                };
-            }
-            self.receive().await?;
-        }
     }
 
     /// The next request, within the time for it. Between requests the agent's end and a want of room end the session.
@@ -378,15 +268,6 @@ impl<'a> Session<'a> {
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
         timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
         Ok(())
-    }
-}
-
-/// What waits for a keyring may wait for a human who has gone home: the agent's end does not.
-async fn unless_it_ends<T>(shutdown: Shutdown, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    tokio::select! {
-        biased;
-        done = work => done,
-        () = shutdown.requested() => Err(Fault::new(FaultKind::Unreachable, "the agent is told to end")),
     }
 }
 

@@ -15,6 +15,7 @@ use cloud_agent_tests::wait::{PATIENCE, until};
 use rustix::process::Signal;
 
 use super::{Desk, chain};
+use crate::support::login;
 
 /// What nobody may do through a restricted socket.
 pub(super) const FORBIDDEN: [&[&str]; 14] = [
@@ -190,8 +191,12 @@ fn the_human_is_asked_if_the_socket_was_opened_so() {
     desk.rules(&format!("[confirm]\nwith = \"askpass\"\nprogram = \"{}\"\nremember = \"0\"\n", askpass.display()));
     let socket = desk.private("forward");
     let _forward = desk.forward(&socket, &["--only", "ecHome", "--confirm"]);
-    // Until the edit counts it is another program that cannot ask.
-    assert!(until(PATIENCE, || desk.through(&socket, &["ecHome"]).fails(1).contains("the answer was no")));
+    // Until the edit counts it is another program that asks, if there is one.
+    assert!(until(PATIENCE, || {
+        desk.through(&socket, &["ecHome"]).fails(1);
+        asked.exists()
+    }));
+    assert!(desk.through(&socket, &["ecHome"]).fails(1).contains("the answer was no"));
     let asked = fs::read_to_string(asked).unwrap();
     assert!(asked.contains(&format!("through the forwarded socket {}", socket.display())), "{asked}");
     desk.token();
@@ -211,13 +216,78 @@ fn a_locked_agent_hands_out_nothing_through_it_either() {
             .ok()
             .to_owned()
     };
+    login(&desk.sandbox, "other", &desk.cloud.url(), &desk.secret)
+        .args(["--set", "serves=https://other.example"])
+        .finish()
+        .ok();
     passphrase("lock");
     desk.through(&socket, &["ecHome"]).fails(4);
+    // What other accounts answer for is nobody's here, locked or not.
+    let git = |url: &str| {
+        let (scheme, host) = url.split_once("://").unwrap();
+        let run = desk.sandbox.command(TOKEN).args(["helper", "git", "get"]).env("CLOUD_AGENT_SOCK", &socket);
+        run.stdin(format!("protocol={scheme}\nhost={host}\n\n")).finish()
+    };
+    let foreign = git("https://other.example");
+    assert_eq!((foreign.ok(), foreign.stderr.as_str()), ("", ""));
+    assert_eq!(git(&desk.cloud.url()).ok(), "quit=1");
     let second = desk.sandbox.command(TOKEN).args(["forward", "--only", "ecHome"]).arg(desk.private("second"));
     second.finish().fails(4);
     passphrase("unlock");
     desk.through(&socket, &["ecHome"]).ok();
     assert!(forward.runs());
+}
+
+#[test]
+fn an_agent_that_takes_the_place_of_another_goes_on_with_it_and_with_its_restriction() {
+    let desk = Desk::new();
+    let socket = desk.private("forward");
+    let mut forward = desk.forward(&socket, &["--only", "ecHome", "--max-ttl", "1h"]);
+    let mut kept = Raw::connect(&socket).unwrap();
+    assert!(matches!(kept.answer(&Request::Status), Response::Fault(_)));
+    desk.sandbox.token(["restart"]).ok();
+    assert_eq!(
+        kept.closed(PATIENCE),
+        Some(0),
+        "a restricted connection does not move: what it may would not move with it"
+    );
+    assert!(until(PATIENCE, || desk.through(&socket, &["ecHome"]).code() == 0), "{}", desk.agent.log());
+    assert!(desk.through(&socket, &["status"]).fails(1).contains("forwarded socket"));
+    assert!(forward.runs());
+}
+
+/// As a container does with `-v DIR:DIR --pid host`.
+#[test]
+fn a_directory_that_is_mounted_elsewhere_brings_the_socket_there_and_one_that_is_made_anew() {
+    let what = "a_directory_that_is_mounted_elsewhere_brings_the_socket_there_and_one_that_is_made_anew";
+    if !skip::unless_root(what) || skip::unless_tool(what, "unshare").is_none() {
+        return;
+    }
+    let desk = Desk::new();
+    let (socket, inside) = (desk.private("outside"), desk.private("inside"));
+    let mount =
+        "mount --bind \"$1\" \"$2\" && touch \"$3\" && shift 3 && while read -r _; do \"$@\"; echo \"code $?\"; done";
+    let (ready, keys) = (desk.sandbox.path("home/ready"), desk.sandbox.path("home/keys"));
+    assert!(std::process::Command::new("mkfifo").arg(&keys).status().unwrap().success());
+    let run =
+        desk.sandbox.command("unshare").args(["-m", "sh", "-c", &format!("exec <'{}'; {mount}", keys.display()), "sh"]);
+    let run = run.arg(socket.parent().unwrap()).arg(inside.parent().unwrap()).arg(&ready);
+    let run = run.arg(desk.sandbox.program(TOKEN)).arg("ecHome").env("CLOUD_AGENT_SOCK", &inside);
+    let container = run.env("CLOUD_AGENT_NO_AUTOSTART", "1").spawn();
+    let mut keys = fs::OpenOptions::new().write(true).open(&keys).unwrap();
+    assert!(until(PATIENCE, || ready.exists()));
+    for _ in 0..2 {
+        // Made after the directory was mounted, and made anew.
+        let forward = desk.forward(&socket, &["--only", "ecHome"]);
+        let before = desk.log().len();
+        keys.write_all(b"\n").unwrap();
+        assert!(until(PATIENCE, || desk.log().len() > before));
+        forward.signal(Signal::TERM);
+        assert_eq!(forward.finish().code(), 0);
+    }
+    drop(keys);
+    let token = desk.token();
+    assert_eq!(container.finish().ok(), format!("{token}\ncode 0\n{token}\ncode 0"));
 }
 
 #[test]

@@ -126,6 +126,14 @@ fn an_edit_counts_without_a_restart_and_a_slip_takes_no_rule_away() {
 }
 
 #[test]
+fn a_rule_about_no_account_is_a_warning() {
+    let desk = Desk::new();
+    desk.rules("[[policy]]\naccount = \"ecHom\"\naction = \"deny\"\n");
+    let status = || desk.sandbox.token(["status"]).ok().to_owned();
+    assert!(until(PATIENCE, || status().contains("is about `echom`, which is no account")), "{}", status());
+}
+
+#[test]
 fn an_agent_that_starts_with_rules_it_cannot_read_hands_out_nothing() {
     let mut desk = Desk::new();
     assert!(desk.agent.stop(PATIENCE).success());

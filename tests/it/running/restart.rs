@@ -335,6 +335,26 @@ fn an_agent_that_lives_for_a_program_still_does_after_a_restart() {
 }
 
 #[test]
+fn a_forwarded_socket_is_closed_by_a_restart_and_holds_up_nobody() {
+    let scene = Scene::new();
+    let path = scene.sandbox.path("run/forwarded/agent.sock");
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o700)).unwrap();
+    let forward = scene.sandbox.command(TOKEN).args(["forward", "--only", "ecHome"]).arg(&path).spawn();
+    assert!(until(PATIENCE, || path.exists()));
+    let through = |account: &str| {
+        let run = scene.sandbox.command(TOKEN).args([account, "--no-input"]).env("CLOUD_AGENT_SOCK", &path);
+        run.env("CLOUD_AGENT_NO_AUTOSTART", "1").finish()
+    };
+    through("ecHome").ok();
+    scene.restart();
+    let ended = forward.finish();
+    assert!(!path.exists(), "{ended:?}");
+    assert_ne!(through("ecHome").code(), 0);
+    assert!(scene.cloud.accepts(&token(&scene.sandbox, "ecHome")));
+}
+
+#[test]
 fn a_socket_that_is_removed_is_there_again_under_the_next_agent_too() {
     let scene = Scene::new();
     let pid = scene.restart();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use cloud_agent_protocol::v1::{Answer, Get, GetFor, ListClouds, Logout, Reject, RejectFor, Request};
+use cloud_agent_protocol::v1::{Answer, Forward, Get, GetFor, ListClouds, Logout, ReadLog, Reject, RejectFor, Request};
 use cloud_agent_tests::fake::Fault;
 use cloud_agent_tests::fake::echome::{REFRESH, TOKEN as LOGIN};
 use cloud_agent_tests::process;
@@ -44,6 +44,14 @@ fn no_answer_of_the_agent_ever_holds_what_the_agent_holds() {
         Request::GetFor(GetFor { url: String::new(), account: Some("ecHome".into()), environment: true, ..get_for }),
         Request::RejectFor(RejectFor { url: scene.cloud.url(), account: None, token: "another".into() }),
         Request::ListServed,
+        Request::ReadLog(ReadLog { after: 0, token: None }),
+        Request::VerifyLog,
+        Request::Forward(Forward {
+            accounts: vec!["ecHome".into()],
+            lifetime: Some(1),
+            confirm: false,
+            name: "/tmp/forwarded".into(),
+        }),
         Request::Reject(Reject { account: "ecHome".into(), token: Some("another".into()) }),
         Request::Logout(Logout { accounts: vec!["ecHome".into()], all: false, forget: true }),
         Request::Stop,

@@ -142,6 +142,27 @@ fn after_a_renewal_neither_the_old_tokens_nor_the_secret_of_the_login_are_in_mem
     nothing_is_left(agent.pid(), &old, &secrets(&scene));
 }
 
+/// T8: what one agent hands to the next is in the memory of both for a moment.
+#[test]
+fn after_a_restart_and_a_logout_no_piece_of_any_secret_is_in_the_memory_of_the_new_agent() {
+    if !skip::unless_root("reading the agent's memory") {
+        return;
+    }
+    let scene = Scene::new();
+    let _agent = scene.sandbox.agent();
+    assert_eq!(scene.login().finish().code(), 0);
+    let _ = scene.get().ok();
+    scene.sandbox.token(["restart"]).ok();
+    assert!(until(PATIENCE, || scene.sandbox.agents().len() == 1), "the old one is gone with all that it had");
+    let new = scene.sandbox.agents()[0];
+    assert!(!hits(new, &secrets(&scene), &secrets(&scene)).is_empty(), "what is held is found: the scan works");
+    assert_ne!(scene.renew().ok(), "");
+    assert_eq!(scene.sandbox.token(["logout", "ecHome"]).code(), 0);
+    let mut secrets = secrets(&scene);
+    secrets.extend(BODIES.map(str::to_owned));
+    nothing_is_left(new, &secrets, &secrets);
+}
+
 /// T8: of a client that dies, in the middle of its request or before its question was answered.
 #[test]
 fn a_login_that_breaks_off_leaves_its_secret_nowhere() {

@@ -1,5 +1,6 @@
 //! What is held for as long as it may be, and not for longer: by an agent that runs, and by one that did not.
 
+use std::fs;
 use std::time::{Duration, SystemTime};
 
 use cloud_agent_tests::wait::{PATIENCE, until};
@@ -92,4 +93,18 @@ fn the_agents_own_limit_is_the_most_for_every_account() {
     is_held_no_longer(&scene, "it was held for 3s, as the agent's `--hold-for 3s` says");
     let wrong = scene.sandbox.command(cloud_agent_tests::sandbox::AGENT).args(["--hold-idle", "soon"]).finish();
     assert!(wrong.fails(2).contains("`soon` is no span of time"), "{wrong:?}");
+}
+
+#[test]
+fn a_limit_that_is_written_into_the_file_counts_at_once_and_for_all() {
+    let scene = Scene::new();
+    scene.passphrase_in_a_file();
+    let _agent = scene.agent();
+    limited(&scene, &[]);
+    scene.working_token();
+    let file = scene.sandbox.config().join("accounts.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("hold-for = \"3s\"\n{text}")).unwrap();
+    is_held_no_longer(&scene, "it was held for 3s, as accounts.toml says");
+    assert!(until(PATIENCE, || files_of_the_vault(&scene).is_empty()), "{:?}", files_of_the_vault(&scene));
 }

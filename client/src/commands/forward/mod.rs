@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::report::Failure;
 
 /// What to forward.
+#[cfg_attr(not(unix), expect(dead_code, reason = "nothing is forwarded there"))]
 pub(crate) struct Options {
     /// Which accounts.
     pub(crate) accounts: Vec<String>,
@@ -69,7 +70,7 @@ mod unix {
         let path = endpoint::check(path)?;
         // Caught before there is anything to tidy up.
         let ended = ended_by_signal().map_err(|e| failed("signals cannot be handled", &e))?;
-        let (owner, forwarding) = open(&client, options, &path.display().to_string())?;
+        let (mut owner, mut forwarding) = open(&client, options, options.lifetime, &path.display().to_string())?;
         let place = Place::claim(&path)?;
         report::note(&told(&forwarding, &path.display().to_string()));
         let gate = relay::Gate::new(client.socket().to_owned(), forwarding.id.clone(), options.timeout);
@@ -88,7 +89,11 @@ mod unix {
                 return Ok(());
             }
             if agent {
-                return closed(forwarding.until);
+                match again(options, forwarding.until, &path.display().to_string())? {
+                    Some(next) => (owner, forwarding) = next,
+                    None => return Ok(()),
+                }
+                gate.renew(forwarding.id.clone());
             }
             if caller {
                 match place.listener().accept() {
@@ -101,8 +106,13 @@ mod unix {
     }
 
     /// The connection that owns what was opened, and what that is.
-    fn open(client: &Client, options: &Options, name: &str) -> Result<(UnixStream, Forwarding), Failure> {
-        let lifetime = options.lifetime.map(|lifetime| u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX));
+    fn open(
+        client: &Client,
+        options: &Options,
+        lifetime: Option<Duration>,
+        name: &str,
+    ) -> Result<(UnixStream, Forwarding), Failure> {
+        let lifetime = lifetime.map(|lifetime| u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX));
         let request = Request::Forward(Forward {
             accounts: options.accounts.clone(),
             lifetime,
@@ -125,13 +135,20 @@ mod unix {
         format!("{path} hands out tokens of {names} until {until}")
     }
 
-    /// The agent let go: because the time is over, or because it ended.
-    fn closed(until: Option<i64>) -> Result<(), Failure> {
-        if until.is_some_and(|until| moment::now() >= until) {
+    /// The agent let go: the time is over (`None`), or it ended. If another has taken its place, as after `cloud-token restart`, that
+    /// one is asked for the rest of the time.
+    fn again(options: &Options, until: Option<i64>, name: &str) -> Result<Option<(UnixStream, Forwarding)>, Failure> {
+        let left = until.map(|until| u64::try_from(until.saturating_sub(moment::now())).unwrap_or(0));
+        if left == Some(0) {
             report::note("the forwarded socket's lifetime is over");
-            return Ok(());
+            return Ok(None);
         }
-        Err(Failure::no_agent(Fault::new(FaultKind::Internal, "the agent has ended, and the forwarded socket with it")))
+        let ended = || Fault::new(FaultKind::Internal, "the agent has ended, and the forwarded socket with it");
+        let client = Client::new(options.timeout)?.without_autostart();
+        match open(&client, options, left.map(Duration::from_secs), name) {
+            Err(failure) if failure.is_of_no_agent() => Err(Failure::no_agent(ended())),
+            opened => opened.map(Some),
+        }
     }
 
     fn ended_by_signal() -> io::Result<OwnedFd> {

@@ -5,8 +5,8 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +24,10 @@ use crate::report;
 
 /// So many connections at once; those beyond are closed, as a full agent's are.
 const MOST: usize = 64;
+/// So long a refusal may be one that passes.
+const MOMENT: Duration = Duration::from_secs(1);
+/// Before it is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
 /// What is passed on at once.
 const CHUNK: usize = 16 * 1024;
 
@@ -34,14 +38,19 @@ pub(super) struct Gate {
 
 struct Shared {
     agent: PathBuf,
-    id: Secret,
+    id: Mutex<Secret>,
     timeout: Duration,
     open: AtomicUsize,
 }
 
 impl Gate {
     pub(super) fn new(agent: PathBuf, id: Secret, timeout: Duration) -> Self {
-        Self { shared: Arc::new(Shared { agent, id, timeout, open: AtomicUsize::new(0) }) }
+        Self { shared: Arc::new(Shared { agent, id: Mutex::new(id), timeout, open: AtomicUsize::new(0) }) }
+    }
+
+    /// From now on the agent knows it as `id`.
+    pub(super) fn renew(&self, id: Secret) {
+        *self.shared.id() = id;
     }
 
     /// Passes `caller` on until either end has enough. Anybody else's connection is closed unread.
@@ -64,12 +73,32 @@ impl Gate {
 }
 
 impl Shared {
+    fn id(&self) -> MutexGuard<'_, Secret> {
+        self.id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection to the agent that is restricted. While another agent takes the place of the one that knew the id, nobody
+    /// knows it for a moment.
+    fn restricted(&self) -> Option<Connection> {
+        let deadline = Deadline::after(self.timeout);
+        let patience = Deadline::after(MOMENT);
+        loop {
+            let id = self.id().clone();
+            let mut connection = Connection::open(&self.agent, &deadline).ok()?;
+            let answer = connection.ask(&Request::Forwarded(Forwarded { id }), &deadline);
+            if let Ok(Response::Done(_)) = answered(answer) {
+                return Some(connection);
+            }
+            if patience.left().is_zero() {
+                return None;
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
     fn pass_on(&self, caller: &UnixStream) -> Option<()> {
         caller.set_nonblocking(false).ok()?;
-        let deadline = Deadline::after(self.timeout);
-        let mut connection = Connection::open(&self.agent, &deadline).ok()?;
-        let request = Request::Forwarded(Forwarded { id: self.id.clone() });
-        let Ok(Response::Done(_)) = answered(connection.ask(&request, &deadline)) else { return None };
+        let connection = self.restricted()?;
         let agent = connection.into_stream().ok()?;
         let (from, to) = (caller.try_clone().ok()?, agent.try_clone().ok()?);
         thread::Builder::new()

@@ -2,6 +2,7 @@
 
 mod choose;
 mod closing;
+mod intro;
 
 use std::time::Duration;
 
@@ -40,8 +41,12 @@ pub(crate) fn run(mut options: Options) -> Result<(), Failure> {
     let origins = options.urls.iter().map(|url| given::origin(url)).collect();
     let settings = options.settings.iter().map(|setting| given::pair(setting)).collect::<Result<_, _>>()?;
     let mut tty = if options.no_input { None } else { Tty::open().ok() };
+    let mut unsaid = None;
     let account = match (options.account.take(), &mut tty) {
-        (Some(account), _) => account,
+        (Some(account), _) => {
+            unsaid = Some(options.cloud.clone().unwrap_or_else(|| account.clone()));
+            account
+        }
         (None, Some(tty)) => choose::account(&mut options, tty)?,
         (None, None) => return Err(nobody_named()),
     };
@@ -56,7 +61,8 @@ pub(crate) fn run(mut options: Options) -> Result<(), Failure> {
     // The time that a program or a pipe took to hand a secret over is not the cloud's: the clock starts now.
     let client = Client::new(options.timeout)?.withhold(withheld);
     let mut talk = closing::Talk::new(&login, &options.secrets);
-    let human = tty.as_mut().map(|tty| tty as &mut dyn Human);
+    let mut human = tty.as_mut().map(|tty| intro::Introduced::new(tty, unsaid, options.timeout));
+    let human = human.as_mut().map(|human| human as &mut dyn Human);
     super::tell(&dialogue::log_in(login, human, client, &mut |question, said| talk.heard(question, said))?);
     if let Some(tty) = &mut tty {
         talk.close(tty, options.timeout);

@@ -15,21 +15,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub(super) use question::Question;
+use tokio::sync::Semaphore;
 
 use super::rules::{Confirm, With};
 use crate::clock::Clock;
 use crate::vault::program;
 
+/// So many questions wait for an answer at most, whoever asks them and whether or not they are still there.
+const WAITING: usize = 64;
 /// A no holds for this long, or for as long as a yes, if that is shorter.
 const NO_HOLDS: Duration = Duration::from_secs(5);
 /// So many answers are remembered; beyond that those that no longer hold are forgotten, and if that is not enough, all.
 const REMEMBERED: usize = 256;
 
 /// Answers, and whose turn it is to ask.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Human {
     turn: tokio::sync::Mutex<()>,
+    room: Arc<Semaphore>,
     answers: Mutex<HashMap<String, Answer>>,
+}
+
+impl Default for Human {
+    fn default() -> Self {
+        Self { turn: tokio::sync::Mutex::default(), room: Arc::new(Semaphore::new(WAITING)), answers: Mutex::default() }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +63,14 @@ impl Human {
     ) -> Result<(), No> {
         let (human, question, how, clock) = (self.clone(), question.clone(), how.clone(), clock.clone());
         let shorter = wait.min(how.patience);
-        let asked = tokio::spawn(async move { human.ask(&question, &how, &clock).await });
+        let Ok(place) = self.room.clone().try_acquire_owned() else {
+            return Err("too many questions wait for an answer already".into());
+        };
+        let asked = tokio::spawn(async move {
+            let said = human.ask(&question, &how, &clock).await;
+            drop(place);
+            said
+        });
         match tokio::time::timeout(shorter, asked).await {
             Ok(said) => said.unwrap_or_else(|_| Err("the question broke off".into())),
             Err(_) => Err(unanswered(shorter)),

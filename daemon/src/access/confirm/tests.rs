@@ -127,6 +127,22 @@ async fn an_answer_that_does_not_come_in_time_is_a_no() {
 }
 
 #[tokio::test]
+async fn whoever_asks_for_ever_fills_no_memory_with_questions() {
+    let mut desk = Desk::new(With::Askpass, "while [ ! -e go ]; do sleep 0.01; done");
+    desk.wait = Duration::ZERO;
+    for _ in 0..WAITING {
+        assert!(desk.asks("work").await.unwrap_err().contains("nobody answered"));
+    }
+    assert_eq!(desk.asks("work").await, Err("too many questions wait for an answer already".into()));
+    fs::write(desk.dir.path().join("go"), "").unwrap();
+    desk.wait = Duration::from_secs(30);
+    while desk.human.room.available_permits() < WAITING {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(desk.asks("work").await, Ok(()));
+}
+
+#[tokio::test]
 async fn a_program_that_is_not_there_is_a_no_that_names_it() {
     let mut desk = Desk::new(With::Askpass, "");
     desk.how.program = Some("/nonexistent/askpass".into());

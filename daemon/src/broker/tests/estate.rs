@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cloud_agent_protocol::v1::Login;
+use cloud_agent_protocol::v1::{Login, Setting};
 use cloud_agent_protocol::{FaultKind, Secret};
 
 use super::scripted::{Human, MINUTE, Scene, unreachable};
@@ -83,6 +83,27 @@ async fn a_lock_goes_with_it_and_opens_there() {
     assert_eq!(wrong.kind, FaultKind::Refused);
     next.broker.unlock(Some(Secret::from("sesame")), &Human::default()).await.unwrap();
     next.get("work").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_extends_no_limit_and_what_was_forgotten_stays_so() {
+    let scene = Scene::new();
+    let mut login = Scene::login_request("work");
+    login.settings.push(Setting { name: "hold-for".into(), value: "2h".into() });
+    login.settings.push(Setting { name: "hold-idle".into(), value: "1h".into() });
+    scene.broker.login(login, Arc::new(Human::default())).await.unwrap();
+    scene.clock.advance(50 * MINUTE);
+    scene.get("work").await.unwrap();
+    let second = next(&scene);
+    scene.clock.advance(55 * MINUTE);
+    second.get("work").await.expect("somebody asked the first one 55 minutes ago");
+    let third = next(&second);
+    scene.clock.advance(20 * MINUTE);
+    let over = third.get("work").await.unwrap_err();
+    assert!(over.kind == FaultKind::NeedsHuman && over.to_string().contains("held for 2h"), "{over}");
+    third.keeps_fresh();
+    third.settled().await;
+    assert_eq!(next(&third).get("work").await.unwrap_err(), third.get("work").await.unwrap_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -302,6 +302,18 @@ async fn a_vault_that_cannot_forget_is_asked_again_and_nothing_is_used_meanwhile
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_that_is_about_to_be_replaced_begins_to_forget_nothing_and_hands_out_nothing_either() {
+    let scene = limited(&[("hold-for", "8h")]).await;
+    scene.broker.hold_still(true);
+    scene.pass(9 * HOUR).await;
+    assert!(scene.held("work").await.is_some());
+    says_why(&scene.get("work").await.unwrap_err(), EIGHT_HOURS);
+    scene.broker.hold_still(false);
+    scene.settled().await;
+    is_forgotten(&scene, EIGHT_HOURS).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_another_agent_has_logged_in_since_is_used_and_not_erased() {
     let scene = limited(&[("hold-for", "8h")]).await;
     scene.clock.advance(4 * HOUR);
@@ -340,6 +352,21 @@ async fn there_is_one_alarm_for_it_and_none_without_a_limit() {
     assert_eq!(scene.broker.next_due(), Some(begun + 8 * HOUR));
     log_in(&scene, "more", &[("hold-idle", "2h")]).await;
     assert_eq!(scene.broker.next_due(), Some(begun + 2 * HOUR), "for whatever is over first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_at_the_head_of_the_file_is_for_all_accounts_as_soon_as_it_is_read() {
+    let scene = limited(&[("hold-for", "8h")]).await;
+    log_in(&scene, "free", &[]).await;
+    let file = scene.dir.path().join("accounts.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("hold-for = \"3h\"\n{text}")).unwrap();
+    scene.broker.read_configuration_again();
+    assert_eq!(scene.get("work").await.unwrap(), "token-1", "a limit costs nobody a token");
+    scene.pass(3 * HOUR + MINUTE).await;
+    is_forgotten(&scene, "it was held for 3h, as accounts.toml says").await;
+    assert_eq!(scene.held("free").await, None);
+    assert_eq!(overview(&scene).await.hold_for, Some(3 * 3600));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,17 @@
+//! `man`: the manual, which is in the program, so that it is there without being installed.
+
+use crate::report::Failure;
+use crate::stdio;
+
+include!(concat!(env!("OUT_DIR"), "/pages.rs"));
+
+/// Prints the page of a command, or of the whole program, for `man -l -`.
+#[cold]
+pub(crate) fn run(command: Option<&str>) -> Result<(), Failure> {
+    let name = command.map_or("cloud-token".to_owned(), |command| format!("cloud-token-{command}"));
+    if let Some((_, text)) = PAGES.iter().find(|(page, _)| **page == name) {
+        return stdio::stdout(text.as_bytes());
+    }
+    let commands: Vec<_> = PAGES.iter().filter_map(|(page, _)| page.strip_prefix("cloud-token-")).collect();
+    Err(Failure::usage(format!("no page of that name; the commands are {}", commands.join(", "))))
+}
