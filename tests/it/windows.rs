@@ -253,6 +253,8 @@ fn asked_at_a_console(wine: &Wine, cloud: &EcHome, console: &Terminal) -> Child 
     command.args(["login", "work", "--cloud", "echome", "--url", &cloud.url(), "--set", &format!("access-id={KEY}")]);
     let child = wine.of_this_user(command).env("TERM", "xterm").spawn().unwrap();
     console.shows("Secret of the access key");
+    // wine's own: it takes the echo off the terminal below its console a moment after that has shown the prompt.
+    assert!(until(PATIENCE, || !console.echoes()), "the echo is off while a secret is typed");
     child
 }
 

@@ -21,7 +21,13 @@ pub(super) fn trusted(stream: &Stream) -> Option<u32> {
         let own = *OWN;
         match stream.peer_creds() {
             Ok(creds) if creds.euid() == Some(own) => {
-                Some(creds.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default())
+                let pid = creds.pid().and_then(|pid| u32::try_from(pid).ok());
+                #[cfg(target_os = "macos")]
+                let pid = pid.or_else(|| {
+                    let Stream::UdSocket(socket) = stream;
+                    crate::hardening::macos::peer(socket.as_fd())
+                });
+                Some(pid.unwrap_or_default())
             }
             Ok(creds) => {
                 tracing::warn!(pid = creds.pid(), uid = creds.euid(), "a caller of another user was turned away");
@@ -56,6 +62,9 @@ pub(super) fn trusted(stream: &Stream) -> Option<u32> {
 /// The process that started process `child`, which waits for its answer: a label, for what the caller itself is too short-lived
 /// to tell. `None` where the kernel does not say, or the caller has gone.
 pub(super) fn parent(child: u32) -> Option<Caller> {
+    #[cfg(target_os = "macos")]
+    use crate::hardening::macos::stat;
+
     let parent = stat(child)?.parent;
     let started = stat(parent)?.started;
     // Had it died, its id might be another's by now; its parent's might, too.

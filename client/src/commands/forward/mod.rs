@@ -50,8 +50,7 @@ mod unix {
     use cloud_agent_protocol::v1::{Forward, Forwarding, Request, Response};
     use cloud_agent_protocol::{Fault, FaultKind, endpoint};
     use rustix::event::{PollFd, PollFlags, poll};
-    use rustix::io::Errno;
-    use rustix::pipe::{PipeFlags, pipe_with};
+    use rustix::io::{Errno, ioctl_fionbio};
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
     use super::place::Place;
@@ -153,12 +152,14 @@ mod unix {
     }
 
     fn ended_by_signal() -> io::Result<OwnedFd> {
-        let (ended, notify) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let (ended, notify) = io::pipe()?;
+        ioctl_fionbio(&ended, true)?;
+        ioctl_fionbio(&notify, true)?;
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::low_level::pipe::register(signal, notify.try_clone()?)?;
         }
         // Kept open by the handlers.
-        Ok(ended)
+        Ok(ended.into())
     }
 
     fn failed(what: &str, why: &io::Error) -> Failure {
