@@ -104,6 +104,7 @@ fn a_token_whose_end_nobody_tells_is_taken_to_live_for_twenty_hours_unless_the_a
 }
 
 /// Case 14: a reply that is not what it should be is a fault that names the field, and nothing is kept.
+/// T33: a 200 that is no success.
 #[test]
 fn a_reply_without_a_usable_token_is_a_fault_that_names_the_field() {
     let reply = |body: &str| Fault::Answer(Reply::typed(200, "application/json", body));

@@ -168,6 +168,7 @@ fn a_verification_that_has_ended_is_a_refusal_and_not_a_new_text_message() {
 }
 
 /// Case 16: exec plugins and credential helpers must not hang, and nobody's telephone must ring for them.
+/// T33: a 200 that is no success.
 #[test]
 fn without_a_terminal_a_login_that_needs_a_code_ends_at_once_and_sends_no_text_message() {
     for method in ["password", "password-v2"] {
