@@ -1,5 +1,7 @@
 //! What several topics need: the programs in a sandbox, and a login at either kind of ecHome.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cloud_agent_tests::fake::echome::EcHome;
@@ -105,4 +107,13 @@ pub(crate) fn assert_fault(outcome: &Outcome, codes: &[i32], case: &str) {
     assert!(codes.contains(&outcome.code()), "{case}: expected one of {codes:?}: {outcome:?}");
     assert_eq!(outcome.stdout, "", "{case}: stdout carries data only");
     assert!(outcome.stderr.contains("error: "), "{case}: {}", outcome.stderr);
+}
+
+/// A script that other programs may run at once; written by another process: a fork of this one, between two of its instructions,
+/// would hold it open, and a program that somebody may still write to cannot be run.
+#[track_caller]
+pub(crate) fn put_script(path: &Path, text: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""]).arg(path).arg(text);
+    assert!(shell.status().expect("there is a shell").success(), "{}", path.display());
 }

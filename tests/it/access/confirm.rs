@@ -1,7 +1,6 @@
 //! The human is asked, and what an answer is worth.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use cloud_agent_tests::sandbox::TOKEN;
@@ -15,8 +14,8 @@ impl Desk {
     /// A program to ask with.
     fn askpass(&self, script: &str) -> PathBuf {
         let path = self.sandbox.path("home/askpass");
-        fs::write(&path, format!("#!/bin/sh\ncd '{}'\n{script}\n", self.sandbox.path("home").display())).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let script = format!("#!/bin/sh\ncd '{}'\n{script}\n", self.sandbox.path("home").display());
+        crate::support::put_script(&path, &script);
         path
     }
 

@@ -186,8 +186,8 @@ fn the_human_is_asked_if_the_socket_was_opened_so() {
     let desk = Desk::new();
     let askpass = desk.sandbox.path("home/askpass");
     let asked = desk.sandbox.path("home/asked");
-    fs::write(&askpass, format!("#!/bin/sh\nprintf %s \"$1\" >'{}'\nexit 1\n", asked.display())).unwrap();
-    fs::set_permissions(&askpass, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = format!("#!/bin/sh\nprintf %s \"$1\" >'{}'\nexit 1\n", asked.display());
+    crate::support::put_script(&askpass, &script);
     desk.rules(&format!("[confirm]\nwith = \"askpass\"\nprogram = \"{}\"\nremember = \"0\"\n", askpass.display()));
     let socket = desk.private("forward");
     let _forward = desk.forward(&socket, &["--only", "ecHome", "--confirm"]);

@@ -61,11 +61,8 @@ fn chain(entry: &Value) -> Vec<String> {
 
 /// A script of ours that asks for `account`'s token with the client.
 fn script(sandbox: &Sandbox, name: &str, account: &str) -> std::path::PathBuf {
-    use std::os::unix::fs::PermissionsExt as _;
-
     let path = sandbox.path("home").join(name);
     let text = format!("#!/bin/sh\n'{}' {account}\nexit $?\n", sandbox.program(TOKEN).display());
-    std::fs::write(&path, text).expect("the sandbox can be written");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("our own file");
+    crate::support::put_script(&path, &text);
     path
 }

@@ -61,7 +61,7 @@ impl Repository {
                 "#!/bin/sh\necho \"$1\" >> {}/asked\necho nothing\n",
                 self.stage.sandbox.path("home").display()
             );
-            put_script(&askpass, &script);
+            crate::support::put_script(&askpass, &script);
         }
         let run = self.stage.sandbox.command("git").args(["-c", "credential.helper=cloud-token"]);
         run.args(arguments.iter().copied())
@@ -82,13 +82,6 @@ impl Repository {
     pub(super) fn nobody_was_asked(&self) {
         assert!(!self.stage.sandbox.path("home/asked").exists(), "git asked at the keyboard");
     }
-}
-
-/// A script that git may run; written by another process, so that no fork of ours holds it open.
-pub(super) fn put_script(path: &Path, text: &str) {
-    let status =
-        Command::new("sh").args(["-c", "printf %s \"$1\" > \"$0\" && chmod 700 \"$0\""]).arg(path).arg(text).status();
-    assert!(status.unwrap().success());
 }
 
 fn backend(what: &str) -> Option<PathBuf> {

@@ -19,8 +19,8 @@
 
 use cloud_agent_tests::skip;
 
-use super::git::put_script;
 use super::{Stage, is_silent};
+use crate::support::put_script;
 
 /// A case: its number and what it is about, and what is said and has to come back.
 struct Case {

@@ -78,7 +78,7 @@ impl Cluster {
         );
         let plugin = self.stage.sandbox.path("home/plugin");
         if !plugin.exists() {
-            super::git::put_script(&plugin, &script);
+            crate::support::put_script(&plugin, &script);
         }
         exec["command"] = json!(plugin);
         let mut cluster = json!({"server": self.server.url(), "certificate-authority": self.server.ca()});

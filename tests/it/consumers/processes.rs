@@ -8,9 +8,8 @@ use cloud_agent_tests::lab;
 use cloud_agent_tests::sandbox::{Outcome, TOKEN};
 use serde_json::{Value, json};
 
-use super::git::put_script;
 use super::{Stage, own, site};
-use crate::support::sandbox;
+use crate::support::{put_script, sandbox};
 
 fn keyed() -> (Stage, Server) {
     let sandbox = sandbox();

@@ -8,7 +8,7 @@ use cloud_agent_tests::skip;
 use serde_json::{Value, json};
 
 use super::Stage;
-use super::git::put_script;
+use crate::support::put_script;
 
 impl Stage {
     fn setup(&self, arguments: &str) -> Outcome {

@@ -8,10 +8,10 @@ use cloud_agent_tests::sandbox::TOKEN;
 use cloud_agent_tests::skip;
 use serde_json::{Value, json};
 
-use super::git::{Repository, put_script};
+use super::git::Repository;
 use super::kubectl::{Cluster, exec};
 use super::{Stage, is_silent, own, registries};
-use crate::support::{login, sandbox};
+use crate::support::{login, put_script, sandbox};
 
 impl Stage {
     /// Breaks the cloud for an account whose token is gone.

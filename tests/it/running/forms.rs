@@ -1,7 +1,7 @@
 //! `cloud-agent --fork` in every shell, and `cloud-agent -- PROGRAM`.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
@@ -42,8 +42,8 @@ fn the_assignment_of_a_fork_is_taken_by_every_shell_whatever_the_path_holds() {
         let dir = sandbox.path("run").join(HOSTILE);
         private(&dir);
         let wanted = dir.join("agent.sock");
-        fs::write(sandbox.path("home/start"), "#!/bin/sh\nexec \"$AGENT\" --socket \"$WANTED\" \"$@\"\n").unwrap();
-        fs::set_permissions(sandbox.path("home/start"), fs::Permissions::from_mode(0o755)).unwrap();
+        let start = "#!/bin/sh\nexec \"$AGENT\" --socket \"$WANTED\" \"$@\"\n";
+        crate::support::put_script(&sandbox.path("home/start"), start);
         let flags = if shell == "tcsh" { "-fc" } else { "-c" };
         let run = sandbox.command(shell).args([flags, script]).env("WANTED", &wanted);
         let outcome = run.env("AGENT", sandbox.program(AGENT)).env("TOKEN", sandbox.program(TOKEN)).finish();

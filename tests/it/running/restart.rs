@@ -212,8 +212,7 @@ fn an_account_that_no_file_knows_is_handed_over() {
 fn replace(sandbox: &Sandbox, with: &str) {
     let path = sandbox.program(AGENT);
     fs::remove_file(&path).unwrap();
-    fs::write(&path, with).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    crate::support::put_script(&path, with);
 }
 
 #[test]

@@ -117,8 +117,7 @@ fn a_program_that_the_agent_runs_is_told_nothing_of_what_was_meant_for_the_agent
     let sandbox = sandbox();
     fs::create_dir_all(sandbox.config()).unwrap();
     let (program, seen) = (sandbox.path("home/vault"), sandbox.path("home/seen"));
-    fs::write(&program, format!("#!/bin/sh\nenv >>'{}'\nexit 1\n", seen.display())).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    crate::support::put_script(&program, &format!("#!/bin/sh\nenv >>'{}'\nexit 1\n", seen.display()));
     let toml = format!("kind = \"command\"\n[command]\nprogram = [{:?}]\n", program.display().to_string());
     fs::write(sandbox.config().join("vault.toml"), toml).unwrap();
     fs::write(sandbox.config().join("accounts.toml"), "[account.a]\ncloud = \"echome\"\nmethod = \"access-key\"\n")

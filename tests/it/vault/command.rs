@@ -23,8 +23,7 @@ fn configured(scene: &Scene, program: &[&str]) {
 /// A script as the vault's program.
 fn script(scene: &Scene, text: &str) -> String {
     let path = scene.sandbox.path("vault.sh");
-    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    crate::support::put_script(&path, &format!("#!/bin/sh\n{text}\n"));
     path.to_str().unwrap().to_owned()
 }
 

@@ -1,7 +1,6 @@
 //! A human who says yes, no or nothing, played by scripts.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::callers::Process;
@@ -20,8 +19,11 @@ impl Desk {
     fn new(with: With, script: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ask");
-        fs::write(&path, format!("#!/bin/sh\ncd '{}'\n{script}\n", dir.path().display())).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        // By another process: a fork of this one would hold it open for writing, and such a program cannot be run.
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "printf %s \"$1\" >\"$0\" && chmod 700 \"$0\""]).arg(&path);
+        shell.arg(format!("#!/bin/sh\ncd '{}'\n{script}\n", dir.path().display()));
+        assert!(shell.status().unwrap().success());
         let how = Confirm {
             with: Some(with),
             program: Some(path),
