@@ -196,7 +196,11 @@ fn parse(path: &Path, text: &str) -> Result<Contents, Fault> {
 
 /// A limit that is misspelt must not be one that nobody notices.
 fn refuse_stray(path: &Path, text: &str, further: &BTreeMap<String, toml::Value>) -> Result<(), Fault> {
-    let Some(key) = further.iter().find(|(_, value)| !value.is_table()).map(|(key, _)| key) else { return Ok(()) };
+    // Tables are others' business, as are those that may come several times.
+    let is_table = |value: &toml::Value| {
+        value.is_table() || value.as_array().is_some_and(|values| values.iter().all(toml::Value::is_table))
+    };
+    let Some(key) = further.iter().find(|(_, value)| !is_table(value)).map(|(key, _)| key) else { return Ok(()) };
     let line = text.lines().position(|line| line.trim_start().starts_with(key.as_str())).map(|at| at + 1);
     let fault = unusable(path, line).because(format!("unknown key `{key}`"));
     Err(match nearest(key, LIMITS) {
