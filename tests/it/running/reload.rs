@@ -1,7 +1,6 @@
 //! An edited configuration is read while the agent runs, and a bad edit changes nothing.
 
 use std::fs;
-use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 
 use cloud_agent_tests::fake::Fault;
@@ -10,6 +9,7 @@ use cloud_agent_tests::sandbox::{AGENT, Agent, Sandbox};
 use cloud_agent_tests::wait::{PATIENCE, until};
 use rustix::process::Signal;
 
+use super::systemd::Manager;
 use crate::support::{KEY, login, sandbox, token};
 
 /// An agent with an account at a cloud that is there.
@@ -129,22 +129,16 @@ fn a_directory_that_was_not_there_when_the_agent_started_counts_as_well() {
 fn a_hang_up_reads_the_configuration_again_and_tells_the_service_manager() {
     let sandbox = sandbox();
     let path = sandbox.path("home/notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
-    let hears = || {
-        let mut buffer = [0; 256];
-        let count = manager.recv(&mut buffer).expect("the agent says something in time");
-        String::from_utf8_lossy(&buffer[..count]).into_owned()
-    };
+    let manager = Manager::new(&path);
     // Without a terminal, as everything that a service manager starts.
     let run = sandbox.command("setsid").arg(sandbox.program(AGENT)).args(["--vault", "memory"]);
     let agent = sandbox.agent_from(run.env("NOTIFY_SOCKET", &path));
-    assert_eq!(hears(), "READY=1");
+    assert_eq!(manager.hears(), "READY=1");
     agent.signal(Signal::HUP);
-    let reloading = hears();
+    let reloading = manager.hears();
     let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect("by systemd's rules");
     assert!(time.parse::<u64>().is_ok_and(|time| time > 0), "{reloading}");
-    assert_eq!(hears(), "READY=1");
+    assert_eq!(manager.hears(), "READY=1");
     says(&agent, "told to read the configuration again");
     assert!(agent.runs());
 }

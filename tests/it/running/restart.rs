@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -17,6 +16,7 @@ use cloud_agent_tests::sandbox::{AGENT, Agent, Sandbox, TOKEN};
 use cloud_agent_tests::wait::{PATIENCE, until};
 use rustix::process::Signal;
 
+use super::systemd::Manager;
 use crate::support::{KEY, login, sandbox, token};
 
 /// An agent, with an account at a cloud where a refresh token works once: whoever lost one would be found out.
@@ -300,23 +300,17 @@ fn nothing_that_is_handed_over_is_in_an_argument_a_variable_or_a_file() {
 fn the_next_agent_of_a_service_becomes_its_main_process() {
     let sandbox = sandbox();
     let path = sandbox.path("home/notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
-    let hears = || {
-        let mut buffer = [0; 256];
-        let count = manager.recv(&mut buffer).expect("the agent says something in time");
-        String::from_utf8_lossy(&buffer[..count]).into_owned()
-    };
+    let manager = Manager::new(&path);
     let agent = sandbox.agent_from(sandbox.command(AGENT).args(["--vault", "memory"]).env("NOTIFY_SOCKET", &path));
-    assert_eq!(hears(), "READY=1");
+    assert_eq!(manager.hears(), "READY=1");
     sandbox.token(["restart"]).ok();
-    let main = hears();
-    assert_eq!(hears(), "READY=1", "of the next one");
+    let main = manager.hears();
+    assert_eq!(manager.hears(), "READY=1", "of the next one");
     assert!(agent.wait(PATIENCE).success(), "the old one ends in good order, and tells of no stop");
     let agents = sandbox.agents();
     assert_eq!(agents.iter().map(|pid| format!("MAINPID={pid}")).collect::<Vec<_>>(), [main]);
     sandbox.token(["stop"]).ok();
-    assert_eq!(hears(), "STOPPING=1");
+    assert_eq!(manager.hears(), "STOPPING=1");
     assert!(until(PATIENCE, || sandbox.agents().is_empty() && !sandbox.socket().exists()));
 }
 

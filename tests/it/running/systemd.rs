@@ -134,16 +134,16 @@ fn a_program_that_the_agent_runs_is_told_nothing_of_what_was_meant_for_the_agent
 }
 
 /// A service manager that listens.
-struct Manager(UnixDatagram);
+pub(super) struct Manager(UnixDatagram);
 
 impl Manager {
-    fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(socket)
     }
 
-    fn hears(&self) -> String {
+    pub(super) fn hears(&self) -> String {
         let mut buffer = [0; 512];
         let count = self.0.recv(&mut buffer).expect("the agent says something in time");
         String::from_utf8_lossy(&buffer[..count]).into_owned()
