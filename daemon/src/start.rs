@@ -24,7 +24,7 @@ use crate::life::reload::reload;
 use crate::life::signals::{drops, signals};
 use crate::life::successor::{self, Coming, Estate, Leaving};
 use crate::life::{self, Inherited, Shell};
-use crate::paths::Paths;
+use crate::paths::{self, Paths};
 use crate::provider::Recipe;
 use crate::server::socket::{self, Claim, Place};
 use crate::server::{self, Gate, Limits, Reins};
@@ -231,6 +231,8 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         started_at: clock.now(),
         socket: path.display().to_string(),
         config: paths.config.display().to_string(),
+        state: paths.state.display().to_string(),
+        network: paths::network(|name| std::env::var_os(name)),
     };
     let end = async {
         tokio::select! {

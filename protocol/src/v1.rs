@@ -13,6 +13,7 @@ mod messages;
 
 mod act;
 mod clouds;
+mod examine;
 mod forward;
 mod journal;
 mod life;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
 pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
+pub use examine::{Examine, Examined, Finding, Level};
 pub use forward::{Forward, Forwarded, Forwarding};
 pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
 pub use life::Restart;
@@ -182,6 +184,8 @@ pub enum Request {
     Overview,
     /// What has the agent counted?
     Metrics,
+    /// See [`Examine`].
+    Examine(Examine),
 }
 
 /// Something only the human can answer.
@@ -247,6 +251,8 @@ pub enum Response {
     Metrics(Metrics),
     /// To [`Request::Overview`].
     Overview(Overview),
+    /// To [`Request::Examine`].
+    Examined(Examined),
 }
 
 messages! { Request:
@@ -274,6 +280,7 @@ messages! { Request:
     23 Forwarded(Forwarded),
     24 Metrics,
     26 Overview,
+    27 Examine(Examine),
 }
 
 messages! { Response:
@@ -294,4 +301,5 @@ messages! { Response:
     0x8013 Forwarding(Forwarding),
     0x8015 Metrics(Metrics),
     0x8017 Overview(Overview),
+    0x8018 Examined(Examined),
 }

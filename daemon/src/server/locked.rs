@@ -40,10 +40,20 @@ impl Session<'_> {
 
 /// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
 fn is_for_the_locked(request: &Request) -> bool {
-    use Request::{Answer, Drop, Forwarded, Lock, Metrics, Overview, Restart, Status, Stop, Unlock};
+    use Request::{Answer, Drop, Examine, Forwarded, Lock, Metrics, Overview, Restart, Status, Stop, Unlock};
     matches!(
         request,
-        Answer(_) | Drop | Forwarded(_) | Lock(_) | Metrics | Overview | Restart(_) | Status | Stop | Unlock(_)
+        Answer(_)
+            | Drop
+            | Examine(_)
+            | Forwarded(_)
+            | Lock(_)
+            | Metrics
+            | Overview
+            | Restart(_)
+            | Status
+            | Stop
+            | Unlock(_)
     )
 }
 
