@@ -25,15 +25,21 @@ pub(super) fn finding(account: &AccountStatus) -> Finding {
                 fault.unwrap_or_else(|| Fault::new(FaultKind::NeedsHuman, format!("`{name}` is not logged in")));
             of_fault("account.needs-login", Level::Warning, fault, name).mend(login)
         }
-        (_, Some(fault)) if matches!(fault.kind, FaultKind::Config | FaultKind::UnknownCloud) => {
+        (_, Some(fault)) if fault.kind == FaultKind::UnknownCloud => {
+            let known = fault.hint.clone().map(|hint| format!("; {hint}")).unwrap_or_default();
+            let found = of_fault("account.config", Level::Error, fault, name);
+            found.mend_instead(format!("`cloud-token login {name} --cloud CLOUD`{known}"))
+        }
+        (_, Some(fault)) if fault.kind == FaultKind::Config => {
             of_fault("account.config", Level::Error, fault, name).mend(login)
         }
         (_, Some(fault)) => of_fault("account.failing", Level::Error, fault, name),
         (_, None) => Finding::new("account.failing", Level::Warning, format!("`{name}` is `{state}`")),
     };
+    let place = if account.origin.is_empty() { String::new() } else { format!(" at {}", account.origin) };
     found
         .about(name.clone())
-        .seen(format!("`{}` by `{}` at {}; state `{state}`", account.cloud, account.method, account.origin))
+        .seen(format!("`{}` by `{}`{place}; state `{state}`", account.cloud, account.method))
         .mend_if_bad(format!("`cloud-token check {name}` asks the cloud again"))
 }
 

@@ -63,8 +63,10 @@ impl Broker {
             ),
         }
         for fault in self.clouds.broken() {
-            let mend = format!("mend it; `cloud-agent check {directory}/clouds/NAME.toml` says when it is right");
-            findings.push(broken("config.cloud", Level::Error, fault, directory).mend(mend));
+            let hint = fault.hint.clone();
+            let found = hint.into_iter().fold(broken("config.cloud", Level::Error, fault, directory), Finding::seen);
+            let mend = format!("mend it: `cloud-agent check {directory}/clouds/NAME.toml` says when it is right");
+            findings.push(found.mend_instead(mend));
         }
         if let Some(fault) = self.vault.misconfigured() {
             let mend = format!("mend `{directory}/vault.toml`: the next agent does not start with it");
