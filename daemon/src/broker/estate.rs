@@ -130,7 +130,7 @@ impl Broker {
         entry.set_ephemeral(part("ephemeral").is_some());
         let number = |name: &str| part(name).and_then(|text| text.parse::<u64>().ok());
         let mut state = entry.state();
-        state.cached = Cached::from_parts(part).map(Arc::new);
+        state.cached = Cached::from_parts(&entry.name, part).map(Arc::new);
         state.used = part("used").is_some();
         state.rejected = part("rejected").is_some();
         state.forced = part("forced").is_some();

@@ -42,7 +42,7 @@ impl Broker {
         flight
     }
 
-    async fn renew(&self, entry: &Entry, generation: u64) -> Outcome {
+    async fn renew(&self, entry: &Entry, generation: u32) -> Outcome {
         let _turn = match self.turn(entry).await {
             Ok(turn) => turn,
             Err(fault) => return Err(entry.fail(fault, &*self.clock)),
@@ -123,7 +123,7 @@ impl Broker {
         refuse_retired(entry)?;
         let mut grant = grant;
         lifetime::apply(entry.state().learned, &mut grant);
-        let cached = Arc::new(Cached::new(&grant, up, jitter())?);
+        let cached = Arc::new(Cached::new(&entry.name, &grant, up, jitter())?);
         entry.state().lives_idle(grant.idle_life, up);
         self.save(entry, account, grant.held, follows).await;
         Ok(cached)
