@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{Scene, Wrong, are_named};
 
-pub(super) const TABLE: [Wrong; 23] = [
+pub(super) const TABLE: [Wrong; 24] = [
     Wrong {
         name: "the agent is locked",
         scene: || {
@@ -216,6 +216,19 @@ pub(super) const TABLE: [Wrong; 23] = [
         arguments: &[],
         finding: "proxy.differs",
         mend: "`cloud-token stop`",
+        code: 1,
+    },
+    Wrong {
+        name: "systemd starts the agent, and knows nothing of the proxy",
+        scene: || {
+            let scene = Scene::healthy();
+            scene.sandbox.command("cloud-token").args(["setup", "systemd"]).finish().ok();
+            scene.sandbox.set("https_proxy", "http://proxy.example:3128");
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "proxy.differs",
+        mend: "`systemctl --user import-environment https_proxy && cloud-token stop`",
         code: 1,
     },
     Wrong {

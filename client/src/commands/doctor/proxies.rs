@@ -10,6 +10,8 @@ use std::{env, thread};
 use cloud_agent_protocol::FaultKind;
 use cloud_agent_protocol::v1::{Finding, Level, Setting};
 
+use crate::commands::setup::{self, Standing, Target};
+
 /// What is compared: each by the names that it may have, the first of which wins.
 const PROXIES: [[&str; 2]; 3] = [["HTTPS_PROXY", "https_proxy"], ["ALL_PROXY", "all_proxy"], ["NO_PROXY", "no_proxy"]];
 const CERTIFICATES: [[&str; 2]; 2] = [["SSL_CERT_FILE"; 2], ["SSL_CERT_DIR"; 2]];
@@ -17,8 +19,15 @@ const CERTIFICATES: [[&str; 2]; 2] = [["SSL_CERT_FILE"; 2], ["SSL_CERT_DIR"; 2]]
 /// How long a proxy has to take a connection.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What starts an agent with the environment of whoever types it.
-const AFRESH: &str = "`cloud-token stop`: the next use starts an agent that has it";
+/// What starts an agent with the environment of whoever types it, in which `names` are set or are not.
+fn afresh(names: &str, are_set: bool) -> String {
+    if matches!(setup::standing(Target::Systemd), Standing::Absent) {
+        return "`cloud-token stop`: the next use starts an agent that has it".to_owned();
+    }
+    // It is systemd that starts the next one, and it knows no shell.
+    let verb = if are_set { "import-environment" } else { "unset-environment" };
+    format!("`systemctl --user {verb} {names} && cloud-token stop`")
+}
 
 /// Values by name.
 type Values = BTreeMap<String, String>;
@@ -40,7 +49,7 @@ pub(super) fn look(agents: &[Setting]) -> Vec<Finding> {
     findings
 }
 
-fn differing(id: &str, names: &[[&str; 2]], agents: &Values, ours: &Values) -> Option<Finding> {
+fn differing<const N: usize>(id: &str, names: &[[&str; 2]; N], agents: &Values, ours: &Values) -> Option<Finding> {
     let shown = |found: Option<(String, String)>| found.map_or("not set".to_owned(), |(_, value)| format!("`{value}`"));
     let value = |of: &Option<(String, String)>| of.as_ref().map(|(_, value)| value.clone());
     let differences: Vec<String> = names
@@ -51,10 +60,20 @@ fn differing(id: &str, names: &[[&str; 2]], agents: &Values, ours: &Values) -> O
             differs.then(|| format!("{}: the agent's {}, here {}", names[0], shown(theirs), shown(own)))
         })
         .collect();
+    if differences.is_empty() {
+        return None;
+    }
+    let mut set: Vec<&str> = names.iter().flatten().copied().filter(|name| ours.contains_key(*name)).collect();
+    set.dedup();
+    let mend = if set.is_empty() {
+        afresh(&names.map(|names| names[0]).join(" "), false)
+    } else {
+        afresh(&set.join(" "), true)
+    };
     let what =
         if id == "tls.differs" { "trusts other certificates than" } else { "goes another way to the clouds than" };
     let found = Finding::new(id, Level::Warning, format!("the agent {what} this shell says")).kind(FaultKind::Config);
-    (!differences.is_empty()).then(|| differences.into_iter().fold(found, Finding::seen).mend(AFRESH))
+    Some(differences.into_iter().fold(found, Finding::seen).mend(mend))
 }
 
 /// What counts of a variable with several names.
@@ -71,7 +90,7 @@ fn reached(name: &str, value: &str) -> Finding {
             .about(value)
             .seen(evidence)
             .kind(kind)
-            .mend(format!("set {name} to the proxy's address, or unset it; then {AFRESH}"))
+            .mend(format!("set {name} to the proxy's address, or unset it; then {}", afresh(name, true)))
     };
     let Some(address) = address(value) else {
         let evidence = format!("{name} of the agent's environment: `{value}`");

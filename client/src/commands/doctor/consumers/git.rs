@@ -48,8 +48,11 @@ fn broken(why: String) -> Finding {
 fn judged(said: &str) -> Option<Finding> {
     let helpers: Vec<(&str, &str)> = said.split('\0').filter_map(|entry| entry.split_once('\n')).collect();
     let (at, (key, value)) = helpers.iter().enumerate().rev().find(|(_, (_, value))| value.contains("cloud-token"))?;
-    let evidence = format!("`{key}` is `{value}`");
     let program = program(value);
+    // Neither the address in a key nor what else a shell is to do may be shown: both may hold a password.
+    let is_for_all = key.matches('.').count() == 1;
+    let named = if is_for_all { "`credential.helper`" } else { "`credential.URL.helper`" };
+    let evidence = format!("{named} runs `{program}`");
     if found(&program).is_none() {
         let what = format!("git runs `{program}`, which is not there");
         return Some(bad("git.program", Level::Error, what, evidence, SETUP));

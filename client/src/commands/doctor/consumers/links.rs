@@ -11,7 +11,7 @@ use crate::places;
 pub(super) fn cargo(_: &Facts) -> Vec<Finding> {
     const PROGRAM: &str = "cargo-credential-cloud-token";
     let Some(home) = places::directory("CARGO_HOME").or_else(|| below_home(".cargo")) else { return Vec::new() };
-    let files = [home.join("config.toml"), home.join("config"), home.join("credentials.toml")];
+    let files = [home.join("config.toml"), home.join("config")];
     look("cargo", PROGRAM, &files, |line| line.contains(PROGRAM), || found(PROGRAM).is_some())
 }
 

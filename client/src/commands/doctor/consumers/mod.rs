@@ -8,7 +8,7 @@ mod links;
 mod units;
 
 use std::path::{Path, PathBuf};
-use std::{fs, thread};
+use std::{env, fs, thread};
 
 use cloud_agent_protocol::FaultKind;
 use cloud_agent_protocol::v1::{Finding, Level};
@@ -80,7 +80,7 @@ fn found(program: &str) -> Option<PathBuf> {
     if path.is_absolute() {
         return path.is_file().then(|| path.to_owned());
     }
-    places::on_path(program, |path| path.is_file())
+    places::on_path(&format!("{program}{}", env::consts::EXE_SUFFIX), |path| path.is_file())
 }
 
 /// The lines of the file at `path` that are no comments; nothing if it is not there.
