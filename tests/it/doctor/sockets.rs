@@ -10,17 +10,18 @@ use cloud_agent_protocol::v1::{Request, Response, Status};
 use cloud_agent_protocol::{Fault, FaultKind, Frame, hello};
 use cloud_agent_tests::sandbox::{AGENT, TOKEN};
 use cloud_agent_tests::skip;
+use cloud_agent_tests::wait::{PATIENCE, until};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 use rustix::process::Signal;
 
-use super::{Scene, Wrong, are_named};
+use super::{Scene, Wrong, are_named, findings};
 use crate::support::put_script;
 use crate::threats::as_user;
 
 /// A user that nobody is.
 const STRANGER: u32 = 4003;
 
-pub(super) const TABLE: [Wrong; 17] = [
+pub(super) const TABLE: [Wrong; 18] = [
     Wrong {
         name: "no agent runs",
         scene: || Some(Scene::empty()),
@@ -175,6 +176,22 @@ pub(super) const TABLE: [Wrong; 17] = [
         code: 1,
     },
     Wrong {
+        name: "a group of others may write the configuration",
+        scene: || {
+            if !skip::unless_root("a group of others may write the configuration") {
+                return None;
+            }
+            let scene = Scene::healthy();
+            chown(scene.sandbox.config(), None, Some(STRANGER)).unwrap();
+            fs::set_permissions(scene.sandbox.config(), fs::Permissions::from_mode(0o770)).unwrap();
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "directory.open",
+        mend: "`chmod go-w ",
+        code: 1,
+    },
+    Wrong {
         name: "the state directory is a file",
         scene: || {
             let scene = Scene::healthy();
@@ -279,6 +296,22 @@ fn old_status() -> Status {
         warnings: Vec::new(),
         accounts: Vec::new(),
     }
+}
+
+#[test]
+fn a_forwarded_socket_is_nothing_wrong_and_is_called_what_it_is() {
+    let scene = Scene::healthy();
+    let directory = scene.sandbox.path("home/forward");
+    private(&directory);
+    let socket = directory.join("agent.sock");
+    let run = scene.sandbox.command(TOKEN).args(["forward", "--only", "ecHome"]).arg(&socket);
+    let mut forward = run.spawn();
+    assert!(until(PATIENCE, || socket.exists() || !forward.runs()));
+    scene.sandbox.set("CLOUD_AGENT_SOCK", &socket);
+    let (outcome, found) = scene.examined(&[]);
+    let finding = findings(&found).iter().find(|finding| finding["id"] == "agent.forwarded");
+    assert!(finding.is_some_and(|finding| finding["level"] == "note"), "{found:#}");
+    assert_eq!(outcome.code(), 0);
 }
 
 #[test]

@@ -113,6 +113,12 @@ fn question(
     match answered(connection.ask(&Request::Status, deadline)) {
         Ok(Response::Status(status)) => seen.findings.push(answers(&status)),
         Ok(other) => return Err(failed("agent.failed", unexpected(&other), socket)),
+        // Every agent knows that question: somebody else's agent answers, by a socket that is for tokens alone.
+        Err(failure) if failure.fault.kind == FaultKind::Unsupported => {
+            let found = Finding { kind: None, ..failed("agent.forwarded", failure, socket) };
+            let mend = "`cloud-token doctor`, where the agent runs, looks at the rest";
+            return Err(Finding { level: Level::Note.word().to_owned(), ..found }.mend_instead(mend));
+        }
         Err(failure) => {
             let id = match failure.fault.kind {
                 FaultKind::Busy => "agent.silent",

@@ -111,7 +111,9 @@ fn judged(name: &str, path: &Path, directory: bool) -> Finding {
             let what = format!("`{shown}` is somebody else's");
             return bad("directory.foreign", what, evidence, format!("`sudo chown -R {own} {shown}`"));
         }
-        if meta.mode() & 0o022 != 0 {
+        // A group of the user's own is nobody else; by custom it has the user's number, and may write what the user makes.
+        let others = if meta.gid() == own { 0o002 } else { 0o022 };
+        if meta.mode() & others != 0 {
             let evidence = format!("its mode is {:04o}", meta.mode() & 0o7777);
             let what = format!("others may write `{shown}`, and so say where your secrets go");
             return bad("directory.open", what, evidence, format!("`chmod go-w {shown}`"));
