@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloud_agent_protocol::{Fault, FaultKind};
 
 /// How long the certificate store is given: it may be on a network.
-pub(crate) const STORE_PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many certificate authorities there are; `None` where the system itself judges certificates and does not say.
 ///

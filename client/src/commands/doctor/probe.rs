@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// What a program is given. Those that are asked read a file or two.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The most that is read of what one says, in bytes.
 const MOST: u64 = 1024 * 1024;

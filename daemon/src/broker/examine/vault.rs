@@ -14,7 +14,7 @@ use crate::vault::{Saved, UNLOCK, Vault};
 const NOBODY: &str = "doctor";
 
 /// How long a vault has to say whom it has something of.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Broker {
     pub(super) async fn examine_vault(&self, prove: bool, patience: Duration) -> Vec<Finding> {
