@@ -161,12 +161,12 @@ impl Leaving {
 
     /// Passes on whoever is connected here.
     async fn leave(self, successor: Successor, answer: oneshot::Sender<Result<Vec<String>, Fault>>) {
-        let pid = successor.child.id();
+        let (pid, version) = (successor.child.id(), &successor.version);
+        // Before the gate: whoever has this answer to come does not move.
+        let _ = answer.send(Ok(vec![format!("restarted: version {version}, process {pid}")]));
         let mut callers = self.gate.hand_over();
         let _ = self.server.send(Control::HandOver).await;
-        let version = &successor.version;
         tracing::info!(pid, version, "another agent has taken over");
-        let _ = answer.send(Ok(vec![format!("restarted: version {version}, process {pid}")]));
         while let Some(Moving { stream, greeted, received }) = callers.recv().await {
             let Stream::UdSocket(stream) = &stream;
             let mut body = Zeroizing::new(Vec::with_capacity(1 + received.len()));
