@@ -4,6 +4,7 @@
 //! who asks for them.
 
 mod confirm;
+mod estate;
 mod file;
 mod grants;
 mod hashes;

@@ -51,6 +51,26 @@ fn the_human_is_asked_once_with_the_real_chain_and_the_yes_is_remembered() {
 }
 
 #[test]
+fn a_yes_and_a_limit_hold_at_the_next_agent_too() {
+    let desk = Desk::new();
+    let (tool, other) = (desk.tool("deploy"), desk.tool("other"));
+    let askpass = desk.askpass("echo \"$1\" >>asked");
+    desk.confirms(&format!(
+        "with = \"askpass\"\nprogram = \"{}\"\n[[limit]]\naccount = \"ecHome\"\nhand-outs = 2\nwithin = \"1h\"\n",
+        askpass.display()
+    ));
+    let _ = desk.becomes(&other, 5);
+    desk.asks(&tool, "ecHome").ok();
+    let asked = desk.asked();
+    desk.sandbox.token(["restart"]).ok();
+    desk.asks(&tool, "ecHome").ok();
+    assert_eq!(desk.asked(), asked, "nobody notices that it is another agent");
+    for program in [&tool, &other] {
+        assert!(desk.asks(program, "ecHome").fails(5).contains("too often"), "nor gets around a limit by that");
+    }
+}
+
+#[test]
 fn nobody_is_asked_about_what_is_no_account_and_may_be_any_text() {
     let desk = Desk::new();
     let askpass = desk.askpass("echo \"$1\" >>asked");

@@ -49,6 +49,25 @@ impl Answers {
         answers.insert(about, at);
     }
 
+    /// All of them, for another agent: the session, if it was a yes, and the uptime in milliseconds; and what about.
+    pub(super) fn parts(&self) -> Vec<(String, String)> {
+        let part = |(about, at): (&About, &Duration)| {
+            let session = about.session.map_or_else(|| "-".to_owned(), |session| session.to_string());
+            (format!("{session} {}", at.as_millis()), about.key.clone())
+        };
+        self.lock().iter().map(part).collect()
+    }
+
+    /// Takes [`Self::parts`] of another agent.
+    pub(super) fn inherit<'a>(&self, parts: impl Iterator<Item = (&'a str, &'a str)>) {
+        let answer = |(name, key): (&str, &str)| {
+            let (session, at) = name.split_once(' ')?;
+            let session = if session == "-" { None } else { Some(session.parse().ok()?) };
+            Some((About { key: key.to_owned(), session }, Duration::from_millis(at.parse().ok()?)))
+        };
+        self.lock().extend(parts.take(REMEMBERED).filter_map(answer));
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<About, Duration>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

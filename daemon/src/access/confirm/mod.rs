@@ -74,6 +74,21 @@ impl Human {
         }
     }
 
+    /// What was said lately, for another agent.
+    pub(super) fn said(&self) -> Vec<(String, String)> {
+        self.answers.parts()
+    }
+
+    /// Takes [`Self::said`] of another agent.
+    pub(super) fn inherit<'a>(&self, said: impl Iterator<Item = (&'a str, &'a str)>) {
+        self.answers.inherit(said);
+    }
+
+    #[cfg(test)]
+    pub(super) fn hears(&self, key: &str, session: u32, at: Duration) {
+        self.answers.remember(About::yes(key, session), at, Duration::MAX);
+    }
+
     async fn ask(&self, question: &Question, how: &Confirm, clock: &Arc<dyn Clock>) -> Result<(), No> {
         let asked = clock.uptime();
         let (yes, no) = (About::yes(&question.key, question.session), About::no(&question.key));
