@@ -40,11 +40,11 @@ impl Question {
         };
         Self {
             account: account.to_owned(),
-            program: harmless(program.label()),
+            program: named(program.label()),
             chain: chain
                 .iter()
                 .take(SHOWN)
-                .map(|process| format!("{} [{}]", harmless(process.label()), process.pid))
+                .map(|process| format!("{} [{}]", named(process.label()), process.pid))
                 .collect(),
             origin: origin.map(harmless),
             unit: chain.iter().find_map(|process| process.unit()).map(harmless),
@@ -73,6 +73,13 @@ impl Question {
         text.truncate(text.trim_end().len());
         text
     }
+}
+
+/// A program, quoted where it could be read as more than one: a file may be called as a chain of others is written.
+pub(super) fn named(label: &str) -> String {
+    let shown = harmless(label);
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@:~%=".contains(c);
+    if shown.chars().all(is_plain) { shown } else { format!("`{}`", shown.replace('`', "\u{fffd}")) }
 }
 
 /// `text` without what could steer a terminal or turn its words around, and not too long.

@@ -184,3 +184,11 @@ fn what_is_shown_cannot_steer_a_terminal_nor_push_the_question_off_it() {
     assert_eq!(question::harmless(&"x".repeat(5000)).chars().count(), 121);
     assert_eq!(question::assuan("50%\nBYE\r"), "50%25%0ABYE%0D");
 }
+
+#[test]
+fn no_file_can_be_called_so_that_it_reads_as_a_chain_of_programs() {
+    assert_eq!(question::named("/usr/lib/git-core/git-remote_https+x@1.2"), "/usr/lib/git-core/git-remote_https+x@1.2");
+    assert_eq!(question::named("/opt/My App/bin"), "`/opt/My App/bin`");
+    let forged = question::named("/tmp/x` [7], started by /usr/bin/git");
+    assert_eq!(forged, "`/tmp/x\u{fffd} [7], started by /usr/bin/git`");
+}
