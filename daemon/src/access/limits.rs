@@ -40,13 +40,14 @@ impl Counts {
         if up >= window.until {
             *window = anew;
         } else if window.count >= limit.hand_outs {
-            return Err(window.until - up);
+            return Err(window.until.saturating_sub(up));
         }
         window.count += 1;
         Ok(())
     }
 
     /// All windows, for another agent: line, end by the uptime in milliseconds, count and account; and the program.
+    #[cfg(target_os = "linux")]
     pub(super) fn counted(&self) -> Vec<(String, String)> {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let part = |((line, account, program), window): (&Key, &Window)| {
@@ -56,6 +57,7 @@ impl Counts {
     }
 
     /// Takes [`Self::counted`] of another agent.
+    #[cfg(target_os = "linux")]
     pub(super) fn inherit<'a>(&self, counted: impl Iterator<Item = (&'a str, &'a str)>) {
         let window = |(name, program): (&str, &str)| {
             let mut words = name.splitn(4, ' ');
@@ -67,7 +69,7 @@ impl Counts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(counted.filter_map(window));
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     pub(super) fn sees(&self, line: usize, account: &str, program: &str, until: Duration, count: u32) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.insert((line, account.to_owned(), program.to_owned()), Window { until, count });

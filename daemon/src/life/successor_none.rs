@@ -1,5 +1,7 @@
 //! Where no agent takes over from another: a restart is a stop, and the next use starts the newer one.
 
+#![expect(clippy::unused_async, reason = "as where one does")]
+
 use std::sync::Arc;
 
 use cloud_agent_protocol::{Fault, FaultKind};

@@ -97,6 +97,7 @@ pub(crate) struct Shared {
 
 /// What a server is told while it runs.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "no agent takes over from another one there"))]
 pub(crate) enum Control {
     /// Accept from here from now on.
     Listen(Listener),
@@ -111,6 +112,7 @@ pub(crate) enum Control {
 
 /// Somebody wants the program started anew. The answer is what was done, in words.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody renews it there"))]
 pub(crate) struct Renewal {
     /// How long they wait.
     pub(crate) patience: Duration,

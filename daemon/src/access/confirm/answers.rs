@@ -50,6 +50,7 @@ impl Answers {
     }
 
     /// All of them, for another agent: the session, if it was a yes, and the uptime in milliseconds; and what about.
+    #[cfg(target_os = "linux")]
     pub(super) fn parts(&self) -> Vec<(String, String)> {
         let part = |(about, at): (&About, &Duration)| {
             let session = about.session.map_or_else(|| "-".to_owned(), |session| session.to_string());
@@ -59,6 +60,7 @@ impl Answers {
     }
 
     /// Takes [`Self::parts`] of another agent.
+    #[cfg(target_os = "linux")]
     pub(super) fn inherit<'a>(&self, parts: impl Iterator<Item = (&'a str, &'a str)>) {
         let answer = |(name, key): (&str, &str)| {
             let (session, at) = name.split_once(' ')?;

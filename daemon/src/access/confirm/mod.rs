@@ -75,16 +75,18 @@ impl Human {
     }
 
     /// What was said lately, for another agent.
+    #[cfg(target_os = "linux")]
     pub(super) fn said(&self) -> Vec<(String, String)> {
         self.answers.parts()
     }
 
     /// Takes [`Self::said`] of another agent.
+    #[cfg(target_os = "linux")]
     pub(super) fn inherit<'a>(&self, said: impl Iterator<Item = (&'a str, &'a str)>) {
         self.answers.inherit(said);
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     pub(super) fn hears(&self, key: &str, session: u32, at: Duration) {
         self.answers.remember(About::yes(key, session), at, Duration::MAX);
     }
