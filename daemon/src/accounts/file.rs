@@ -83,6 +83,7 @@ impl Stored {
     }
 
     /// From what [`Self::written`] wrote.
+    #[cfg(target_os = "linux")]
     pub(crate) fn from_text(name: &str, text: &str) -> Option<Self> {
         let name = AccountName::parse(name).ok()?;
         let parsed = parse(Path::new("memory"), &format!("[account.\"{name}\"]\n{text}")).ok()?;

@@ -98,6 +98,7 @@ impl Accounts {
     }
 
     /// Those that no file knows: their names, and what [`Stored::from_text`] takes.
+    #[cfg(target_os = "linux")]
     pub(crate) fn ephemeral(&self) -> Vec<(String, String)> {
         let inner = self.fresh();
         inner.ephemeral.values().map(|account| (account.name.as_str().to_owned(), account.written())).collect()

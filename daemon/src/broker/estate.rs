@@ -41,9 +41,10 @@ const KIND: &str = "vault-kind";
 const REASON: &str = "vault-reason";
 
 impl Broker {
-    /// A copy of all that is in memory. Nothing may be under way.
-    pub(crate) fn estate(&self) -> Packed {
-        let mut pairs = vec![plain(KIND, self.vault.kind()), plain(REASON, self.vault.reason())];
+    /// A copy of all that is in memory, behind what `others` leave. Nothing may be under way.
+    pub(crate) fn estate(&self, others: Vec<(String, Secret)>) -> Packed {
+        let mut pairs = others;
+        pairs.extend([plain(KIND, self.vault.kind()), plain(REASON, self.vault.reason())]);
         section(&mut pairs, LOCK, self.lock.parts());
         // Of a locked agent, what they had is sealed in the lock.
         if !self.lock.is_shut() {

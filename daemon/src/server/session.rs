@@ -117,7 +117,7 @@ impl<'a> Session<'a> {
             Ok(Request::GetFor(get)) => self.get_for(get).await,
             Ok(Request::Forward(forward)) => self.forward(forward).await,
             Ok(Request::Restart(restart)) => {
-                let response = self.restart(&restart).await;
+                let response = self.restart(restart).await?;
                 self.conclude(&response).await
             }
             Ok(request) => {
