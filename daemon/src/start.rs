@@ -199,7 +199,8 @@ async fn equip(
         let accounts = Accounts::open(paths.accounts());
         let broker = Broker::new(clock, accounts, clouds, provider, Arc::new(vault));
         broker.hold_at_most(accounts::Limits::new(cli.hold_for, cli.hold_idle));
-        broker.tell_by(Arc::new(notice::Ways::new(cli.notify_with.as_deref().and_then(notice::Way::parse))));
+        let told = cli.notify_with.as_deref().and_then(notice::Way::parse);
+        broker.tell_by(Arc::new(notice::Ways::new(told, paths.session)));
         estate.map_or(Ok(()), |estate| estate.give_to(&broker))?;
         Ok(broker)
     });

@@ -43,16 +43,19 @@ impl Broker {
         self.mends.subscribe()
     }
 
-    /// Whether the account has a credential by now, after at most `patience` of its cloud's; hands out none. `Ok(Some(fault))`
-    /// if a human is still needed for that.
+    /// Whether the account has a credential by now, after at most `patience` of its cloud's; hands out none. With an empty name,
+    /// whether the agent is open. `Ok(Some(fault))` if a human is still needed for that.
     ///
     /// # Errors
     /// As [`Broker::get`], but for what a human mends.
     pub(crate) async fn ask_again(self: &Arc<Self>, account: &str, patience: Duration) -> Result<Option<Fault>, Fault> {
-        let name = AccountName::parse(account)?;
-        match self.is_well(&name, patience).await {
+        let well = match account {
+            "" => self.lock.refuse(),
+            account => self.is_well(&AccountName::parse(account)?, patience).await,
+        };
+        match well {
             Ok(()) => Ok(None),
-            Err(fault) if self.call_human(&name.key(), &fault) => Ok(Some(fault)),
+            Err(fault) if self.call_human(&account.to_ascii_lowercase(), &fault) => Ok(Some(fault)),
             Err(fault) => Err(fault),
         }
     }

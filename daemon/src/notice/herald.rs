@@ -41,11 +41,14 @@ impl Way {
 pub(crate) struct Ways {
     /// What the agent's command line says, which wins.
     given: Option<Way>,
+    /// Whether there may be a desktop.
+    session: bool,
 }
 
 impl Ways {
-    pub(crate) fn new(given: Option<Way>) -> Self {
-        Self { given }
+    /// As `given`, else as is said for each notice. Without a `session`, nothing is put on a desktop.
+    pub(crate) fn new(given: Option<Way>, session: bool) -> Self {
+        Self { given, session }
     }
 }
 
@@ -53,17 +56,18 @@ impl Herald for Ways {
     fn tell(&self, notice: Notice, way: Option<Way>) -> Boxed<'_, ()> {
         let way = self.given.clone().or(way).unwrap_or_default();
         Box::pin(async move {
-            let program = match &way {
-                Way::None => return Ok(()),
-                Way::Command(command) => shell(command),
-                Way::Desktop => vec![program::ourselves(), "notify".into()],
-            };
             let environment = notice.environment();
             let environment: Vec<(&str, &str)> =
                 environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
             let failed = |why: String| {
                 let how = if way == Way::Desktop { "on a desktop" } else { "by the command of `notify`" };
                 Fault::new(FaultKind::Config, format!("nobody could be told {how}")).because(why)
+            };
+            let program = match &way {
+                Way::None => return Ok(()),
+                Way::Command(command) => shell(command),
+                Way::Desktop if !self.session => return Err(failed("there is no session of D-Bus".to_owned())),
+                Way::Desktop => vec![program::ourselves(), "notify".into()],
             };
             match program::run_with(&program, &environment, b"", PATIENCE).await {
                 Ok(ended) if ended.code == Some(0) => Ok(()),
@@ -80,8 +84,8 @@ impl Herald for Ways {
 
 /// What has a shell run `command`. Nothing that a cloud or a caller says is part of it: that is in the environment.
 fn shell(command: &str) -> Vec<OsString> {
-    let shell = if cfg!(windows) { ["cmd", "/C"] } else { ["/bin/sh", "-c"] };
-    shell.into_iter().chain([command]).map(OsString::from).collect()
+    let shell: &[&str] = if cfg!(windows) { &["cmd", "/d", "/s", "/c"] } else { &["/bin/sh", "-c"] };
+    shell.iter().copied().chain([command]).map(OsString::from).collect()
 }
 
 #[cfg(all(test, unix))]
@@ -103,9 +107,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let told = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
         let write = |name: &str| Way::parse(&format!("env >'{}'", dir.path().join(name).display()));
-        Ways::new(None).tell(notice(), write("file")).await.unwrap();
-        Ways::new(write("line")).tell(notice(), write("neither")).await.unwrap();
-        Ways::new(Some(Way::None)).tell(notice(), write("neither")).await.unwrap();
+        Ways::new(None, true).tell(notice(), write("file")).await.unwrap();
+        Ways::new(write("line"), true).tell(notice(), write("neither")).await.unwrap();
+        Ways::new(Some(Way::None), true).tell(notice(), write("neither")).await.unwrap();
         for name in ["file", "line"] {
             for line in [
                 "CLOUD_AGENT_NOTICE_ACCOUNT=work",
@@ -123,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn a_command_that_fails_is_a_fault_with_its_own_words() {
         for (script, why) in [("echo no such host >&2; exit 3", "no such host"), ("exit 3", "exit code 3")] {
-            let fault = Ways::new(Way::parse(script)).tell(notice(), None).await.unwrap_err();
+            let fault = Ways::new(Way::parse(script), true).tell(notice(), None).await.unwrap_err();
             assert!(fault.message.contains("could be told") && fault.causes[0].contains(why), "{fault:?}");
         }
     }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// changes nothing for others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwaitHuman {
-    /// The account; compared without case.
+    /// The account; compared without case. Empty to wait only for the agent to be open, because whose credential is wanted is not
+    /// told before.
     pub account: String,
     /// How long the caller waits for the human, in milliseconds.
     pub wait_ms: u32,

@@ -16,7 +16,8 @@ impl Session<'_> {
         let (shared, patience) = (self.shared, self.patience(wait.deadline_ms));
         let until = Instant::now() + Duration::from_millis(wait.wait_ms.into());
         // A locked agent tells nobody what may be theirs; whoever comes out of this asks for the credential, and is judged then.
-        if shared.broker.refuse_locked().is_ok()
+        if !wait.account.is_empty()
+            && shared.broker.refuse_locked().is_ok()
             && let Err((fault, _)) = self.permit(&wait.account, wait.deadline_ms).await
         {
             return self.conclude(&Response::Fault(fault)).await;
