@@ -254,7 +254,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         tracing::warn!("{fault}");
     }
     // Most of what a start runs through is never run again.
-    hardening::let_go_of_code();
+    hardening::give_back();
     let place = Arc::new(place);
     let gate = Arc::new(Gate::default());
     let (control, told) = mpsc::channel(1);
@@ -273,7 +273,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     let leaving = tokio::spawn(leaving.serve(asked));
     tokio::spawn(broker.clone().keep_fresh());
     tokio::spawn(drops.serve(broker.clone()));
-    tokio::spawn(access.journal().clone().keep(clock.clone()));
+    tokio::spawn(access.journal().clone().keep(clock.clone(), hardening::give_back_the_rest));
     let directories = [paths.config.clone(), paths.clouds()];
     tokio::spawn(reload(broker.clone(), directories, told_to_reload, manager.clone()));
     tokio::spawn(manager.clone().tell_of_the_end(shutdown.clone()));

@@ -142,7 +142,7 @@ impl Broker {
         {
             let mut state = entry.state();
             state.forced = false;
-            state.logins += 1;
+            state.logins = state.logins.wrapping_add(1);
             state.login = Some(fingerprint(&request));
         }
         self.mended(&name.key());
@@ -151,7 +151,7 @@ impl Broker {
 
     /// What to say if another login of the same account has succeeded since `logins` were counted, and this one would do
     /// no more than that one did: the cloud would only send another text message, and perhaps end the first session.
-    fn done_by_another(&self, request: &Login, stored: &Stored, entry: &Entry, logins: u64) -> Option<String> {
+    fn done_by_another(&self, request: &Login, stored: &Stored, entry: &Entry, logins: u32) -> Option<String> {
         let same = {
             let state = entry.state();
             state.logins != logins && (brings_nothing(request) || state.login == Some(fingerprint(request)))
@@ -314,9 +314,9 @@ pub(super) fn brings_nothing(request: &Login) -> bool {
 }
 
 /// What tells two logins that ask for the same from others, without keeping their secrets.
-pub(super) fn fingerprint(request: &Login) -> [u8; 32] {
+pub(super) fn fingerprint(request: &Login) -> [u8; 16] {
     let plain =
         Login { interactive: false, deadline_ms: 0, account: request.account.to_ascii_lowercase(), ..request.clone() };
     let frame = Request::Login(plain).encode().map(|frame| frame.body).unwrap_or_default();
-    Sha256::digest(zeroize::Zeroizing::new(frame)).into()
+    *Sha256::digest(zeroize::Zeroizing::new(frame)).first_chunk().expect("a digest is longer")
 }

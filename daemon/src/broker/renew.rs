@@ -47,7 +47,7 @@ impl Broker {
         flight
     }
 
-    async fn renew(&self, entry: &Entry, generation: u64) -> Outcome {
+    async fn renew(&self, entry: &Entry, generation: u32) -> Outcome {
         let _turn = match self.turn(entry).await {
             Ok(turn) => turn,
             Err(fault) => return Err(entry.fail(fault, &*self.clock)),

@@ -30,7 +30,7 @@ struct Open {
     /// Closes when it is no longer open.
     over: watch::Receiver<()>,
     /// What the login asks for that it belongs to.
-    login: [u8; 32],
+    login: [u8; 16],
 }
 
 impl Together {
@@ -45,7 +45,7 @@ pub(super) struct Everybody<'a> {
     pub(super) ask: &'a dyn Ask,
     pub(super) together: &'a Together,
     pub(super) key: String,
-    pub(super) login: [u8; 32],
+    pub(super) login: [u8; 16],
 }
 
 /// Nobody joins any more, once this is dropped.

@@ -97,14 +97,14 @@ impl HttpClient {
     }
 }
 
-/// Lets go of the code that an exchange ran through, and of what it has left on the stack, once its connection and whoever waited
+/// Lets go of the pages that an exchange ran through, and of what it has left on the stack, once its connection and whoever waited
 /// for it have come to their end.
 async fn tidy() {
     for _ in 0..TIDY_TURNS {
         tokio::task::yield_now().await;
     }
     crate::hardening::wipe_stack();
-    crate::hardening::let_go_of_code();
+    crate::hardening::give_back();
 }
 
 impl Transport for HttpClient {

@@ -147,12 +147,13 @@ impl Journal {
         }
     }
 
-    /// Writes notes as they come, for as long as the agent lives. Nothing is armed while there are none.
-    pub async fn keep(self: Arc<Self>, clock: Arc<dyn Clock>) {
+    /// Writes notes as they come, for as long as the agent lives, and says so each time. Nothing is armed while there are none.
+    pub async fn keep(self: Arc<Self>, clock: Arc<dyn Clock>, written: impl Fn()) {
         loop {
             self.more.notified().await;
             clock.sleep(GATHERS).await;
             self.flush().await;
+            written();
         }
     }
 
