@@ -43,6 +43,7 @@ Exit codes:
 Environment:
   CLOUD_AGENT_SOCK           where the agent listens
   CLOUD_AGENT_NO_AUTOSTART   if not empty, no agent is started where none answers
+  CLOUD_AGENT_WAIT           what `--wait` is if it is not given, for helpers as well
 
 stdout carries data only; everything else goes to stderr.";
 
@@ -190,6 +191,13 @@ struct Wait {
 }
 
 #[derive(Args)]
+struct ForHuman {
+    /// If you are needed, wait this long for a login, a code or an unlock, wherever that is done: `10m`, `1h`
+    #[arg(long = "wait", value_name = "DURATION", value_parser = parse_timeout)]
+    patience: Option<Duration>,
+}
+
+#[derive(Args)]
 struct Token {
     /// Whose credential; names compare without case
     #[arg(value_name = "ACCOUNT")]
@@ -209,6 +217,8 @@ struct Token {
     /// Never ask at the terminal; exit 4 instead
     #[arg(long)]
     no_input: bool,
+    #[command(flatten)]
+    human: ForHuman,
     #[command(flatten)]
     wait: Wait,
 }
@@ -259,6 +269,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             shell: token.shell,
             no_input: token.no_input,
             timeout: token.wait.timeout,
+            wait: token.human.patience,
         }),
         Command::Login(login) => login.run(),
         Command::Logout(logout) => logout.run(),

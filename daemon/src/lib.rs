@@ -22,6 +22,7 @@ pub mod journal;
 mod life;
 mod log;
 mod metrics;
+pub mod notice;
 mod packed;
 mod passphrase;
 mod paths;

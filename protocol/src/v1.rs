@@ -14,6 +14,7 @@ mod messages;
 mod act;
 mod clouds;
 mod forward;
+mod human;
 mod journal;
 mod life;
 mod metrics;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
 pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
 pub use forward::{Forward, Forwarded, Forwarding};
+pub use human::AwaitHuman;
 pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
 pub use life::Restart;
 pub use metrics::Metrics;
@@ -170,6 +172,8 @@ pub enum Request {
     ListServed,
     /// See [`Restart`].
     Restart(Restart),
+    /// See [`AwaitHuman`].
+    AwaitHuman(AwaitHuman),
     /// See [`ReadLog`].
     ReadLog(ReadLog),
     /// Is the journal whole?
@@ -268,6 +272,7 @@ messages! { Request:
     16 RejectFor(RejectFor),
     17 ListServed,
     18 Restart(Restart),
+    19 AwaitHuman(AwaitHuman),
     20 ReadLog(ReadLog),
     21 VerifyLog,
     22 Forward(Forward),

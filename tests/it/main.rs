@@ -23,6 +23,7 @@ mod formats;
 mod gates;
 mod greencloud;
 mod house;
+mod human;
 mod keystone;
 mod login;
 mod main_job;

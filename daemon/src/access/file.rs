@@ -12,8 +12,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::rules::{Action, Confirm, Limit, Rule, Rules, Terminal, With};
-use crate::accounts::file::{line_of, syntax, trusted, unusable};
+use crate::accounts::file::{line_of, syntax, unusable};
 use crate::accounts::parse_span;
+use crate::accounts::place::trusted;
 use crate::suggest::nearest;
 
 /// The tables that are known here, and the accounts' own.

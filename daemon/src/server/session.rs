@@ -2,6 +2,7 @@
 
 mod accounting;
 mod converse;
+mod parked;
 mod renewal;
 
 use std::future::poll_fn;
@@ -115,6 +116,7 @@ impl<'a> Session<'a> {
         match request {
             Ok(Request::Get(get)) => self.get(get).await,
             Ok(Request::GetFor(get)) => self.get_for(get).await,
+            Ok(Request::AwaitHuman(wait)) => self.await_human(wait).await,
             Ok(Request::Forward(forward)) => self.forward(forward).await,
             Ok(Request::Restart(restart)) => {
                 let response = self.restart(restart).await?;
