@@ -4,6 +4,7 @@ mod accounts;
 mod completing;
 mod consumers;
 mod custody;
+mod doctor;
 mod watch;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use crate::shell::Shell;
 use accounts::{DO_EXAMPLES, Do, LOGIN_EXAMPLES, Login, Logout};
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
 use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
+use doctor::{DOCTOR_EXAMPLES, Doctor};
 use watch::{FORWARD_EXAMPLES, Forward, LOG_EXAMPLES, Log};
 
 const EXAMPLES: &str = "\
@@ -147,6 +149,9 @@ enum Command {
     /// Who got which account's token, and when
     #[command(after_help = LOG_EXAMPLES)]
     Log(Log),
+    /// Whether all is as it should be: what is wrong, what says so, and what mends it
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Doctor),
     /// Start the agent anew, as it is installed now; it keeps all that it has, and turns no caller away
     #[command(after_help = RESTART_EXAMPLES)]
     Restart {
@@ -290,6 +295,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Vault(vault) => vault.run(),
         Command::Forward(forward) => forward.run(),
         Command::Log(log) => log.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Drop { wait } => drop::run(wait.timeout),
         Command::Restart { wait } => restart::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),

@@ -33,6 +33,11 @@ impl Failure {
         Self { told: true, ..fault.into() }
     }
 
+    /// The same, and the human knows already.
+    pub(crate) fn and_told(self) -> Self {
+        Self { told: true, ..self }
+    }
+
     /// The account that answers for an address, and why it cannot.
     pub(crate) fn of(account: String, fault: Fault) -> Self {
         Self { account: Some(account), ..fault.into() }

@@ -23,7 +23,7 @@ use crate::life::reload::reload;
 use crate::life::signals::{drops, signals};
 use crate::life::successor::{self, Estate};
 use crate::life::{self, Begun, Inherited, Leaving, Shell};
-use crate::paths::Paths;
+use crate::paths::{self, Paths};
 use crate::provider::Recipe;
 use crate::server::socket::{self, Claim};
 use crate::server::{self, Gate, Limits, Reins};
@@ -222,6 +222,8 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         started_at: clock.now(),
         socket: path.display().to_string(),
         config: paths.config.display().to_string(),
+        state: paths.state.display().to_string(),
+        network: paths::network(|name| std::env::var_os(name)),
     };
     let end = async {
         tokio::select! {

@@ -11,6 +11,7 @@ mod describe;
 mod entry;
 #[cfg(target_os = "linux")]
 mod estate;
+mod examine;
 mod forget;
 mod given;
 mod hold;

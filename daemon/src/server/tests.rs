@@ -94,7 +94,7 @@ impl Scene {
         let (control, told_what) = mpsc::channel(1);
         let thread = thread::spawn(move || {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            let surroundings = Surroundings { started_at: clock.now(), socket: String::new(), config: String::new() };
+            let surroundings = Surroundings::nowhere(clock.now());
             let broker = Broker::new(
                 clock.clone(),
                 Accounts::open(path.join("accounts.toml")),
