@@ -31,6 +31,8 @@ mod main_job;
 mod observing;
 mod openvcloud;
 mod own_cloud;
+#[cfg(target_os = "linux")]
+mod packaging;
 mod pages;
 mod readme;
 mod running;
