@@ -15,6 +15,7 @@ mod concurrency;
 mod conformance;
 mod conformance_keystone;
 mod consumers;
+mod docs;
 mod errors;
 #[cfg(target_os = "linux")]
 mod faults;
