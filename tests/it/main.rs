@@ -27,6 +27,7 @@ mod house;
 mod keystone;
 mod login;
 mod main_job;
+mod mistyped;
 mod observing;
 mod openvcloud;
 mod own_cloud;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
@@ -15,7 +16,6 @@ use super::{LIMITS, Limits, Settings};
 use crate::cloud::{Cloud, Target};
 #[cfg(windows)]
 use crate::rights;
-use crate::suggest::nearest;
 
 /// Accounts by key. Boxed, because a node of a tree has room for eleven and is half empty as a rule.
 pub(super) type Shelf = BTreeMap<String, Box<Stored>>;
