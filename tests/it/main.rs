@@ -17,6 +17,7 @@ mod conformance_keystone;
 mod consumers;
 mod docs;
 mod errors;
+mod exits;
 #[cfg(target_os = "linux")]
 mod faults;
 mod formats;

@@ -1,6 +1,7 @@
 //! The manual, held against the programs: what it shows to be typed is typed, and where it points there is something.
 
 mod blocks;
+mod links;
 mod scenes;
 mod walk;
 

@@ -43,7 +43,7 @@ fn every_command_that_the_manual_shows_runs_or_says_why_not() {
             }
         }
     }
-    assert!(to_type.len() > 15, "{} blocks are typed", to_type.len());
+    assert!(to_type.len() > 25, "{} blocks are typed", to_type.len());
     let share = to_type.len().div_ceil(AT_ONCE);
     thread::scope(|scope| {
         let shares: Vec<_> = to_type
