@@ -90,6 +90,12 @@ impl Failure {
         Fault::new(FaultKind::Usage, message).into()
     }
 
+    /// The same with that to type.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.fault.hint = Some(hint.into());
+        self
+    }
+
     /// What a shell sees.
     pub(crate) fn code(&self) -> u8 {
         match self.fault.kind {

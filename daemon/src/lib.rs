@@ -32,7 +32,6 @@ mod rights;
 pub mod server;
 mod shutdown;
 mod start;
-mod suggest;
 mod thread;
 mod tracker;
 pub mod vault;

@@ -266,7 +266,7 @@ impl Broker {
         if let Some(entry) = self.entries().get(&key) {
             return Ok(entry.clone());
         }
-        let stored = self.accounts.find(name)?;
+        let stored = self.accounts.find(name).map_err(|fault| self.or_a_cloud(name, fault))?;
         Ok(self.entries().entry(key).or_insert_with(|| Entry::new(stored.name)).clone())
     }
 }
