@@ -10,8 +10,10 @@ mod watch;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
+use cloud_agent_protocol::suggest::nearest;
 
 use crate::commands::{check, clouds, completions, curl, drop, exec, man, metrics, reject, restart, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
@@ -45,6 +47,7 @@ Exit codes:
 Environment:
   CLOUD_AGENT_SOCK           where the agent listens
   CLOUD_AGENT_NO_AUTOSTART   if not empty, no agent is started where none answers
+  CLOUD_AGENT_WAIT           what `--wait` is if it is not given, for helpers as well
 
 stdout carries data only; everything else goes to stderr.";
 
@@ -195,6 +198,13 @@ struct Wait {
 }
 
 #[derive(Args)]
+struct ForHuman {
+    /// If you are needed, wait this long for a login, a code or an unlock, wherever that is done: `10m`, `1h`
+    #[arg(long = "wait", value_name = "DURATION", value_parser = parse_timeout)]
+    patience: Option<Duration>,
+}
+
+#[derive(Args)]
 struct Token {
     /// Whose credential; names compare without case
     #[arg(value_name = "ACCOUNT")]
@@ -215,21 +225,23 @@ struct Token {
     #[arg(long)]
     no_input: bool,
     #[command(flatten)]
+    human: ForHuman,
+    #[command(flatten)]
     wait: Wait,
 }
 
 fn format(name: &str) -> Result<Format, String> {
-    Format::parse(name).ok_or_else(|| {
-        let known = Format::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
-        format!("the formats are {known}")
-    })
+    Format::parse(name).ok_or_else(|| one_of("the formats", name, &Format::ALL.map(|(name, _)| name)))
 }
 
 fn shell(name: &str) -> Result<Shell, String> {
-    Shell::parse(name).ok_or_else(|| {
-        let known = Shell::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
-        format!("the shells are {known}")
-    })
+    Shell::parse(name).ok_or_else(|| one_of("the shells", name, &Shell::ALL.map(|(name, _)| name)))
+}
+
+fn one_of(what: &str, given: &str, known: &[&str]) -> String {
+    let near = nearest(given, known.iter().copied()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+    let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    format!("{near}{what} are {}", known.join(", "))
 }
 
 /// The whole command line, for whoever writes its manual.
@@ -247,9 +259,14 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
     if let Some((consumer, arguments)) = consumers::helper(&args) {
         return frontend::run(consumer, arguments);
     }
+    let first = args.first().and_then(|arg| arg.to_str()).unwrap_or_default().to_owned();
     let parsed = match Cli::try_parse_from(with_command(args)) {
         Ok(cli) => cli.command,
         Err(error) => {
+            if let Some(near) = nearest_command(&first).filter(|_| error.kind() == ErrorKind::UnknownArgument) {
+                let failure = Failure::usage(format!("no command `{}`", first.escape_debug()));
+                return Err(failure.hint(format!("did you mean `cloud-token {near}`?")));
+            }
             // Its own words and streams: help on stdout with 0, a mistake on stderr with 2.
             let _ = error.print();
             std::process::exit(error.exit_code());
@@ -264,6 +281,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             shell: token.shell,
             no_input: token.no_input,
             timeout: token.wait.timeout,
+            wait: token.human.patience,
         }),
         Command::Login(login) => login.run(),
         Command::Logout(logout) => logout.run(),
@@ -291,6 +309,22 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Completions { shell } => completions::register(&shell),
         Command::Man { command } => man::run(command.as_deref()),
     }
+}
+
+/// No account of that name: perhaps it was meant as a command.
+#[cold]
+pub(crate) fn or_a_command(account: &str, failure: Failure) -> Failure {
+    let Some(near) = nearest_command(account) else { return failure };
+    let otherwise = failure.fault.hint.as_ref().map(|hint| format!(" else {hint}")).unwrap_or_default();
+    failure.hint(format!("did you mean the command `cloud-token {near}`?{otherwise}"))
+}
+
+/// The command that is nearest to a word which is none.
+#[cold]
+fn nearest_command(word: &str) -> Option<String> {
+    let command = command();
+    let names = command.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "token");
+    nearest(word, names).filter(|near| *near != word).map(str::to_owned)
 }
 
 /// The arguments as clap takes them: the program's name first, and `token` where the command is left out, which is

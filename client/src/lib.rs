@@ -44,6 +44,7 @@ mod report;
 mod shell;
 mod stdio;
 mod tty;
+mod waiting;
 #[cfg(windows)]
 mod windows;
 mod wire;

@@ -15,6 +15,7 @@ mod act;
 mod clouds;
 mod examine;
 mod forward;
+mod human;
 mod journal;
 mod life;
 mod metrics;
@@ -28,6 +29,7 @@ pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
 pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
 pub use examine::{Examine, Examined, Finding, Level};
 pub use forward::{Forward, Forwarded, Forwarding};
+pub use human::AwaitHuman;
 pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
 pub use life::Restart;
 pub use metrics::Metrics;
@@ -172,6 +174,8 @@ pub enum Request {
     ListServed,
     /// See [`Restart`].
     Restart(Restart),
+    /// See [`AwaitHuman`].
+    AwaitHuman(AwaitHuman),
     /// See [`ReadLog`].
     ReadLog(ReadLog),
     /// Is the journal whole?
@@ -274,6 +278,7 @@ messages! { Request:
     16 RejectFor(RejectFor),
     17 ListServed,
     18 Restart(Restart),
+    19 AwaitHuman(AwaitHuman),
     20 ReadLog(ReadLog),
     21 VerifyLog,
     22 Forward(Forward),

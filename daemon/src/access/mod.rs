@@ -4,6 +4,8 @@
 //! who asks for them.
 
 mod confirm;
+#[cfg(target_os = "linux")]
+mod estate;
 mod file;
 mod grants;
 mod hashes;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::v1::{
     AccountStatus, AskInfo, CloudInfo, Clouds, Holding, MethodInfo, OriginInfo, Overview, Setting, Status,
 };
-use cloud_agent_protocol::{Fault, FaultKind};
+use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 use super::bounds::Bound;
 use super::{Broker, place};
@@ -177,6 +178,19 @@ impl Broker {
             None => self.clouds.list(),
         };
         Ok(Clouds { clouds: clouds.iter().map(|cloud| info(cloud)).collect() })
+    }
+
+    /// What says that there is no account of that name, with the nearest cloud where no account is near: most accounts are
+    /// called like theirs.
+    pub(super) fn or_a_cloud(&self, name: &AccountName, fault: Fault) -> Fault {
+        if fault.kind != FaultKind::UnknownAccount || self.accounts.has_near(name) {
+            return fault;
+        }
+        let clouds = self.clouds.list();
+        match nearest(&name.key(), clouds.iter().map(|cloud| cloud.name.as_str())) {
+            Some(cloud) if cloud != name.key() => fault.hint(format!("did you mean `cloud-token login {cloud}`?")),
+            _ => fault,
+        }
     }
 }
 

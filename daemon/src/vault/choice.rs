@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::{Fault, FaultKind, Secret};
 
 use super::command::Command;
@@ -43,9 +44,12 @@ impl Kind {
     /// `Usage`, with those that there are.
     pub fn parse(name: &str) -> Result<Self, Fault> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|(name, _)| format!("`{name}`")).collect();
-            Fault::new(FaultKind::Usage, format!("there is no vault `{name}`"))
-                .hint(format!("the kinds are {}", known.join(", ")))
+            let known = Self::ALL.map(|(name, _)| name);
+            let fault = Fault::new(FaultKind::Usage, format!("there is no vault `{}`", name.escape_debug()));
+            fault.hint(match nearest(name, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the kinds are {}", known.map(|name| format!("`{name}`")).join(", ")),
+            })
         })
     }
 }

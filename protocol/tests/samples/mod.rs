@@ -1,10 +1,11 @@
 //! One message of each kind, with every field filled; the values never change, because golden files hold their bytes.
 
 use cloud_agent_protocol::v1::{
-    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Examine, Examined,
-    Finding, Forward, Forwarded, Forwarding, Get, GetFor, Holding, ListClouds, Lock, Log, LogEntry, LogProcess, Login,
-    Logout, MethodInfo, Metrics, NamedSecret, OriginInfo, Overview, Place, Question, ReadLog, Reject, RejectFor,
-    Request, Response, Restart, Served, Setting, Show, Status, Unlock, Vault, VaultStatus, Verified, Withheld,
+    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, AwaitHuman, Check, CloudInfo, Clouds, Do, Done,
+    Examine, Examined, Finding, Forward, Forwarded, Forwarding, Get, GetFor, Holding, ListClouds, Lock, Log, LogEntry,
+    LogProcess, Login, Logout, MethodInfo, Metrics, NamedSecret, OriginInfo, Overview, Place, Question, ReadLog,
+    Reject, RejectFor, Request, Response, Restart, Served, Setting, Show, Status, Unlock, Vault, VaultStatus, Verified,
+    Withheld,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -107,6 +108,10 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         ),
         ("request-list-served", Request::ListServed),
         ("request-restart", Request::Restart(Restart { deadline_ms: 30_000 })),
+        (
+            "request-await-human",
+            Request::AwaitHuman(AwaitHuman { account: "ecHome".into(), wait_ms: 600_000, deadline_ms: 30_000 }),
+        ),
         (
             "request-lock",
             Request::Lock(Lock { passphrase: Some("open sesame".into()), interactive: false, deadline_ms: 30_000 }),

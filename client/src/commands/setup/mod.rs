@@ -78,7 +78,7 @@ pub(crate) fn run(target: Target, options: Options) -> Result<(), Failure> {
     } else {
         for edit in &changes {
             edit.make().map_err(|e| unusable(edit.path(), &e))?;
-            report::note(&format!("written: {}", edit.path().display()));
+            report::note(&format!("{}: {}", edit.deed(), edit.path().display()));
         }
     }
     if changes.is_empty() {
