@@ -132,7 +132,10 @@ mod tests {
             assert_eq!(one(head, "0 kB"), [], "{head}");
         }
         // What a kernel does not tell is no reason to let go.
-        assert_eq!(unchanged("1000-2000 r-xp 00000000 fe:00 1 /bin/x\nSize: 4 kB\n2000-3000 rw-p 0 0 0\nAnonymous: 0 kB"), []);
+        assert_eq!(
+            unchanged("1000-2000 r-xp 00000000 fe:00 1 /bin/x\nSize: 4 kB\n2000-3000 rw-p 0 0 0\nAnonymous: 0 kB"),
+            []
+        );
     }
 
     #[test]
