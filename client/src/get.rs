@@ -6,6 +6,7 @@ use std::time::Duration;
 use cloud_agent_protocol::v1::{Get, Request, Response};
 use cloud_agent_protocol::{AccountName, Credential, FaultKind};
 
+use crate::cli;
 use crate::client::{Client, unexpected};
 use crate::commands::login;
 use crate::output::{self, Format};
@@ -58,6 +59,9 @@ pub(crate) fn credential(options: &Options) -> Result<Credential, Failure> {
     AccountName::parse(&options.account)?;
     match ask(options) {
         Err(failure) if waiting::may_help(&failure) => ask_after_human(options, failure),
+        Err(failure) if failure.fault.kind == FaultKind::UnknownAccount => {
+            Err(cli::or_a_command(&options.account, failure))
+        }
         other => other,
     }
 }

@@ -33,6 +33,11 @@ impl Failure {
         Self { told: true, ..fault.into() }
     }
 
+    /// The same, and the human knows already.
+    pub(crate) fn and_told(self) -> Self {
+        Self { told: true, ..self }
+    }
+
     /// The account that answers for an address, and why it cannot.
     pub(crate) fn of(account: String, fault: Fault) -> Self {
         Self { account: Some(account), ..fault.into() }
@@ -83,6 +88,12 @@ impl Failure {
     /// A wrong command line.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Fault::new(FaultKind::Usage, message).into()
+    }
+
+    /// The same with that to type.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.fault.hint = Some(hint.into());
+        self
     }
 
     /// What a shell sees.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::Parser;
 use cloud_agent_protocol::{Fault, FaultKind, endpoint};
-use interprocess::local_socket::tokio::Listener;
 use tokio::sync::{Notify, mpsc};
 
 use crate::access::Access;
@@ -22,11 +21,11 @@ use crate::life::launch::{Failed, Launch};
 use crate::life::manager::{Handed, Manager};
 use crate::life::reload::reload;
 use crate::life::signals::{drops, signals};
-use crate::life::successor::{self, Coming, Estate, Leaving};
-use crate::life::{self, Inherited, Shell};
-use crate::paths::Paths;
+use crate::life::successor::{self, Estate};
+use crate::life::{self, Begun, Inherited, Leaving, Shell};
+use crate::paths::{self, Paths};
 use crate::provider::Recipe;
-use crate::server::socket::{self, Claim, Place};
+use crate::server::socket::{self, Claim};
 use crate::server::{self, Gate, Limits, Reins};
 use crate::shutdown::Shutdown;
 use crate::vault::{Choice, Kind};
@@ -137,21 +136,10 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
         .map_err(|e| Fault::new(FaultKind::Internal, "the agent cannot start").because(e.to_string()))
 }
 
-/// Where an agent begins to listen.
-struct Begun {
-    path: PathBuf,
-    place: Place,
-    listener: Listener,
-    bond: Option<Bond>,
-    /// Of an agent that this one replaces.
-    estate: Option<Estate>,
-}
-
 /// `None` if another agent is there already.
 async fn begin(cli: &Cli, path: PathBuf, handed: Handed, bond: Option<Bond>) -> Result<Option<Begun>, Fault> {
     if cli.successor {
-        let Coming { path, place, listener, bond, estate } = successor::meet().await?;
-        return Ok(Some(Begun { path, place, listener, bond, estate: Some(estate) }));
+        return successor::meet().await.map(Some);
     }
     let (path, claim) = if let Some(adopted) = socket::adopt(handed).await? {
         adopted
@@ -234,6 +222,8 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         started_at: clock.now(),
         socket: path.display().to_string(),
         config: paths.config.display().to_string(),
+        state: paths.state.display().to_string(),
+        network: paths::network(|name| std::env::var_os(name)),
     };
     let end = async {
         tokio::select! {
@@ -245,6 +235,9 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     let Some((broker, unusable)) = equipped else { return Ok(()) };
     place.take_over();
     let access = Access::new(clock.clone(), &paths.state, paths.accounts());
+    if let Some(estate) = &estate {
+        estate.tell(&access);
+    }
     if cli.detached {
         detach(&paths.log());
     }
@@ -263,6 +256,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         origin,
         arguments: cli.handed_down(&paths.config),
         broker: broker.clone(),
+        access: access.clone(),
         gate: gate.clone(),
         place: place.clone(),
         server: control.clone(),

@@ -13,6 +13,7 @@ mod messages;
 
 mod act;
 mod clouds;
+mod examine;
 mod forward;
 mod human;
 mod journal;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
 pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
+pub use examine::{Examine, Examined, Finding, Level};
 pub use forward::{Forward, Forwarded, Forwarding};
 pub use human::AwaitHuman;
 pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
@@ -186,6 +188,8 @@ pub enum Request {
     Overview,
     /// What has the agent counted?
     Metrics,
+    /// See [`Examine`].
+    Examine(Examine),
 }
 
 /// Something only the human can answer.
@@ -251,6 +255,8 @@ pub enum Response {
     Metrics(Metrics),
     /// To [`Request::Overview`].
     Overview(Overview),
+    /// To [`Request::Examine`].
+    Examined(Examined),
 }
 
 messages! { Request:
@@ -279,6 +285,7 @@ messages! { Request:
     23 Forwarded(Forwarded),
     24 Metrics,
     26 Overview,
+    27 Examine(Examine),
 }
 
 messages! { Response:
@@ -299,4 +306,5 @@ messages! { Response:
     0x8013 Forwarding(Forwarding),
     0x8015 Metrics(Metrics),
     0x8017 Overview(Overview),
+    0x8018 Examined(Examined),
 }

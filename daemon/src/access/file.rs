@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::{AccountName, Fault};
 use serde::Deserialize;
 use toml::Spanned;
@@ -15,7 +16,6 @@ use super::rules::{Action, Confirm, Limit, Rule, Rules, Terminal, With};
 use crate::accounts::file::{line_of, syntax, unusable};
 use crate::accounts::parse_span;
 use crate::accounts::place::trusted;
-use crate::suggest::nearest;
 
 /// The tables that are known here, and the accounts' own.
 const TABLES: [&str; 5] = ["account", "confirm", "journal", "limit", "policy"];

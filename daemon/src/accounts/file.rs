@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
@@ -14,7 +15,6 @@ use super::place::{replace, trusted};
 use super::span::{parse_span, span_text};
 use super::{Limits, Settings};
 use crate::cloud::{Cloud, Target};
-use crate::suggest::nearest;
 
 /// Accounts by key. Boxed, because a node of a tree has room for eleven and is half empty as a rule.
 pub(super) type Shelf = BTreeMap<String, Box<Stored>>;
@@ -82,6 +82,7 @@ impl Stored {
     }
 
     /// From what [`Self::written`] wrote.
+    #[cfg(target_os = "linux")]
     pub(crate) fn from_text(name: &str, text: &str) -> Option<Self> {
         let name = AccountName::parse(name).ok()?;
         let parsed = parse(Path::new("memory"), &format!("[account.\"{name}\"]\n{text}")).ok()?;

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 pub use file::Stored;
@@ -18,8 +19,6 @@ pub(crate) use limits::LIMITS;
 pub use limits::Limits;
 pub use settings::Settings;
 pub(crate) use span::{parse_span, span_text};
-
-use crate::suggest::nearest;
 
 /// All accounts, by key.
 #[derive(Debug)]
@@ -98,6 +97,12 @@ impl Accounts {
         }))
     }
 
+    /// Whether an account is called nearly so.
+    pub fn has_near(&self, name: &AccountName) -> bool {
+        let inner = self.fresh();
+        nearest(&name.key(), inner.stored.keys().chain(inner.ephemeral.keys()).map(String::as_str)).is_some()
+    }
+
     /// All accounts, in the order of their keys, and what is wrong with the file if it cannot be used.
     pub fn list(&self) -> (Vec<Stored>, Option<Fault>) {
         let inner = self.fresh();
@@ -107,6 +112,7 @@ impl Accounts {
     }
 
     /// Those that no file knows: their names, and what [`Stored::from_text`] takes.
+    #[cfg(target_os = "linux")]
     pub(crate) fn ephemeral(&self) -> Vec<(String, String)> {
         let inner = self.fresh();
         inner.ephemeral.values().map(|account| (account.name.as_str().to_owned(), account.written())).collect()

@@ -42,9 +42,10 @@ const KIND: &str = "vault-kind";
 const REASON: &str = "vault-reason";
 
 impl Broker {
-    /// A copy of all that is in memory. Nothing may be under way.
-    pub(crate) fn estate(&self) -> Packed {
-        let mut pairs = vec![plain(KIND, self.vault.kind()), plain(REASON, self.vault.reason())];
+    /// A copy of all that is in memory, behind what `others` leave. Nothing may be under way.
+    pub(crate) fn estate(&self, others: Vec<(String, Secret)>) -> Packed {
+        let mut pairs = others;
+        pairs.extend([plain(KIND, self.vault.kind()), plain(REASON, self.vault.reason())]);
         section(&mut pairs, LOCK, self.lock.parts());
         let told = self.notices.parts().into_iter().map(|(key, told)| (key, Secret::new(told)));
         section(&mut pairs, NOTICES, told.collect());
@@ -134,7 +135,7 @@ impl Broker {
         entry.set_ephemeral(part("ephemeral").is_some());
         let number = |name: &str| part(name).and_then(|text| text.parse::<u64>().ok());
         let mut state = entry.state();
-        state.cached = Cached::from_parts(part).map(Arc::new);
+        state.cached = Cached::from_parts(&entry.name, part).map(Arc::new);
         state.used = part("used").is_some();
         state.rejected = part("rejected").is_some();
         state.forced = part("forced").is_some();

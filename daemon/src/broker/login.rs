@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::v1::{Login, Question, Request, Setting};
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use sha2::{Digest as _, Sha256};
@@ -17,7 +18,6 @@ use crate::accounts::{LIMITS, Stored, parse_span};
 use crate::cloud::{AskSpec, Cloud, Method, Target};
 use crate::hardening;
 use crate::provider::{Ask, Held};
-use crate::suggest::nearest;
 
 /// Settings of the account itself, whatever its cloud; given by `--set` like the others.
 pub(super) const ACCOUNT_SETTINGS: &[&str] =
@@ -185,6 +185,7 @@ impl Broker {
             Err(_) => {}
         }
         let choices: Vec<String> = self.clouds.list().iter().map(|cloud| cloud.name.clone()).collect();
+        let near = nearest(stem, choices.iter().map(String::as_str)).map(str::to_owned);
         let question = Question {
             name: "cloud".into(),
             prompt: format!("Which cloud is `{}` at?", request.account),
@@ -194,7 +195,9 @@ impl Broker {
             choices,
         };
         let said = ask.ask(question).await.map_err(|fault| {
-            fault.hint(format!("`cloud-token login {} --cloud NAME`; `cloud-token clouds` lists them", request.account))
+            let near = near.map(|near| format!("did you mean `--cloud {near}`? ")).unwrap_or_default();
+            let login = format!("`cloud-token login {} --cloud CLOUD`", request.account);
+            fault.hint(format!("{near}{login}; `cloud-token clouds` lists them"))
         })?;
         self.clouds.get(said.expose().trim())
     }

@@ -11,6 +11,7 @@ mod describe;
 mod entry;
 #[cfg(target_os = "linux")]
 mod estate;
+mod examine;
 mod forget;
 mod given;
 mod hold;
@@ -265,7 +266,7 @@ impl Broker {
         if let Some(entry) = self.entries().get(&key) {
             return Ok(entry.clone());
         }
-        let stored = self.accounts.find(name)?;
+        let stored = self.accounts.find(name).map_err(|fault| self.or_a_cloud(name, fault))?;
         Ok(self.entries().entry(key).or_insert_with(|| Entry::new(stored.name)).clone())
     }
 }

@@ -129,7 +129,7 @@ impl Broker {
         refuse_retired(entry)?;
         let mut grant = grant;
         lifetime::apply(entry.state().learned, &mut grant);
-        let cached = Arc::new(Cached::new(&grant, up, jitter())?);
+        let cached = Arc::new(Cached::new(&entry.name, &grant, up, jitter())?);
         entry.state().lives_idle(grant.idle_life, up);
         self.save(entry, account, grant.held, follows).await;
         Ok(cached)

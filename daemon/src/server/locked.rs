@@ -44,12 +44,15 @@ impl Session<'_> {
 /// What a locked agent answers. Whatever is new is not in it until somebody puts it there. Whoever waits for the human gets
 /// nothing before somebody opens it, and learns of no account.
 fn is_for_the_locked(request: &Request) -> bool {
-    use Request::{Answer, AwaitHuman, Drop, Forwarded, Lock, Metrics, Overview, Restart, Status, Stop, Unlock};
+    use Request::{
+        Answer, AwaitHuman, Drop, Examine, Forwarded, Lock, Metrics, Overview, Restart, Status, Stop, Unlock,
+    };
     matches!(
         request,
         Answer(_)
             | AwaitHuman(_)
             | Drop
+            | Examine(_)
             | Forwarded(_)
             | Lock(_)
             | Metrics

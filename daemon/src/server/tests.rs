@@ -70,31 +70,31 @@ fn login() -> Login {
     }
 }
 
-/// Nobody has a hand in it.
-fn reins() -> Reins {
-    let (control, renewals) = (mpsc::channel(1).1, mpsc::channel(1).0);
-    Reins { control, gate: Arc::default(), renewals }
-}
-
 /// A server on a thread of its own.
 struct Scene {
     dir: tempfile::TempDir,
     net: Arc<Net>,
     shutdown: Shutdown,
+    control: mpsc::Sender<Control>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Scene {
     fn new(question: Duration) -> Self {
+        Self::with(Limits { question, ..Limits::for_files(64) })
+    }
+
+    fn with(limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("clouds")).unwrap();
         std::fs::write(dir.path().join("clouds/acme.toml"), ACME).unwrap();
         let (net, shutdown) = (Arc::new(Net::default()), Shutdown::default());
         let (path, transport, told) = (dir.path().to_owned(), net.clone(), shutdown.clone());
         let (ready, listening) = threads::channel();
+        let (control, told_what) = mpsc::channel(1);
         let thread = thread::spawn(move || {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            let surroundings = Surroundings { started_at: clock.now(), socket: String::new(), config: String::new() };
+            let surroundings = Surroundings::nowhere(clock.now());
             let broker = Broker::new(
                 clock.clone(),
                 Accounts::open(path.join("accounts.toml")),
@@ -109,13 +109,13 @@ impl Scene {
                     panic!("the place is free");
                 };
                 ready.send(()).unwrap();
-                let limits = Limits { question, ..Limits::for_files(64) };
                 let access = Access::new(Arc::new(SystemClock), &path.join("state"), path.join("accounts.toml"));
-                run(listener, reins(), broker, access, limits, surroundings, told).await.unwrap();
+                let reins = Reins { control: told_what, gate: Arc::default(), renewals: mpsc::channel(1).0 };
+                run(listener, reins, broker, access, limits, surroundings, told).await.unwrap();
             });
         });
         listening.recv_timeout(PATIENCE).unwrap();
-        Self { dir, net, shutdown, thread: Some(thread) }
+        Self { dir, net, shutdown, control, thread: Some(thread) }
     }
 
     fn connect(&self) -> Client {
@@ -295,5 +295,19 @@ fn another_login_of_the_account_than_the_one_that_waits_is_told_so_at_once() {
     assert_eq!(fault.kind, FaultKind::Busy);
     assert_eq!(fault.message, "another login of `acme` waits for its `code`");
     let done = first.answer();
+    assert!(matches!(done, Some(Response::Done(_))), "{done:?}");
+}
+
+#[test]
+fn whoever_has_a_question_to_answer_when_another_agent_takes_over_is_waited_for() {
+    let scene = Scene::with(Limits { drain: Duration::ZERO, ..Limits::for_files(64) });
+    let mut asked = scene.asked();
+    scene.control.blocking_send(Control::HandOver).unwrap();
+    let since = std::time::Instant::now();
+    while UnixStream::connect(scene.dir.path().join("run/agent.sock")).is_ok() {
+        assert!(since.elapsed() < PATIENCE, "it accepts no more");
+        thread::yield_now();
+    }
+    let done = asked.answer();
     assert!(matches!(done, Some(Response::Done(_))), "{done:?}");
 }

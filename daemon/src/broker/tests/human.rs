@@ -313,7 +313,7 @@ async fn an_agent_that_takes_over_does_not_tell_again_what_was_told() {
     desk.is_refused().await;
     desk.seconds(3).await;
     let heir = desk.scene.restarted();
-    heir.broker.inherit(&desk.scene.broker.estate()).unwrap();
+    heir.broker.inherit(&desk.scene.broker.estate(Vec::new())).unwrap();
     let scribe = Arc::new(Scribe::default());
     heir.broker.tell_by(scribe.clone());
     heir.get("work").await.unwrap_err();

@@ -98,6 +98,13 @@ impl Keeper for Keyring {
         Box::pin(self.open(head, ask))
     }
 
+    fn probe<'a>(&'a self, head: &'a Head) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            let key = self.read(&head.id, PATIENCE).await?;
+            head.fits(&key).then_some(()).ok_or_else(|| locked("the key that was found is another vault's"))
+        })
+    }
+
     fn forget<'a>(&'a self, head: &'a Head) -> Boxed<'a, ()> {
         Box::pin(async move { self.ask(Asked::Erase, &head.id, b"", PATIENCE).await.map(drop) })
     }
