@@ -68,11 +68,12 @@ impl Broker {
             if let Some(end) = state.ended(&*self.clock) {
                 return Err(end.fault(&entry.name));
             }
-            if state.living(&*self.clock).is_some() {
-                return Ok(());
-            }
-            if let Some(fault) = state.standing(&*self.clock) {
-                return Err(fault.clone());
+            // A token that lives is not enough for whoever wants a fresh one, and nobody else waits while there is one.
+            let lives = state.living(&*self.clock).is_some();
+            match state.standing(&*self.clock) {
+                Some(fault) if !lives || Reason::of(fault).is_some() => return Err(fault.clone()),
+                _ if lives => return Ok(()),
+                _ => {}
             }
         }
         self.landing(&entry, patience).await.map(drop)

@@ -90,6 +90,8 @@ pub(crate) struct Shared {
     /// Wakes idle sessions so that they leave: the one that has been idle longest for every connection that waits for
     /// room, all of them when the agent ends.
     pub(crate) leave: Notify,
+    /// Places for callers who wait for a human. There are fewer than connections: somebody has to get through who does what is waited for.
+    places: Semaphore,
     /// If the agent is to end when nobody calls.
     idle: Option<Idle>,
     gate: Arc<Gate>,
@@ -146,8 +148,9 @@ pub(crate) async fn run(
     let room = Arc::new(Semaphore::new(limits.connections));
     let sessions = Tracker::default();
     let idle = limits.idle_exit.map(Idle::new);
-    let leave = Notify::new();
-    let shared = Arc::new(Shared { broker, access, limits, surroundings, shutdown, leave, idle, gate, renewals });
+    let (leave, places) = (Notify::new(), Semaphore::new(limits.connections / 2));
+    let shared =
+        Arc::new(Shared { broker, access, limits, surroundings, shutdown, leave, places, idle, gate, renewals });
     if shared.idle.is_some() {
         tokio::spawn(idle::watch(shared.clone(), sessions.clone()));
     }

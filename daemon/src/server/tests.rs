@@ -5,7 +5,7 @@ use std::sync::{Mutex, mpsc as threads};
 use std::thread;
 
 use cloud_agent_protocol::v1::{Answer, Login, NamedSecret, Request, Response, Setting};
-use cloud_agent_protocol::{Fault, FaultKind, Frame, Secret, frame, hello};
+use cloud_agent_protocol::{Fault, FaultKind, Frame, Secret, frame, hello, v1};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -163,13 +163,17 @@ struct Client {
 impl Client {
     /// The answer to `request`; `None` if the connection is closed instead.
     fn say(&mut self, request: &Request) -> Option<Response> {
+        self.send(request)?;
+        self.listen()
+    }
+
+    fn send(&mut self, request: &Request) -> Option<()> {
         use std::io::Write as _;
 
         let frame = request.encode().unwrap();
         let bytes = if self.greeted { frame.encode() } else { frame.encode_after(&hello::encode(hello::VERSIONS)) };
         self.greeted = true;
-        self.stream.write_all(&bytes).ok()?;
-        self.listen()
+        self.stream.write_all(&bytes).ok()
     }
 
     fn listen(&mut self) -> Option<Response> {
@@ -211,6 +215,35 @@ fn a_question_belongs_to_the_connection_that_asked() {
     let done = asked.answer();
     assert!(matches!(done, Some(Response::Done(_))), "{done:?}");
     assert_eq!(scene.sent(), ["/send", "/take"]);
+}
+
+#[test]
+fn callers_who_wait_leave_room_for_whoever_does_what_they_wait_for() {
+    let scene = Scene::new(PATIENCE);
+    let passphrase = || Some(Secret::from("sesame"));
+    let lock = v1::Lock { passphrase: passphrase(), interactive: false, deadline_ms: 20_000 };
+    let mut human = scene.connect();
+    assert!(matches!(human.say(&Request::Lock(lock)), Some(Response::Done(_))));
+    let connections = Limits::for_files(64).connections;
+    let wait = v1::AwaitHuman { account: String::new(), wait_ms: 60_000, deadline_ms: 20_000 };
+    let mut waiting: Vec<Client> = (0..=connections / 2).map(|_| scene.connect()).collect();
+    for client in &mut waiting {
+        client.send(&Request::AwaitHuman(wait.clone())).unwrap();
+    }
+    // One is turned away, when all the others have a place.
+    let turned_away = || match scene.connect().say(&Request::Metrics) {
+        Some(Response::Metrics(counts)) => counts.text.contains("kind=\"await-human\",outcome=\"needs-human\"} 1\n"),
+        other => panic!("{other:?}"),
+    };
+    let since = std::time::Instant::now();
+    while !turned_away() {
+        assert!(since.elapsed() < PATIENCE);
+    }
+    let unlock = v1::Unlock { passphrase: passphrase(), interactive: false, deadline_ms: 20_000 };
+    assert!(matches!(human.say(&Request::Unlock(unlock)), Some(Response::Done(_))));
+    let answers: Vec<Response> = waiting.iter_mut().map(|client| client.listen().unwrap()).collect();
+    let served = answers.iter().filter(|answer| matches!(answer, Response::Done(_))).count();
+    assert_eq!(served, connections / 2, "{answers:?}");
 }
 
 #[test]

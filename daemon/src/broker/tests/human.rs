@@ -262,6 +262,18 @@ async fn whoever_waits_is_served_by_a_login_and_by_an_unlock_and_is_told_what_no
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_wants_a_fresh_token_waits_though_the_old_one_lives() {
+    let desk = Desk::new().await;
+    desk.refuses();
+    let fresh = Need { fresh: true, min_valid: None };
+    assert_eq!(desk.scene.need("work", fresh).await.unwrap_err().kind, FaultKind::NeedsHuman);
+    assert!(desk.scene.get("work").await.is_ok());
+    assert!(desk.scene.broker.ask_again("work", MINUTE).await.unwrap().is_some());
+    desk.scene.login("work").await.unwrap();
+    assert!(desk.scene.broker.ask_again("work", MINUTE).await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_herald_that_hangs_holds_up_nobody_and_no_other_notice() {
     let desk = Desk::new().await;
     desk.scene.login("home").await.unwrap();

@@ -22,6 +22,7 @@ impl Session<'_> {
         {
             return self.conclude(&Response::Fault(fault)).await;
         }
+        let place = shared.places.try_acquire();
         loop {
             let mut mends = shared.broker.mends();
             let Some(busy) = shared.gate.enter().await else { return Err(moves(&wait, until)) };
@@ -34,6 +35,7 @@ impl Session<'_> {
             };
             let fault = tokio::select! {
                 biased;
+                () = std::future::ready(()), if place.is_err() => fault.because("too many callers wait for that already"),
                 () = shared.gate.gone() => return Err(moves(&wait, until)),
                 // The agent has its sender for as long as it lives.
                 _ = mends.changed() => continue,
