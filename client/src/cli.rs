@@ -4,13 +4,16 @@ mod accounts;
 mod completing;
 mod consumers;
 mod custody;
+mod doctor;
 mod watch;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
+use cloud_agent_protocol::suggest::nearest;
 
 use crate::commands::{check, clouds, completions, curl, drop, exec, man, metrics, reject, restart, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
@@ -22,6 +25,7 @@ use crate::shell::Shell;
 use accounts::{DO_EXAMPLES, Do, LOGIN_EXAMPLES, Login, Logout};
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
 use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
+use doctor::{DOCTOR_EXAMPLES, Doctor};
 use watch::{FORWARD_EXAMPLES, Forward, LOG_EXAMPLES, Log};
 
 const EXAMPLES: &str = "\
@@ -43,6 +47,7 @@ Exit codes:
 Environment:
   CLOUD_AGENT_SOCK           where the agent listens
   CLOUD_AGENT_NO_AUTOSTART   if not empty, no agent is started where none answers
+  CLOUD_AGENT_WAIT           what `--wait` is if it is not given, for helpers as well
 
 stdout carries data only; everything else goes to stderr.";
 
@@ -146,6 +151,9 @@ enum Command {
     /// Who got which account's token, and when
     #[command(after_help = LOG_EXAMPLES)]
     Log(Log),
+    /// Whether all is as it should be: what is wrong, what says so, and what mends it
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Doctor),
     /// Start the agent anew, as it is installed now; it keeps all that it has, and turns no caller away
     #[command(after_help = RESTART_EXAMPLES)]
     Restart {
@@ -190,6 +198,13 @@ struct Wait {
 }
 
 #[derive(Args)]
+struct ForHuman {
+    /// If you are needed, wait this long for a login, a code or an unlock, wherever that is done: `10m`, `1h`
+    #[arg(long = "wait", value_name = "DURATION", value_parser = parse_timeout)]
+    patience: Option<Duration>,
+}
+
+#[derive(Args)]
 struct Token {
     /// Whose credential; names compare without case
     #[arg(value_name = "ACCOUNT")]
@@ -210,21 +225,23 @@ struct Token {
     #[arg(long)]
     no_input: bool,
     #[command(flatten)]
+    human: ForHuman,
+    #[command(flatten)]
     wait: Wait,
 }
 
 fn format(name: &str) -> Result<Format, String> {
-    Format::parse(name).ok_or_else(|| {
-        let known = Format::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
-        format!("the formats are {known}")
-    })
+    Format::parse(name).ok_or_else(|| one_of("the formats", name, &Format::ALL.map(|(name, _)| name)))
 }
 
 fn shell(name: &str) -> Result<Shell, String> {
-    Shell::parse(name).ok_or_else(|| {
-        let known = Shell::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
-        format!("the shells are {known}")
-    })
+    Shell::parse(name).ok_or_else(|| one_of("the shells", name, &Shell::ALL.map(|(name, _)| name)))
+}
+
+fn one_of(what: &str, given: &str, known: &[&str]) -> String {
+    let near = nearest(given, known.iter().copied()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+    let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    format!("{near}{what} are {}", known.join(", "))
 }
 
 /// The whole command line, for whoever writes its manual.
@@ -242,9 +259,14 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
     if let Some((consumer, arguments)) = consumers::helper(&args) {
         return frontend::run(consumer, arguments);
     }
+    let first = args.first().and_then(|arg| arg.to_str()).unwrap_or_default().to_owned();
     let parsed = match Cli::try_parse_from(with_command(args)) {
         Ok(cli) => cli.command,
         Err(error) => {
+            if let Some(near) = nearest_command(&first).filter(|_| error.kind() == ErrorKind::UnknownArgument) {
+                let failure = Failure::usage(format!("no command `{}`", first.escape_debug()));
+                return Err(failure.hint(format!("did you mean `cloud-token {near}`?")));
+            }
             // Its own words and streams: help on stdout with 0, a mistake on stderr with 2.
             let _ = error.print();
             std::process::exit(error.exit_code());
@@ -259,6 +281,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             shell: token.shell,
             no_input: token.no_input,
             timeout: token.wait.timeout,
+            wait: token.human.patience,
         }),
         Command::Login(login) => login.run(),
         Command::Logout(logout) => logout.run(),
@@ -279,12 +302,29 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Vault(vault) => vault.run(),
         Command::Forward(forward) => forward.run(),
         Command::Log(log) => log.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Drop { wait } => drop::run(wait.timeout),
         Command::Restart { wait } => restart::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),
         Command::Completions { shell } => completions::register(&shell),
         Command::Man { command } => man::run(command.as_deref()),
     }
+}
+
+/// No account of that name: perhaps it was meant as a command.
+#[cold]
+pub(crate) fn or_a_command(account: &str, failure: Failure) -> Failure {
+    let Some(near) = nearest_command(account) else { return failure };
+    let otherwise = failure.fault.hint.as_ref().map(|hint| format!(" else {hint}")).unwrap_or_default();
+    failure.hint(format!("did you mean the command `cloud-token {near}`?{otherwise}"))
+}
+
+/// The command that is nearest to a word which is none.
+#[cold]
+fn nearest_command(word: &str) -> Option<String> {
+    let command = command();
+    let names = command.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "token");
+    nearest(word, names).filter(|near| *near != word).map(str::to_owned)
 }
 
 /// The arguments as clap takes them: the program's name first, and `token` where the command is left out, which is

@@ -23,13 +23,13 @@ use crate::life::reload::reload;
 use crate::life::signals::{drops, signals};
 use crate::life::successor::{self, Estate};
 use crate::life::{self, Begun, Inherited, Leaving, Shell};
-use crate::paths::Paths;
+use crate::paths::{self, Paths};
 use crate::provider::Recipe;
 use crate::server::socket::{self, Claim};
 use crate::server::{self, Gate, Limits, Reins};
 use crate::shutdown::Shutdown;
 use crate::vault::{Choice, Kind};
-use crate::{check, hardening, http, log, vault};
+use crate::{check, hardening, http, log, notice, vault};
 
 /// The whole program. Exit codes: 0 ended in good order, or found another agent; 1 a fault; 2 a wrong command line, or a
 /// place that cannot be used.
@@ -56,6 +56,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Some(Command::Check { file }) => return judge(file),
         Some(Command::Keyring { what, id }) => return vault::ask_keyring(what, id),
+        Some(Command::Notify) => return notice::show(),
         None => run(&cli, Inherited { bond, manager, handed, origin }),
     };
     match result {
@@ -186,6 +187,8 @@ async fn equip(
         let accounts = Accounts::open(paths.accounts());
         let broker = Broker::new(clock, accounts, clouds, provider, Arc::new(vault));
         broker.hold_at_most(accounts::Limits::new(cli.hold_for, cli.hold_idle));
+        let told = cli.notify_with.as_deref().and_then(notice::Way::parse);
+        broker.tell_by(Arc::new(notice::Ways::new(told, paths.session)));
         estate.map_or(Ok(()), |estate| estate.give_to(&broker))?;
         Ok(broker)
     });
@@ -219,6 +222,8 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         started_at: clock.now(),
         socket: path.display().to_string(),
         config: paths.config.display().to_string(),
+        state: paths.state.display().to_string(),
+        network: paths::network(|name| std::env::var_os(name)),
     };
     let end = async {
         tokio::select! {

@@ -8,6 +8,7 @@
 //! | [`fault`] | an error that says what the caller should do | where it came from |
 //! | [`credential`] | the answer: headers, token, expiry | how a cloud issues it |
 //! | [`secret`] | the only type that holds a secret | how to print one |
+//! | [`suggest`] | "did you mean" | what the names are of |
 //! | [`account`] | what an account may be called | accounts that exist |
 //! | [`endpoint`] | where the socket is, and whether that place can be trusted | connections |
 //! | `windows` | whose an object of Windows is; only there | what the object is for |
@@ -22,6 +23,7 @@ pub mod fault;
 pub mod frame;
 pub mod hello;
 pub mod secret;
+pub mod suggest;
 pub mod v1;
 #[cfg(windows)]
 pub mod windows;

@@ -15,7 +15,10 @@ mod concurrency;
 mod conformance;
 mod conformance_keystone;
 mod consumers;
+mod docs;
+mod doctor;
 mod errors;
+mod exits;
 #[cfg(target_os = "linux")]
 mod faults;
 mod formats;
@@ -23,12 +26,16 @@ mod formats;
 mod gates;
 mod greencloud;
 mod house;
+mod human;
 mod keystone;
 mod login;
 mod main_job;
+mod mistyped;
 mod observing;
 mod openvcloud;
 mod own_cloud;
+#[cfg(target_os = "linux")]
+mod packaging;
 mod pages;
 mod readme;
 mod running;

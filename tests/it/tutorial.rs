@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 
 use crate::support::{sandbox, token};
 
-const PASSWORD: &str = "pw-of-the-lagoon-0123456789";
+pub(crate) const PASSWORD: &str = "pw-of-the-lagoon-0123456789";
 const SESSION: &str = "s3ss10n-of-the-lagoon";
 
 /// The cloud of the tutorial, from the words of its manual.
 #[derive(Default)]
-struct Lagoon {
+pub(crate) struct Lagoon {
     second_factor: bool,
     open: Mutex<bool>,
 }
@@ -65,7 +65,7 @@ fn file() -> String {
     tutorial.split_once("```toml\n").expect("with a file").1.split_once("```").expect("that ends").0.to_owned()
 }
 
-fn given() -> Sandbox {
+pub(crate) fn given() -> Sandbox {
     let sandbox = sandbox();
     let path = sandbox.config().join("clouds/lagoon.toml");
     fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -43,9 +43,10 @@ pub fn unless_tool(what: &str, name: &str) -> Option<PathBuf> {
     found
 }
 
-/// Programs that Debian has no package of, and that the tests cannot fetch: these may be missing even where everything has to
-/// run. What of them is not played with the program itself is held by a transcript.
-const OPTIONAL: [&str; 1] = ["terraform"];
+/// Programs that Debian has no package of, and that the tests cannot fetch, or not in a minute: these may be missing even where
+/// everything has to run. What of them is not played with the program itself is held otherwise: Terraform by a transcript,
+/// mdBook by a check of the pages that it renders.
+const OPTIONAL: [&str; 2] = ["terraform", "mdbook"];
 
 /// Where such a program is, or a report that `what` is skipped without it.
 ///

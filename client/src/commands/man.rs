@@ -1,5 +1,7 @@
 //! `man`: the manual, which is in the program, so that it is there without being installed.
 
+use cloud_agent_protocol::suggest::nearest;
+
 use crate::report::Failure;
 use crate::stdio;
 
@@ -13,5 +15,9 @@ pub(crate) fn run(command: Option<&str>) -> Result<(), Failure> {
         return stdio::stdout(text.as_bytes());
     }
     let commands: Vec<_> = PAGES.iter().filter_map(|(page, _)| page.strip_prefix("cloud-token-")).collect();
-    Err(Failure::usage(format!("no page of that name; the commands are {}", commands.join(", "))))
+    let failure = Failure::usage(format!("no page of that name; the commands are {}", commands.join(", ")));
+    Err(failure.hint(match command.and_then(|command| nearest(command, commands.iter().copied())) {
+        Some(near) => format!("did you mean `cloud-token man {near}`?"),
+        None => "`cloud-token man`".to_owned(),
+    }))
 }

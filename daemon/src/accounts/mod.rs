@@ -4,6 +4,7 @@
 mod estate;
 pub(crate) mod file;
 mod limits;
+pub(crate) mod place;
 mod settings;
 mod span;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 pub use file::Stored;
@@ -19,8 +21,6 @@ pub(crate) use limits::LIMITS;
 pub use limits::Limits;
 pub use settings::Settings;
 pub(crate) use span::{parse_span, span_text};
-
-use crate::suggest::nearest;
 
 /// All accounts, by key.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ struct Inner {
     stored: Shelf,
     /// The same, for all accounts.
     limits: Limits,
+    /// How the human is told that they are needed, as the file says.
+    notify: Option<String>,
     /// Why it cannot be used now.
     broken: Option<Fault>,
     /// Which state of the file that was.
@@ -52,17 +54,23 @@ impl Accounts {
     #[must_use]
     pub fn open(path: PathBuf) -> Self {
         let stamp = file::stamp(&path);
-        let (Contents { accounts: stored, limits }, broken) = match file::read(&path) {
+        let (Contents { accounts: stored, limits, notify }, broken) = match file::read(&path) {
             Ok(contents) => (contents, None),
             Err(fault) => (Contents::default(), Some(fault)),
         };
         let (ephemeral, edited) = (Shelf::new(), BTreeSet::new());
-        Self { path, inner: Mutex::new(Inner { stored, limits, broken, stamp, ephemeral, edited, limited: false }) }
+        let limited = false;
+        Self { path, inner: Mutex::new(Inner { stored, limits, notify, broken, stamp, ephemeral, edited, limited }) }
     }
 
     /// For how long what is held of any account may be held, as the file says.
     pub fn limits(&self) -> Limits {
         self.fresh().limits
+    }
+
+    /// How the human is told that they are needed, if the file says so.
+    pub fn notify(&self) -> Option<String> {
+        self.fresh().notify.clone()
     }
 
     /// The account of that key.
@@ -89,6 +97,12 @@ impl Accounts {
                 None => fault.hint(format!("set it up: `cloud-token login {name}`")),
             }
         }))
+    }
+
+    /// Whether an account is called nearly so.
+    pub fn has_near(&self, name: &AccountName) -> bool {
+        let inner = self.fresh();
+        nearest(&name.key(), inner.stored.keys().chain(inner.ephemeral.keys()).map(String::as_str)).is_some()
     }
 
     /// All accounts, in the order of their keys, and what is wrong with the file if it cannot be used.
@@ -170,7 +184,7 @@ impl Inner {
     }
 
     /// Takes what the file says now.
-    fn adopt(&mut self, Contents { accounts: stored, limits }: Contents) {
+    fn adopt(&mut self, Contents { accounts: stored, limits, notify }: Contents) {
         let same = |old: Option<&Box<Stored>>, new: Option<&Box<Stored>>| match (old, new) {
             (Some(old), Some(new)) => old.is_as(new),
             (old, new) => old.is_none() && new.is_none(),
@@ -184,6 +198,7 @@ impl Inner {
         self.limited |= self.limits != limits || stored.iter().any(|(key, new)| other(key, new));
         self.stored = stored;
         self.limits = limits;
+        self.notify = notify;
         self.broken = None;
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::v1::{self, ActionInfo, Actions, Do, Login};
 use cloud_agent_protocol::{AccountName, Credential, Fault, FaultKind};
 
@@ -15,7 +16,6 @@ use super::{Broker, Need};
 use crate::accounts::Stored;
 use crate::cloud::{Action, Cloud};
 use crate::provider::{Account, Act, Acted, Ask, Held};
-use crate::suggest::nearest;
 
 impl Broker {
     /// What can be done at the account's cloud.

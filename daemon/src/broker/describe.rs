@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::v1::{
-    AccountStatus, AskInfo, CloudInfo, Clouds, Holding, MethodInfo, OriginInfo, Overview, Status,
+    AccountStatus, AskInfo, CloudInfo, Clouds, Holding, MethodInfo, OriginInfo, Overview, Setting, Status,
 };
-use cloud_agent_protocol::{Fault, FaultKind};
+use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 use super::bounds::Bound;
 use super::{Broker, place};
@@ -27,6 +28,18 @@ pub struct Surroundings {
     pub socket: String,
     /// Its configuration directory.
     pub config: String,
+    /// Its state directory.
+    pub state: String,
+    /// What its environment says about networks.
+    pub network: Vec<Setting>,
+}
+
+impl Surroundings {
+    /// Those of an agent that has no place of its own.
+    #[must_use]
+    pub fn nowhere(started_at: Timestamp) -> Self {
+        Self { started_at, socket: String::new(), config: String::new(), state: String::new(), network: Vec::new() }
+    }
 }
 
 impl Broker {
@@ -108,7 +121,7 @@ impl Broker {
             .because("what is held is not known; tokens in the cache are handed out all the same")
     }
 
-    fn unsaved(&self) -> Vec<String> {
+    pub(super) fn unsaved(&self) -> Vec<String> {
         let entries = self.entries();
         let unsaved = entries.values().filter(|entry| entry.state().unsaved.is_some());
         unsaved
@@ -165,6 +178,19 @@ impl Broker {
             None => self.clouds.list(),
         };
         Ok(Clouds { clouds: clouds.iter().map(|cloud| info(cloud)).collect() })
+    }
+
+    /// What says that there is no account of that name, with the nearest cloud where no account is near: most accounts are
+    /// called like theirs.
+    pub(super) fn or_a_cloud(&self, name: &AccountName, fault: Fault) -> Fault {
+        if fault.kind != FaultKind::UnknownAccount || self.accounts.has_near(name) {
+            return fault;
+        }
+        let clouds = self.clouds.list();
+        match nearest(&name.key(), clouds.iter().map(|cloud| cloud.name.as_str())) {
+            Some(cloud) if cloud != name.key() => fault.hint(format!("did you mean `cloud-token login {cloud}`?")),
+            _ => fault,
+        }
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::v1::{Login, NamedSecret, Question, Setting};
 use cloud_agent_protocol::{Fault, FaultKind, Secret};
 
 use crate::accounts::Stored;
 use crate::cloud::{AskSpec, Method};
 use crate::provider::{Ask, Held};
-use crate::suggest::nearest;
 
 /// What can be given.
 pub(super) struct Askable<'a> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::v1::{Login, Question, Request, Setting};
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use sha2::{Digest as _, Sha256};
@@ -12,11 +13,11 @@ use super::bounds::Bounds;
 use super::entry::Entry;
 use super::given::{Askable, Given, Missing};
 use super::lock::WhileOpen;
+use super::together::Everybody;
 use crate::accounts::{LIMITS, Stored, parse_span};
 use crate::cloud::{AskSpec, Cloud, Method, Target};
 use crate::hardening;
 use crate::provider::{Ask, Held};
-use crate::suggest::nearest;
 
 /// Settings of the account itself, whatever its cloud; given by `--set` like the others.
 pub(super) const ACCOUNT_SETTINGS: &[&str] =
@@ -50,6 +51,10 @@ impl Broker {
 
     async fn log_in(&self, request: Login, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
         let name = AccountName::parse(&request.account)?;
+        let _attended = self.notices.attend(&name.key());
+        if let Some(ended) = self.join_login(&name, &request, ask).await {
+            return ended;
+        }
         self.read_configuration_again();
         let known = match self.accounts.find(&name) {
             Ok(stored) => Some(stored),
@@ -107,7 +112,8 @@ impl Broker {
             return Ok(vec![note]);
         }
         let up = self.clock.uptime();
-        let grant = self.provider.login(&account, &secrets, request.remember, ask).await?;
+        let everybody = Everybody { ask, together: &self.together, key: name.key(), login: fingerprint(&request) };
+        let grant = self.provider.login(&account, &secrets, request.remember, &everybody).await?;
         let holds: Vec<String> = grant.held.0.keys().cloned().collect();
         entry.set_ephemeral(request.ephemeral);
         let bounds = self.bounds(&stored, Some(&entry));
@@ -139,6 +145,7 @@ impl Broker {
             state.logins = state.logins.wrapping_add(1);
             state.login = Some(fingerprint(&request));
         }
+        self.mended(&name.key());
         Ok(notes)
     }
 
@@ -147,8 +154,7 @@ impl Broker {
     fn done_by_another(&self, request: &Login, stored: &Stored, entry: &Entry, logins: u32) -> Option<String> {
         let same = {
             let state = entry.state();
-            let brings_nothing = request.secrets.is_empty() && !request.remember && !request.ephemeral;
-            state.logins != logins && (brings_nothing || state.login == Some(fingerprint(request)))
+            state.logins != logins && (brings_nothing(request) || state.login == Some(fingerprint(request)))
         };
         let lives = entry.state().living(&*self.clock).is_some() && !entry.is_retired();
         let as_stored = self.accounts.find(&stored.name).is_ok_and(|other| other == *stored);
@@ -179,6 +185,7 @@ impl Broker {
             Err(_) => {}
         }
         let choices: Vec<String> = self.clouds.list().iter().map(|cloud| cloud.name.clone()).collect();
+        let near = nearest(stem, choices.iter().map(String::as_str)).map(str::to_owned);
         let question = Question {
             name: "cloud".into(),
             prompt: format!("Which cloud is `{}` at?", request.account),
@@ -188,7 +195,9 @@ impl Broker {
             choices,
         };
         let said = ask.ask(question).await.map_err(|fault| {
-            fault.hint(format!("`cloud-token login {} --cloud NAME`; `cloud-token clouds` lists them", request.account))
+            let near = near.map(|near| format!("did you mean `--cloud {near}`? ")).unwrap_or_default();
+            let login = format!("`cloud-token login {} --cloud CLOUD`", request.account);
+            fault.hint(format!("{near}{login}; `cloud-token clouds` lists them"))
         })?;
         self.clouds.get(said.expose().trim())
     }
@@ -302,8 +311,13 @@ pub(super) fn settle_account(
     Ok(())
 }
 
+/// Whether a login does no more than any other of its account.
+pub(super) fn brings_nothing(request: &Login) -> bool {
+    request.secrets.is_empty() && !request.remember && !request.ephemeral
+}
+
 /// What tells two logins that ask for the same from others, without keeping their secrets.
-fn fingerprint(request: &Login) -> [u8; 16] {
+pub(super) fn fingerprint(request: &Login) -> [u8; 16] {
     let plain =
         Login { interactive: false, deadline_ms: 0, account: request.account.to_ascii_lowercase(), ..request.clone() };
     let frame = Request::Login(plain).encode().map(|frame| frame.body).unwrap_or_default();

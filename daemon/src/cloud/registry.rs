@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use super::Cloud;
-use crate::suggest::nearest;
 
 include!(concat!(env!("OUT_DIR"), "/clouds.rs"));
 

@@ -19,14 +19,14 @@ static GROWN: AtomicBool = AtomicBool::new(false);
 pub fn give_back() {
     GROWN.store(true, Ordering::Relaxed);
     let_go_of_program();
-    trim_heap();
+    glibc::trim_heap();
 }
 
 /// Gives back once more what was taken since [`give_back`], if that was called since.
 pub fn give_back_the_rest() {
     if GROWN.swap(false, Ordering::Relaxed) {
         let_go_of_program();
-        trim_heap();
+        glibc::trim_heap();
     }
 }
 
@@ -35,10 +35,12 @@ pub fn give_back_the_rest() {
 #[cfg(target_os = "linux")]
 static PROGRAM: OnceLock<Vec<Range<usize>>> = OnceLock::new();
 
-/// Looks at what the program consists of. To be called before anything is mapped or unmapped, and before there is a thread.
+/// Looks at what the program consists of, and keeps the heap in one piece. To be called before anything is mapped or
+/// unmapped, and before there is a thread.
 #[cfg(target_os = "linux")]
-pub(super) fn survey() {
+pub(super) fn prepare() {
     PROGRAM.get_or_init(|| unchanged(&std::fs::read_to_string("/proc/self/smaps").unwrap_or_default()));
+    glibc::keep_one_heap();
 }
 
 /// Unmaps the pages of this program that are as its files have them. Costs the next caller some page faults, and nobody
@@ -50,7 +52,7 @@ fn let_go_of_program() {
     use rustix::mm::{Advice, madvise};
 
     for range in PROGRAM.get().into_iter().flatten() {
-        // SAFETY: by `survey` and `unchanged` the range is a private mapping of a file, which can be read or run and not
+        // SAFETY: by `prepare` and `unchanged` the range is a private mapping of a file, which can be read or run and not
         // written, in which nothing was ever written (what the loader relocates lies in mappings of their own), and
         // which nobody unmaps. So every page dropped is read again from the same file, as it was.
         let _ = unsafe { madvise(range.start as *mut c_void, range.len(), Advice::LinuxDontNeed) };
@@ -61,19 +63,40 @@ fn let_go_of_program() {
 #[cfg(not(target_os = "linux"))]
 fn let_go_of_program() {}
 
-/// Gives the free pages of the heap back. glibc keeps them otherwise, in an arena of each thread that there ever was at once.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn trim_heap() {
+mod glibc {
+    use std::ffi::c_int;
+
+    /// `malloc.h`: how many arenas there may be.
+    const M_ARENA_MAX: c_int = -8;
+
     unsafe extern "C" {
-        safe fn malloc_trim(pad: usize) -> std::ffi::c_int;
+        safe fn mallopt(parameter: c_int, value: c_int) -> c_int;
+        safe fn malloc_trim(pad: usize) -> c_int;
     }
-    // Whether there was anything.
-    let _ = malloc_trim(0);
+
+    /// One arena for all threads. Nearly all runs on one; the few others come and go, and an arena of theirs would stay
+    /// as large as it ever was.
+    pub(super) fn keep_one_heap() {
+        // Whether it was done: without it more memory is kept, and nothing else is different.
+        let _ = mallopt(M_ARENA_MAX, 1);
+    }
+
+    /// Gives the free pages of the heap back.
+    pub(super) fn trim_heap() {
+        // Whether there were any.
+        let _ = malloc_trim(0);
+    }
 }
 
 /// Others give back what is free by themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn trim_heap() {}
+mod glibc {
+    #[cfg(target_os = "linux")]
+    pub(super) fn keep_one_heap() {}
+
+    pub(super) fn trim_heap() {}
+}
 
 /// The ranges of `smaps` that are private mappings of files, cannot be written, and have no page that differs from the file's.
 #[cfg(target_os = "linux")]
@@ -132,12 +155,15 @@ mod tests {
             assert_eq!(one(head, "0 kB"), [], "{head}");
         }
         // What a kernel does not tell is no reason to let go.
-        assert_eq!(unchanged("1000-2000 r-xp 00000000 fe:00 1 /bin/x\nSize: 4 kB\n2000-3000 rw-p 0 0 0\nAnonymous: 0 kB"), []);
+        assert_eq!(
+            unchanged("1000-2000 r-xp 00000000 fe:00 1 /bin/x\nSize: 4 kB\n2000-3000 rw-p 0 0 0\nAnonymous: 0 kB"),
+            []
+        );
     }
 
     #[test]
     fn the_program_runs_on_without_its_code_in_memory() {
-        survey();
+        prepare();
         assert!(!PROGRAM.get().unwrap().is_empty());
         let_go_of_program();
         assert_eq!(format!("{:?}", std::thread::spawn(|| vec![1, 2, 3]).join().unwrap()), "[1, 2, 3]");

@@ -29,7 +29,7 @@ pub(crate) use stack::wipe_stack;
 #[must_use]
 pub fn apply() -> Vec<String> {
     #[cfg(target_os = "linux")]
-    footprint::survey();
+    footprint::prepare();
     #[cfg(unix)]
     return unix::apply();
     #[cfg(windows)]

@@ -1,6 +1,7 @@
 //! Accepts connections, and ends in good order.
 
 mod asker;
+mod examine;
 mod forward;
 mod gate;
 mod handout;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::{Fault, FaultKind, Secret};
 
 use super::command::Command;
@@ -43,9 +44,12 @@ impl Kind {
     /// `Usage`, with those that there are.
     pub fn parse(name: &str) -> Result<Self, Fault> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|(name, _)| format!("`{name}`")).collect();
-            Fault::new(FaultKind::Usage, format!("there is no vault `{name}`"))
-                .hint(format!("the kinds are {}", known.join(", ")))
+            let known = Self::ALL.map(|(name, _)| name);
+            let fault = Fault::new(FaultKind::Usage, format!("there is no vault `{}`", name.escape_debug()));
+            fault.hint(match nearest(name, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the kinds are {}", known.map(|name| format!("`{name}`")).join(", ")),
+            })
         })
     }
 }
@@ -303,6 +307,20 @@ impl Vault for Choice {
     fn destroy(&self) -> Boxed<'_, ()> {
         let vault = self.current();
         Box::pin(async move { vault.destroy().await })
+    }
+
+    fn probe(&self) -> Boxed<'_, ()> {
+        let vault = self.current();
+        Box::pin(async move { vault.probe().await })
+    }
+
+    fn misconfigured(&self) -> Option<Fault> {
+        let config = Config::read(&self.setup.file);
+        let kind = config.and_then(|config| config.kind.as_deref().map(Kind::parse).transpose());
+        kind.err().map(|fault| match fault.kind {
+            FaultKind::Config => fault,
+            _ => self.setup.unusable(fault),
+        })
     }
 
     fn place(&self) -> String {

@@ -14,13 +14,13 @@ use cloud_agent_tests::wait::PATIENCE;
 use super::{Stage, is_authorised, is_silent, site};
 
 /// A stage with a repository `team/repo.git`, and the account that answers for its server.
-pub(super) struct Repository {
-    pub(super) stage: Stage,
-    pub(super) server: Server,
+pub(crate) struct Repository {
+    pub(crate) stage: Stage,
+    pub(crate) server: Server,
 }
 
 impl Repository {
-    pub(super) fn new(what: &str) -> Option<Self> {
+    pub(crate) fn new(what: &str) -> Option<Self> {
         skip::unless_tool(what, "git")?;
         let backend = backend(what)?;
         let stage = Stage::new();

@@ -2,7 +2,7 @@
 
 mod curl;
 mod exec;
-mod git;
+pub(crate) mod git;
 mod git_battery;
 mod kubectl;
 mod own;
@@ -32,21 +32,21 @@ impl<F: Fn(&Request) -> Reply + Send + Sync + 'static> Cloud for Site<F> {
 }
 
 /// A site that answers so.
-fn site(tls: bool, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+pub(crate) fn site(tls: bool, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
     let builder = if tls { Server::builder().tls(Certificate::Valid) } else { Server::builder() };
     builder.start(Site(answer))
 }
 
 /// The two programs, a cloud, and the account `ecHome` there.
-struct Stage {
-    cloud: Arc<EcHome>,
-    secret: String,
-    sandbox: Sandbox,
-    _agent: Agent,
+pub(crate) struct Stage {
+    pub(crate) cloud: Arc<EcHome>,
+    pub(crate) secret: String,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) agent: Agent,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::in_sandbox(sandbox())
     }
 
@@ -62,7 +62,7 @@ impl Stage {
         let path = format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").unwrap_or_default());
         sandbox.set("PATH", path);
         let agent = sandbox.agent();
-        Self { cloud, secret, sandbox, _agent: agent }
+        Self { cloud, secret, sandbox, agent }
     }
 
     /// One with the account logged in, which answers for `serves`.
@@ -80,7 +80,7 @@ impl Stage {
 
     /// The same for another account at the same cloud.
     #[track_caller]
-    fn account(&self, name: &str, serves: &str) {
+    pub(crate) fn account(&self, name: &str, serves: &str) {
         let setting = format!("serves={serves}");
         login(&self.sandbox, name, &self.cloud.url(), &self.secret).args(["--set", &setting]).finish().ok();
     }
@@ -110,7 +110,7 @@ fn is_silent(outcome: &Outcome) {
 }
 
 /// Whether a request carries `Authorization: Bearer` and a token that the cloud takes.
-fn is_authorised(cloud: &EcHome, request: &Request) -> bool {
+pub(crate) fn is_authorised(cloud: &EcHome, request: &Request) -> bool {
     let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     token.is_some_and(|token| cloud.accepts(token))
 }

@@ -103,7 +103,7 @@ async fn what_makes_no_sense_is_refused_before_the_cloud_is_asked() {
     for (request, kind, says) in [
         (request("work", "enroll"), FaultKind::Usage, "do work enrol"),
         (request("acme", "enrol"), FaultKind::UnknownAccount, "cloud-token login acme"),
-        (Do { settings: vec![setting("male", "x")], ..register() }, FaultKind::Usage, "--set mail"),
+        (Do { settings: vec![setting("mial", "x")], ..register() }, FaultKind::Usage, "--set mail"),
         (Do { settings: vec![setting("password", "x")], ..register() }, FaultKind::Usage, "--secret password"),
         (Do { settings: vec![setting("lifetime", "1h")], ..register() }, FaultKind::Usage, "it asks for"),
         (Do { origins: vec![setting("", "https://x.example")], ..register() }, FaultKind::Usage, "changes them"),

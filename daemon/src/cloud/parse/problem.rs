@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::{Fault, FaultKind};
 use toml::Spanned;
-
-use crate::suggest::nearest;
 
 pub(super) type Judged<T> = Result<T, Problem>;
 

@@ -1,9 +1,13 @@
 //! "Did you mean": the name nearest to one that is not known.
 
-/// The candidate that is fewest edits from `name`, if it is near enough to be what was meant.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The candidate that is fewest edits from `name`, if it is near enough to be what was meant: one edit in a short word, one for
+/// each three letters of a longer one.
+#[must_use]
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
-    let limit = name.chars().count().div_ceil(3);
+    let length = name.chars().count();
+    // Of a word of one letter nothing is left by an edit.
+    let limit = (length / 3).max(1).min(length.saturating_sub(1));
     candidates
         .into_iter()
         .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
@@ -45,6 +49,8 @@ mod tests {
         assert_eq!(nearest("Titel", keys), Some("title"));
         assert_eq!(nearest("banana", keys), None);
         assert_eq!(nearest("", keys), None);
+        assert_eq!(nearest("a", ["b"]), None);
+        assert_eq!((nearest("home", ["hole"]), nearest("home", ["hale"])), (Some("hole"), None));
     }
 
     #[test]
