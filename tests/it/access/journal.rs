@@ -128,7 +128,7 @@ fn a_state_directory_that_cannot_be_written_stops_no_answer() {
 
 #[test]
 fn an_agent_that_ends_says_what_it_could_not_write() {
-    let mut desk = Desk::new();
+    let desk = Desk::new();
     fs::create_dir_all(desk.sandbox.state()).unwrap();
     fs::write(desk.sandbox.state().join("journal"), "").unwrap();
     desk.token();
