@@ -163,9 +163,11 @@ fn judge(socket: &Path, ready: bool, words: &[u8], status: Option<std::process::
     }
     let mut failure = cannot(socket, status.map_or("it ended".to_owned(), |status| format!("it ended: {status}")));
     for line in String::from_utf8_lossy(words).lines().filter(|line| !line.trim().is_empty()) {
-        match line.strip_prefix("hint: ") {
-            Some(hint) => failure.fault.hint = Some(hint.to_owned()),
-            None => failure.fault.causes.push(line.strip_prefix("error: ").unwrap_or(line).to_owned()),
+        if let Some(hint) = line.strip_prefix("hint: ") {
+            failure.fault.hint = Some(hint.to_owned());
+        } else {
+            let cause = line.strip_prefix("error: ").or(line.strip_prefix("caused by: "));
+            failure.fault.causes.push(cause.unwrap_or(line).to_owned());
         }
     }
     Err(failure)
@@ -243,7 +245,7 @@ mod tests {
     fn the_words_of_an_agent_that_gave_up_become_causes_and_hint() {
         let failure =
             judge(Path::new("/s"), false, b"error: no vault\ncaused by: disk\nhint: mount it\n", None).unwrap_err();
-        assert_eq!(failure.fault.causes, ["it ended", "no vault", "caused by: disk"]);
+        assert_eq!(failure.fault.causes, ["it ended", "no vault", "disk"]);
         assert_eq!(failure.fault.hint.as_deref(), Some("mount it"));
         assert_eq!(failure.code(), 3);
     }

@@ -81,15 +81,6 @@ impl Stored {
         bare(self) == bare(other)
     }
 
-    /// From what [`Self::written`] wrote.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn from_text(name: &str, text: &str) -> Option<Self> {
-        let name = AccountName::parse(name).ok()?;
-        let parsed = parse(Path::new("memory"), &format!("[account.\"{name}\"]\n{text}")).ok()?;
-        let mut accounts = parsed.accounts;
-        accounts.remove(&name.key()).map(|account| *account)
-    }
-
     /// All of it but the name, as TOML.
     pub(super) fn written(&self) -> String {
         let mut table = Table::new();
@@ -173,7 +164,7 @@ pub(super) fn read(path: &Path) -> Result<Contents, Fault> {
 }
 
 /// What `text` says, which `path` is to blame for.
-fn parse(path: &Path, text: &str) -> Result<Contents, Fault> {
+pub(super) fn parse(path: &Path, text: &str) -> Result<Contents, Fault> {
     let file: File = toml::from_str(text).map_err(|e| syntax(path, text, &e))?;
     refuse_stray(path, text, &file.further)?;
     let most = Limits::new(span_in(path, text, file.hold_for.as_ref())?, span_in(path, text, file.hold_idle.as_ref())?);

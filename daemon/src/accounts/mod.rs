@@ -1,5 +1,7 @@
 //! The accounts that are set up: `accounts.toml`, read and written, and those that live only as long as the agent.
 
+#[cfg(target_os = "linux")]
+mod estate;
 pub(crate) mod file;
 mod limits;
 pub(crate) mod place;
@@ -109,13 +111,6 @@ impl Accounts {
         let mut all = inner.stored.clone();
         all.extend(inner.ephemeral.iter().map(|(key, account)| (key.clone(), account.clone())));
         (all.into_values().map(|account| *account).collect(), inner.broken.clone())
-    }
-
-    /// Those that no file knows: their names, and what [`Stored::from_text`] takes.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn ephemeral(&self) -> Vec<(String, String)> {
-        let inner = self.fresh();
-        inner.ephemeral.values().map(|account| (account.name.as_str().to_owned(), account.written())).collect()
     }
 
     /// Adds or replaces an account, in the file unless it is `ephemeral`.
@@ -261,6 +256,7 @@ mod tests {
         assert!(!dir.path().join("config/accounts.toml").exists());
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn an_account_that_no_file_knows_is_handed_on_as_text() {
         let (_dir, accounts) = accounts(None);

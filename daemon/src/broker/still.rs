@@ -7,7 +7,7 @@ use super::Broker;
 
 impl Broker {
     /// Nothing is begun without a caller from now on, or it is again.
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", test))]
     pub(crate) fn hold_still(&self, still: bool) {
         self.still.store(still, Ordering::Release);
         self.look_again();

@@ -180,6 +180,16 @@ impl Journal {
         }
     }
 
+    /// Writes what is noted, for the last time: what cannot be written now is lost, and that is said.
+    pub async fn close(&self) {
+        self.flush().await;
+        let pending = self.pending();
+        let lost = pending.notes.len() as u64 + pending.lost;
+        if lost > 0 {
+            tracing::warn!("the last {lost} entries of the journal of hand-outs could not be written, and are lost");
+        }
+    }
+
     fn put_back(&self, notes: VecDeque<Note>, lost: u64) {
         let mut pending = self.pending();
         let room = WAITING.saturating_sub(pending.notes.len());

@@ -70,7 +70,7 @@ fn field(datagram: &mut Vec<u8>, name: &str, value: &str) {
     datagram.push(b'\n');
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::super::entry::tests::entry;
     use super::*;

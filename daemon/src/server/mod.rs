@@ -225,15 +225,16 @@ pub(crate) async fn run(
     } else {
         tokio::time::timeout(limits.drain, sessions.idle()).await.is_ok()
     };
-    shared.access.journal().flush().await;
     if handed_over {
+        shared.access.journal().close().await;
         // All that was in memory is the other agent's now. Saved here as well, it would be newer than what that one has.
         return Ok(());
     }
+    shared.access.journal().flush().await;
     if !(drained && shared.broker.settle(limits.drain).await) {
         tracing::warn!("something was still under way when the agent had to end");
     }
-    shared.access.journal().flush().await;
+    shared.access.journal().close().await;
     Ok(())
 }
 

@@ -127,6 +127,18 @@ fn a_state_directory_that_cannot_be_written_stops_no_answer() {
 }
 
 #[test]
+fn an_agent_that_ends_says_what_it_could_not_write() {
+    let desk = Desk::new();
+    fs::create_dir_all(desk.sandbox.state()).unwrap();
+    fs::write(desk.sandbox.state().join("journal"), "").unwrap();
+    desk.token();
+    desk.token();
+    assert!(desk.agent.stop(PATIENCE).success());
+    let log = desk.agent.log();
+    assert!(log.contains("the last 2 entries of the journal of hand-outs could not be written"), "{log}");
+}
+
+#[test]
 fn a_full_disk_stops_no_answer_and_leaves_the_chain_whole() {
     let what = "a_full_disk_stops_no_answer_and_leaves_the_chain_whole";
     if !skip::unless_root(what) || skip::unless_tool(what, "unshare").is_none() {

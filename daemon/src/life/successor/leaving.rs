@@ -173,9 +173,11 @@ impl Successor {
         fault.causes.extend(status);
         for line in String::from_utf8_lossy(&words).lines().filter(|line| !line.trim().is_empty()) {
             let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            match line.strip_prefix("hint: ") {
-                Some(hint) => fault.hint = Some(hint.to_owned()),
-                None => fault.causes.push(line.strip_prefix("error: ").unwrap_or(&line).to_owned()),
+            if let Some(hint) = line.strip_prefix("hint: ") {
+                fault.hint = Some(hint.to_owned());
+            } else {
+                let cause = line.strip_prefix("error: ").or(line.strip_prefix("caused by: "));
+                fault.causes.push(cause.unwrap_or(&line).to_owned());
             }
         }
         fault
