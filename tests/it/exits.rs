@@ -272,6 +272,11 @@ fn every_command_ends_with_the_exit_code_that_the_page_says() {
             if ended != code {
                 wrong.push(format!("{:?}: `{line}` ({why}) ends with {ended}, not {code}: {said}", stage.world));
             }
+            // What a check finds is no error: it is on stdout.
+            let tells = said.contains("error: ") && (said.contains("\nhint: ") || said.contains("'--help'"));
+            if code != 0 && !tells && (world, line) != (Dead, "check work") {
+                wrong.push(format!("{:?}: `{line}` does not say what to type: {said}", stage.world));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

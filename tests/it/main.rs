@@ -44,3 +44,4 @@ mod vault;
 mod webitel;
 #[cfg(target_os = "linux")]
 mod windows;
+mod words;
