@@ -4,6 +4,7 @@ mod accounts;
 mod completing;
 mod consumers;
 mod custody;
+mod doctor;
 mod watch;
 
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ use crate::shell::Shell;
 use accounts::{DO_EXAMPLES, Do, LOGIN_EXAMPLES, LOGOUT_EXAMPLES, Login, Logout};
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, SETUP_EXAMPLES, Setup};
 use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
+use doctor::{DOCTOR_EXAMPLES, Doctor};
 use watch::{FORWARD_EXAMPLES, Forward, LOG_EXAMPLES, Log};
 
 const EXAMPLES: &str = "\
@@ -45,6 +47,7 @@ Exit codes:
 Environment:
   CLOUD_AGENT_SOCK           where the agent listens
   CLOUD_AGENT_NO_AUTOSTART   if not empty, no agent is started where none answers
+  CLOUD_AGENT_WAIT           what `--wait` is if it is not given, for helpers as well
 
 stdout carries data only; everything else goes to stderr.";
 
@@ -158,6 +161,9 @@ enum Command {
     /// Who got which account's token, and when
     #[command(after_help = LOG_EXAMPLES)]
     Log(Log),
+    /// Whether all is as it should be: what is wrong, what says so, and what mends it
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Doctor),
     /// Start the agent anew, as it is installed now; it keeps all that it has, and turns no caller away
     #[command(after_help = RESTART_EXAMPLES)]
     Restart {
@@ -228,6 +234,13 @@ struct Wait {
 }
 
 #[derive(Args)]
+struct ForHuman {
+    /// If you are needed, wait this long for a login, a code or an unlock, wherever that is done: `10m`, `1h`
+    #[arg(long = "wait", value_name = "DURATION", value_parser = parse_timeout)]
+    patience: Option<Duration>,
+}
+
+#[derive(Args)]
 struct Token {
     /// Whose credential; names compare without case
     #[arg(value_name = "ACCOUNT")]
@@ -247,6 +260,8 @@ struct Token {
     /// Never ask at the terminal; exit 4 instead
     #[arg(long)]
     no_input: bool,
+    #[command(flatten)]
+    human: ForHuman,
     #[command(flatten)]
     wait: Wait,
 }
@@ -302,6 +317,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             shell: token.shell,
             no_input: token.no_input,
             timeout: token.wait.timeout,
+            wait: token.human.patience,
         }),
         Command::Login(login) => login.run(),
         Command::Logout(logout) => logout.run(),
@@ -322,6 +338,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         Command::Vault(vault) => vault.run(),
         Command::Forward(forward) => forward.run(),
         Command::Log(log) => log.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Drop { wait } => drop::run(wait.timeout),
         Command::Restart { wait } => restart::run(wait.timeout),
         Command::Stop { wait } => stop::run(wait.timeout),

@@ -12,7 +12,7 @@ use crate::commands::login;
 use crate::output::{self, Format};
 use crate::report::{self, Failure};
 use crate::shell::Shell;
-use crate::{stdio, tty};
+use crate::{stdio, tty, waiting};
 
 /// What `cloud-token ACCOUNT` may be told.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) no_input: bool,
     /// How long to wait, for everything together.
     pub(crate) timeout: Duration,
+    /// How long to wait for a human besides, if one is needed.
+    pub(crate) wait: Option<Duration>,
 }
 
 /// Asks and prints.
@@ -51,12 +53,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The credential, after a login if somebody is there to log in.
+/// The credential, after a login if somebody is there to log in, or is waited for.
 #[inline]
 pub(crate) fn credential(options: &Options) -> Result<Credential, Failure> {
     AccountName::parse(&options.account)?;
     match ask(options) {
-        Err(failure) if failure.fault.kind == FaultKind::NeedsHuman => log_in_and_ask(options, failure),
+        Err(failure) if waiting::may_help(&failure) => ask_after_human(options, failure),
         Err(failure) if failure.fault.kind == FaultKind::UnknownAccount => {
             Err(cli::or_a_command(&options.account, failure))
         }
@@ -80,15 +82,17 @@ fn ask(options: &Options) -> Result<Credential, Failure> {
     }
 }
 
-/// Whoever sits at a terminal is asked at once, instead of being told which command would ask them.
+/// Whoever sits at a terminal is asked at once, instead of being told which command would ask them. Where nobody does, somebody
+/// may be waited for.
 #[cold]
-fn log_in_and_ask(options: &Options, failure: Failure) -> Result<Credential, Failure> {
-    if options.no_input || !stdio::stderr_is_tty() {
-        return Err(failure);
+fn ask_after_human(options: &Options, failure: Failure) -> Result<Credential, Failure> {
+    let asks = failure.fault.kind == FaultKind::NeedsHuman && !options.no_input && stdio::stderr_is_tty();
+    if let Some(tty) = asks.then(tty::Tty::open).and_then(Result::ok) {
+        report::note(&failure.fault.message);
+        login::at_terminal(&options.account, tty, options.timeout)?;
+    } else {
+        waiting::for_human(&options.account, failure, options.wait, options.timeout)?;
     }
-    let Ok(tty) = tty::Tty::open() else { return Err(failure) };
-    report::note(&failure.fault.message);
-    login::at_terminal(&options.account, tty, options.timeout)?;
-    // The login has just brought a credential; `--fresh` would throw it away.
+    // What was just mended has brought a credential; `--fresh` would throw it away.
     ask(&Options { account: options.account.clone(), fresh: false, ..*options })
 }

@@ -85,6 +85,7 @@ mod tests {
             shell: Shell::Sh,
             no_input: true,
             timeout: Duration::from_secs(5),
+            wait: None,
         };
         for line in [
             "work --min-valid 5m --fresh -o json --no-input --timeout 5",
@@ -116,6 +117,7 @@ mod tests {
             "work --timeout 0",
             "work --shell csh",
             "work --bogus",
+            "work --wait 10m",
             "-- work",
         ] {
             assert_eq!(parsed(line), None, "{line}");

@@ -17,8 +17,10 @@
 //! | `frontend` | git, kubectl and other programs that ask by a protocol of their own | clouds |
 //! | `dialogue` | a login as questions and answers | terminals |
 //! | `tty` | questions to a human | what they are for |
+//! | `paint` | what the reader's screen can show | what is shown |
+//! | `places` | where programs lie and keep their configuration | what is in it |
 //! | `report` | failure → words and exit code | where it came from |
-//! | `commands` | one file per command | each other |
+//! | `commands` | one file per command | each other; `doctor` alone asks `setup` how things stand |
 #![cfg_attr(not(windows), forbid(unsafe_code))]
 #![cfg_attr(not(unix), allow(dead_code, reason = "sockets are forwarded, and curl is run, on Unix"))]
 
@@ -36,10 +38,13 @@ mod json;
 mod launch;
 mod moment;
 mod output;
+mod paint;
+mod places;
 mod report;
 mod shell;
 mod stdio;
 mod tty;
+mod waiting;
 #[cfg(windows)]
 mod windows;
 mod wire;

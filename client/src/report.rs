@@ -33,9 +33,24 @@ impl Failure {
         Self { told: true, ..fault.into() }
     }
 
+    /// The same, and the human knows already.
+    pub(crate) fn and_told(self) -> Self {
+        Self { told: true, ..self }
+    }
+
     /// The account that answers for an address, and why it cannot.
     pub(crate) fn of(account: String, fault: Fault) -> Self {
         Self { account: Some(account), ..fault.into() }
+    }
+
+    /// The same of whom, for another reason by now.
+    pub(crate) fn turned_into(self, fault: Fault) -> Self {
+        Self { fault, ..self }
+    }
+
+    /// Whose credential was not to be had, if that is known.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.account.as_deref()
     }
 
     /// Whether it is known whose credential was asked for, and only that is not to be had.

@@ -3,12 +3,11 @@
 #[cfg(target_os = "linux")]
 mod estate;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_agent_protocol::frame::MAX_RESPONSE;
 use cloud_agent_protocol::v1::Response;
-use cloud_agent_protocol::{Credential, Fault, FaultKind, Frame, Header, Secret};
+use cloud_agent_protocol::{AccountName, Credential, Fault, FaultKind, Frame, Header, Secret};
 use sha2::{Digest, Sha256};
 
 use crate::clock::{Clock, Timestamp};
@@ -40,7 +39,7 @@ pub struct Cached {
     frame: Kept,
     /// Names and values; [`THE_TOKEN`] in the place of the token itself.
     environment: Packed,
-    label: Arc<Label>,
+    label: Label,
     expires_at: Option<Timestamp>,
     obtained_up: Duration,
     life: Option<Duration>,
@@ -55,15 +54,15 @@ impl std::fmt::Debug for Cached {
 }
 
 impl Cached {
-    /// Takes what the cloud granted. `obtained_up` is the uptime at which it was asked for, `jitter` in `0.0..1.0`.
+    /// Takes what the cloud granted to the account `name`. `obtained_up` is the uptime at which it was asked for, `jitter` in `0.0..1.0`.
     ///
     /// # Errors
     /// `MalformedReply` if it is too long to be sent to anybody.
-    pub fn new(grant: &Grant, obtained_up: Duration, jitter: f64) -> Result<Self, Fault> {
+    pub fn new(name: &AccountName, grant: &Grant, obtained_up: Duration, jitter: f64) -> Result<Self, Fault> {
         let mut credential = grant.credential.clone();
         let variables = std::mem::take(&mut credential.environment);
         let token = credential.token.as_ref();
-        let label = label_of(&credential);
+        let label = label_of(name, &credential);
         let environment = Packed::new(variables.iter().map(|Header { name, value }| {
             (name.as_str(), if Some(value) == token { THE_TOKEN } else { value.expose() })
         }));
@@ -134,7 +133,7 @@ impl Cached {
 
     /// What it is known by.
     #[must_use]
-    pub fn label(&self) -> &Arc<Label> {
+    pub fn label(&self) -> &Label {
         &self.label
     }
 
@@ -201,9 +200,9 @@ fn decoded(frame: &[u8]) -> Option<Credential> {
     }
 }
 
-fn label_of(credential: &Credential) -> Arc<Label> {
+fn label_of(name: &AccountName, credential: &Credential) -> Label {
     let shown = credential.token.as_ref().or(credential.headers.first().map(|header| &header.value));
-    Arc::new(Label::new(&credential.account, shown.map(mark)))
+    Label::new(name.clone(), shown.map(mark))
 }
 
 fn framed(credential: Credential) -> Result<Kept, Fault> {
@@ -214,24 +213,30 @@ fn framed(credential: Credential) -> Result<Kept, Fault> {
     Ok(Kept::copy_of(&frame.encode()))
 }
 
-/// What a credential is known by where it must not be shown.
-#[derive(Debug, PartialEq, Eq)]
+/// What a credential is known by where it must not be shown. Copies share the name.
+#[derive(Debug, Clone)]
 pub struct Label {
-    account: Box<str>,
+    account: AccountName,
     token: Option<[u8; MARK]>,
 }
 
 impl Label {
     /// That of `account`'s token with this mark.
     #[must_use]
-    pub fn new(account: &str, token: Option<[u8; MARK]>) -> Self {
-        Self { account: account.into(), token }
+    pub fn new(account: AccountName, token: Option<[u8; MARK]>) -> Self {
+        Self { account, token }
     }
 
     /// Whose it is.
     #[must_use]
     pub fn account(&self) -> &str {
-        &self.account
+        self.account.as_str()
+    }
+
+    /// Whether both are of the same token, or of none, of an account that is spelt the same.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.token == other.token && self.account.as_str() == other.account.as_str()
     }
 
     /// The token's fingerprint, in hexadecimal.
@@ -275,7 +280,11 @@ mod tests {
     const START: Timestamp = Timestamp::from_seconds(1_000_000);
 
     fn cached(clock: &ManualClock, life: Option<u64>) -> Cached {
-        Cached::new(&granted(life), clock.uptime(), 0.5).unwrap()
+        Cached::new(&name(), &granted(life), clock.uptime(), 0.5).unwrap()
+    }
+
+    fn name() -> AccountName {
+        AccountName::parse("a").unwrap()
     }
 
     fn granted(life: Option<u64>) -> Grant {
@@ -361,7 +370,11 @@ mod tests {
         let clock = ManualClock::new(START);
         let grant = granted(Some(3600));
         let due = |jitter| {
-            Cached::new(&grant, clock.uptime(), jitter).unwrap().due_up(&clock).unwrap().saturating_sub(clock.uptime())
+            Cached::new(&name(), &grant, clock.uptime(), jitter)
+                .unwrap()
+                .due_up(&clock)
+                .unwrap()
+                .saturating_sub(clock.uptime())
         };
         assert_eq!((due(0.0), due(0.5)), (Duration::from_secs(3600 - 270), Duration::from_mins(55)));
         assert!(due(0.999_999) > Duration::from_secs(3600 - 331) && due(0.999_999) < Duration::from_secs(3600 - 329));
@@ -388,7 +401,7 @@ mod tests {
             expiry_source: ExpirySource::Relative,
         };
         let grant = Grant { credential, obtained_at: START, expires_at: None, held: Held::default(), idle_life: None };
-        assert_eq!(Cached::new(&grant, Duration::ZERO, 0.5).unwrap().credential(), grant.credential);
+        assert_eq!(Cached::new(&name(), &grant, Duration::ZERO, 0.5).unwrap().credential(), grant.credential);
     }
 
     #[test]

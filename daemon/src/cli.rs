@@ -30,6 +30,10 @@ pub(crate) struct Cli {
     /// Forget what is held of an account once nobody has asked for it for this long; sooner if its `hold-idle` says so
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub(crate) hold_idle: Option<Duration>,
+    /// Run this when a human is needed, in place of a notification on the desktop; `none` for neither. Wins over `notify` in
+    /// accounts.toml
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) notify_with: Option<String>,
     /// Start it in the background, and print the assignment that `eval` in sh takes, or in one of the two below
     #[arg(long, conflicts_with_all = ["detached", "program"])]
     pub(crate) fork: bool,
@@ -74,6 +78,9 @@ impl Cli {
         for (option, span) in spans.into_iter().filter_map(|(option, span)| Some((option, span?))) {
             all.extend([option.into(), format!("{}s", span.as_secs()).into()]);
         }
+        if let Some(command) = &self.notify_with {
+            all.extend(["--notify-with".into(), command.into()]);
+        }
         all.extend((0..self.verbose).map(|_| "--verbose".into()));
         all
     }
@@ -106,6 +113,9 @@ pub(crate) enum Command {
         /// The vault's name
         id: String,
     },
+    /// Put a notice on the desktop, as the environment says: for the agent, which runs this
+    #[command(hide = true)]
+    Notify,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,12 +7,6 @@
 //! Nothing below the broker knows that there is a socket; nothing above a provider knows a cloud's name. Clocks,
 //! environment and network come in as arguments. `docs/architecture.md` tells why.
 
-// A restart without a break and systemd are Linux's. What takes their place elsewhere has their form, and does nothing.
-#![cfg_attr(
-    not(target_os = "linux"),
-    allow(dead_code, clippy::unused_async, clippy::trivially_copy_pass_by_ref, clippy::needless_pass_by_value)
-)]
-
 pub mod access;
 pub mod accounts;
 pub mod broker;
@@ -28,6 +22,7 @@ pub mod journal;
 mod life;
 mod log;
 mod metrics;
+pub mod notice;
 mod packed;
 mod passphrase;
 mod paths;

@@ -14,6 +14,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Sets the level: `error`, `warn`, `info`, `debug`, `trace` or `off`.
 pub(crate) const ENV_LOG: &str = "CLOUD_AGENT_LOG";
+/// No more is shown of what is no level.
+const LONGEST_WORD: usize = 40;
 
 /// Sends events to stderr. `verbose` counts the `-v`s; `variable` is the value of [`ENV_LOG`], which wins.
 ///
@@ -27,10 +29,18 @@ pub(crate) fn start(verbose: u8, variable: Option<&str>) {
         .with_filter(filter_fn(move |event| is_ours_at(event, level)));
     // Fails only if a subscriber is there already.
     let _ = tracing_subscriber::registry().with(layer).try_init();
+    if let Some(word) = variable.filter(|word| !word.trim().is_empty() && parse(word).is_none()) {
+        let word: String = word.chars().filter(|c| !c.is_control()).take(LONGEST_WORD).collect();
+        tracing::warn!("{ENV_LOG}: `{word}` is no level; it is one of error, warn, info, debug, trace and off");
+    }
+}
+
+fn parse(word: &str) -> Option<LevelFilter> {
+    word.trim().parse().ok()
 }
 
 fn level(verbose: u8, variable: Option<&str>) -> LevelFilter {
-    variable.and_then(|word| word.trim().parse().ok()).unwrap_or(match verbose {
+    variable.and_then(parse).unwrap_or(match verbose {
         0 => LevelFilter::INFO,
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use cloud_agent_protocol::v1::Setting;
 use cloud_agent_protocol::{Fault, FaultKind};
 
 /// Names the configuration directory.
@@ -15,6 +16,10 @@ const ENV_CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Names the session's D-Bus, over which a keyring is asked.
 const ENV_BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
+
+/// What the agent's HTTP and TLS libraries read there.
+const NETWORK: [&str; 8] =
+    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// Where people's programs keep files of a kind: the variable that names the directory, and else the one that names the
 /// user's own, and what follows there.
@@ -96,6 +101,23 @@ impl Paths {
     }
 }
 
+/// What the environment says about networks, without user names and passwords.
+pub(crate) fn network(var: impl Fn(&str) -> Option<OsString>) -> Vec<Setting> {
+    let said = |name: &&str| {
+        let value = var(name)?.to_string_lossy().into_owned();
+        let bare = match value.split_once("://") {
+            Some((scheme, rest)) => format!("{scheme}://{}", without_user(rest)),
+            None => without_user(&value).to_owned(),
+        };
+        (!value.is_empty()).then(|| Setting { name: (*name).to_owned(), value: bare })
+    };
+    NETWORK.iter().filter_map(said).collect()
+}
+
+fn without_user(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
 #[cfg(all(test, not(windows)))]
 mod tests {
     use super::*;
@@ -112,6 +134,23 @@ mod tests {
         assert_eq!(resolved(None, &vars[1..]).unwrap().config, PathBuf::from("/xdg/cloud-agent"));
         assert_eq!(resolved(None, &vars[2..]).unwrap().config, PathBuf::from("/home/u/.config/cloud-agent"));
         assert_eq!(resolved(None, &vars[2..]).unwrap().state, PathBuf::from("/home/u/.local/state/cloud-agent"));
+    }
+
+    #[test]
+    fn what_is_told_of_proxies_holds_no_password() {
+        let vars = [
+            ("HTTPS_PROXY", "http://alice:p@ss@proxy.example:3128"),
+            ("all_proxy", "alice:secret@other.example"),
+            ("NO_PROXY", ".example"),
+            ("ALL_PROXY", ""),
+            ("PATH", "/bin"),
+        ];
+        let told = network(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into()));
+        let told: Vec<_> = told.iter().map(|setting| (setting.name.as_str(), setting.value.as_str())).collect();
+        assert_eq!(
+            told,
+            [("HTTPS_PROXY", "http://proxy.example:3128"), ("all_proxy", "other.example"), ("NO_PROXY", ".example")]
+        );
     }
 
     #[test]

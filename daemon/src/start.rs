@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::Parser;
 use cloud_agent_protocol::{Fault, FaultKind, endpoint};
-use interprocess::local_socket::tokio::Listener;
 use tokio::sync::{Notify, mpsc};
 
 use crate::access::Access;
@@ -22,15 +21,15 @@ use crate::life::launch::{Failed, Launch};
 use crate::life::manager::{Handed, Manager};
 use crate::life::reload::reload;
 use crate::life::signals::{drops, signals};
-use crate::life::successor::{self, Coming, Estate, Leaving};
-use crate::life::{self, Inherited, Shell};
-use crate::paths::Paths;
+use crate::life::successor::{self, Estate};
+use crate::life::{self, Begun, Inherited, Leaving, Shell};
+use crate::paths::{self, Paths};
 use crate::provider::Recipe;
-use crate::server::socket::{self, Claim, Place};
+use crate::server::socket::{self, Claim};
 use crate::server::{self, Gate, Limits, Reins};
 use crate::shutdown::Shutdown;
 use crate::vault::{Choice, Kind};
-use crate::{check, hardening, http, log, vault};
+use crate::{check, hardening, http, log, notice, vault};
 
 /// The whole program. Exit codes: 0 ended in good order, or found another agent; 1 a fault; 2 a wrong command line, or a
 /// place that cannot be used.
@@ -57,6 +56,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Some(Command::Check { file }) => return judge(file),
         Some(Command::Keyring { what, id }) => return vault::ask_keyring(what, id),
+        Some(Command::Notify) => return notice::show(),
         None => run(&cli, Inherited { bond, manager, handed, origin }),
     };
     match result {
@@ -136,21 +136,10 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
         .map_err(|e| Fault::new(FaultKind::Internal, "the agent cannot start").because(e.to_string()))
 }
 
-/// Where an agent begins to listen.
-struct Begun {
-    path: PathBuf,
-    place: Place,
-    listener: Listener,
-    bond: Option<Bond>,
-    /// Of an agent that this one replaces.
-    estate: Option<Estate>,
-}
-
 /// `None` if another agent is there already.
 async fn begin(cli: &Cli, path: PathBuf, handed: Handed, bond: Option<Bond>) -> Result<Option<Begun>, Fault> {
     if cli.successor {
-        let Coming { path, place, listener, bond, estate } = successor::meet().await?;
-        return Ok(Some(Begun { path, place, listener, bond, estate: Some(estate) }));
+        return successor::meet().await.map(Some);
     }
     let (path, claim) = if let Some(adopted) = socket::adopt(handed).await? {
         adopted
@@ -198,6 +187,8 @@ async fn equip(
         let accounts = Accounts::open(paths.accounts());
         let broker = Broker::new(clock, accounts, clouds, provider, Arc::new(vault));
         broker.hold_at_most(accounts::Limits::new(cli.hold_for, cli.hold_idle));
+        let told = cli.notify_with.as_deref().and_then(notice::Way::parse);
+        broker.tell_by(Arc::new(notice::Ways::new(told, paths.session)));
         estate.map_or(Ok(()), |estate| estate.give_to(&broker))?;
         Ok(broker)
     });
@@ -231,6 +222,8 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         started_at: clock.now(),
         socket: path.display().to_string(),
         config: paths.config.display().to_string(),
+        state: paths.state.display().to_string(),
+        network: paths::network(|name| std::env::var_os(name)),
     };
     let end = async {
         tokio::select! {
@@ -242,6 +235,9 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     let Some((broker, unusable)) = equipped else { return Ok(()) };
     place.take_over();
     let access = Access::new(clock.clone(), &paths.state, paths.accounts());
+    if let Some(estate) = &estate {
+        estate.tell(&access);
+    }
     if cli.detached {
         detach(&paths.log());
     }
@@ -251,7 +247,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         tracing::warn!("{fault}");
     }
     // Most of what a start runs through is never run again.
-    hardening::let_go_of_code();
+    hardening::give_back();
     let place = Arc::new(place);
     let gate = Arc::new(Gate::default());
     let (control, told) = mpsc::channel(1);
@@ -260,6 +256,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
         origin,
         arguments: cli.handed_down(&paths.config),
         broker: broker.clone(),
+        access: access.clone(),
         gate: gate.clone(),
         place: place.clone(),
         server: control.clone(),
@@ -270,7 +267,7 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     let leaving = tokio::spawn(leaving.serve(asked));
     tokio::spawn(broker.clone().keep_fresh());
     tokio::spawn(drops.serve(broker.clone()));
-    tokio::spawn(access.journal().clone().keep(clock.clone()));
+    tokio::spawn(access.journal().clone().keep(clock.clone(), hardening::give_back_the_rest));
     let directories = [paths.config.clone(), paths.clouds()];
     tokio::spawn(reload(broker.clone(), directories, told_to_reload, manager.clone()));
     tokio::spawn(manager.clone().tell_of_the_end(shutdown.clone()));

@@ -1,6 +1,7 @@
 //! What an account may be called.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{Fault, FaultKind};
 
@@ -36,9 +37,9 @@ pub const RESERVED: &[&str] = &[
     "version",
 ];
 
-/// A valid account name. Two that differ only in case are the same account.
+/// A valid account name. Two that differ only in case are the same account. Copies share their text.
 #[derive(Debug, Clone)]
-pub struct AccountName(String);
+pub struct AccountName(Arc<str>);
 
 impl AccountName {
     /// Checks `name`: ASCII letters, digits, `.`, `_`, `-`, `@`; a letter or digit first; at most
@@ -65,7 +66,7 @@ impl AccountName {
         if RESERVED.iter().any(|word| name.eq_ignore_ascii_case(word)) {
             return Err(usage("it is a command of `cloud-token`"));
         }
-        Ok(Self(name.to_owned()))
+        Ok(Self(name.into()))
     }
 
     /// As the user spelt it.

@@ -13,7 +13,9 @@ mod messages;
 
 mod act;
 mod clouds;
+mod examine;
 mod forward;
+mod human;
 mod journal;
 mod life;
 mod metrics;
@@ -25,7 +27,9 @@ use serde::{Deserialize, Serialize};
 
 pub use act::{Acted, ActionInfo, Actions, Check, Do, Show};
 pub use clouds::{AskInfo, CloudInfo, Clouds, MethodInfo, OriginInfo};
+pub use examine::{Examine, Examined, Finding, Level};
 pub use forward::{Forward, Forwarded, Forwarding};
+pub use human::AwaitHuman;
 pub use journal::{Log, LogEntry, LogProcess, ReadLog, Verified};
 pub use life::Restart;
 pub use metrics::Metrics;
@@ -170,6 +174,8 @@ pub enum Request {
     ListServed,
     /// See [`Restart`].
     Restart(Restart),
+    /// See [`AwaitHuman`].
+    AwaitHuman(AwaitHuman),
     /// See [`ReadLog`].
     ReadLog(ReadLog),
     /// Is the journal whole?
@@ -182,6 +188,8 @@ pub enum Request {
     Overview,
     /// What has the agent counted?
     Metrics,
+    /// See [`Examine`].
+    Examine(Examine),
 }
 
 /// Something only the human can answer.
@@ -247,6 +255,8 @@ pub enum Response {
     Metrics(Metrics),
     /// To [`Request::Overview`].
     Overview(Overview),
+    /// To [`Request::Examine`].
+    Examined(Examined),
 }
 
 messages! { Request:
@@ -268,12 +278,14 @@ messages! { Request:
     16 RejectFor(RejectFor),
     17 ListServed,
     18 Restart(Restart),
+    19 AwaitHuman(AwaitHuman),
     20 ReadLog(ReadLog),
     21 VerifyLog,
     22 Forward(Forward),
     23 Forwarded(Forwarded),
     24 Metrics,
     26 Overview,
+    27 Examine(Examine),
 }
 
 messages! { Response:
@@ -294,4 +306,5 @@ messages! { Response:
     0x8013 Forwarding(Forwarding),
     0x8015 Metrics(Metrics),
     0x8017 Overview(Overview),
+    0x8018 Examined(Examined),
 }

@@ -13,7 +13,8 @@ use cloud_agent_tests::fake::echome::EcHome;
 
 use crate::support::{KEY, login, sandbox};
 
-const MUSL_TARGET: &str = "x86_64-unknown-linux-musl";
+/// What a static program for Linux is built for.
+pub(crate) const MUSL_TARGET: &str = "x86_64-unknown-linux-musl";
 
 #[test]
 fn a_warm_get_keeps_its_budget_as_cargo_builds_it() {
@@ -71,7 +72,8 @@ fn built(arguments: &[&str], place: &str) -> PathBuf {
     installed
 }
 
-fn has_target(target: &str) -> bool {
+/// Whether programs for it can be built here.
+pub(crate) fn has_target(target: &str) -> bool {
     let lib = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
     lib.is_ok_and(|out| Path::new(String::from_utf8_lossy(&out.stdout).trim()).is_dir())
 }

@@ -16,6 +16,7 @@ mod conformance;
 mod conformance_keystone;
 mod consumers;
 mod docs;
+mod doctor;
 mod errors;
 mod exits;
 #[cfg(target_os = "linux")]
@@ -25,6 +26,7 @@ mod formats;
 mod gates;
 mod greencloud;
 mod house;
+mod human;
 mod keystone;
 mod login;
 mod main_job;
@@ -32,6 +34,8 @@ mod mistyped;
 mod observing;
 mod openvcloud;
 mod own_cloud;
+#[cfg(target_os = "linux")]
+mod packaging;
 mod pages;
 mod readme;
 mod running;

@@ -4,7 +4,8 @@ use cloud_agent_protocol::v1::{Get, Request, Response};
 use cloud_agent_tests::fake::Fault;
 use cloud_agent_tests::fake::echome::{EcHome, REFRESH};
 use cloud_agent_tests::openmetrics::Page;
-use cloud_agent_tests::sandbox::{Sandbox, TOKEN};
+use cloud_agent_tests::sandbox::{AGENT, Sandbox, TOKEN};
+use cloud_agent_tests::wait::{PATIENCE, until};
 
 use crate::support::{KEY, login, sandbox, spoil, token};
 
@@ -146,4 +147,14 @@ fn nothing_secret_is_in_what_is_counted() {
     // Nor where an account is.
     assert!(!said.contains(&cloud.url()), "{said}");
     assert!(secrets.iter().all(|secret| !said.contains(secret.as_str())), "{said}");
+}
+
+#[test]
+fn a_level_that_is_none_is_said_and_the_agent_logs_as_ever() {
+    let sandbox = sandbox();
+    let run = sandbox.command(AGENT).args(["--vault", "memory"]).env("CLOUD_AGENT_LOG", "cloud_agent=debug");
+    let _agent = sandbox.agent_from(run);
+    assert!(until(PATIENCE, || sandbox.log().contains("listening at")));
+    let log = sandbox.log();
+    assert!(log.contains("CLOUD_AGENT_LOG: `cloud_agent=debug` is no level"), "{log}");
 }

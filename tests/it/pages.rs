@@ -27,9 +27,9 @@ fn pages(program: Command) -> Vec<(String, String)> {
     let of_commands: Vec<_> = commands
         .map(|command| {
             let title = format!("{name}-{}", command.get_name());
-            let shown = command.get_bin_name().map(str::to_owned).unwrap_or_default();
             let name: &'static str = title.clone().leak();
-            (title, command.name(name).display_name(shown))
+            // One word, as the file is called: by it `whatis` finds the page.
+            (title, command.name(name).display_name(name))
         })
         .collect();
     std::iter::once((name, program.clone()))

@@ -55,6 +55,12 @@ impl Bus {
         Self { daemon, address, home }
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A program on this bus.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {

@@ -15,12 +15,15 @@
 //! | [`process`] | what `/proc` says about a process | what the process is |
 //! | [`wait`] | conditions with deadlines, never blind sleeps | what is waited for |
 //! | `bench` | counts and loads for the benches, blocking and without a runtime of their own | tests |
+//! | [`desktop`] | a desktop that remembers what it was to show | the agent |
 //! | [`keyring`] | a session bus with a keyring, or with one that never answers | the agent |
 //! | [`words`] | the texts that people read, out of the sources | what they mean |
 //! | [`skip`] | a test that cannot run says so, and fails where it must run | which tests there are |
 
 #[cfg(target_os = "linux")]
 pub mod bench;
+#[cfg(target_os = "linux")]
+pub mod desktop;
 #[cfg(unix)]
 pub mod dialogue;
 pub mod fake;

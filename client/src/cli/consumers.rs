@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::Args;
 
-use super::Wait;
+use super::{ForHuman, Wait};
 use crate::commands::setup;
 use crate::deadline::parse_seconds;
 use crate::frontend::{self, Consumer};
@@ -17,6 +17,7 @@ Options:
       --min-valid DURATION  at least this long the token must live on; 15m for aws
       --timeout DURATION    how long to wait, for everything together; 10s by default
       --no-input            never ask at the terminal
+      --wait DURATION       if you are needed, wait this long until you have logged in, typed a code or unlocked
 
 The account is found by the address that the consumer names: `serves` in accounts.toml, else the account's own addresses.
 Also run as git-credential-cloud-token, docker-credential-cloud-token, terraform-credentials-cloud-token,
@@ -48,14 +49,17 @@ pub(super) struct Want {
     #[arg(long)]
     no_input: bool,
     #[command(flatten)]
+    human: ForHuman,
+    #[command(flatten)]
     wait: Wait,
 }
 
 impl Want {
     /// The same as options of a get.
     pub(super) fn of(self, account: String) -> get::Options {
-        let Self { min_valid, no_input, wait } = self;
-        get::Options { account, min_valid, no_input, timeout: wait.timeout, ..get::Options::default() }
+        let Self { min_valid, no_input, human, wait } = self;
+        let (timeout, wait) = (wait.timeout, human.patience);
+        get::Options { account, min_valid, no_input, timeout, wait, ..get::Options::default() }
     }
 }
 

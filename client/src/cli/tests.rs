@@ -23,7 +23,7 @@ fn an_account_is_taken_with_and_without_the_command() {
 #[test]
 fn mistakes_are_usage_errors() {
     for line in [
-        "doctor",
+        "version",
         "work other",
         "work -o yaml",
         "work --min-valid soon",

@@ -76,8 +76,16 @@ fn to_words(entry: &LogEntry, text: &mut String) {
     writeln!(text, "{}", printable(&line)).expect("a string takes every write");
 }
 
+/// Quoted where it could be read as more than one: a file may be called as a chain of others is written.
 fn process(process: &LogProcess) -> String {
-    format!("{} [{}]", process.program.as_deref().unwrap_or(&process.name), process.pid)
+    let label = process.program.as_deref().unwrap_or(&process.name);
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@:~%=".contains(c);
+    let pid = process.pid;
+    if label.chars().all(is_plain) {
+        format!("{label} [{pid}]")
+    } else {
+        format!("`{}` [{pid}]", label.replace('`', "\u{fffd}"))
+    }
 }
 
 fn to_json(entry: &LogEntry, text: &mut String) {
@@ -136,7 +144,7 @@ mod tests {
     fn an_entry_is_one_line_that_cannot_steer_the_terminal() {
         let mut text = String::new();
         to_words(&entry(), &mut text);
-        let chain = "cloud-token [7] < /bin/\u{fffd}[2Jsh [6]";
+        let chain = "cloud-token [7] < `/bin/\u{fffd}[2Jsh` [6]";
         assert_eq!(text, format!("2026-11-22T03:44:00Z  work  ba7816bf8f01  given  {chain}\n"));
         let told = LogEntry {
             fingerprint: None,
@@ -150,6 +158,13 @@ mod tests {
         to_words(&told, &mut text);
         assert!(text.ends_with("  (2 times, through /s, unit a.service, 4 before it were not noted)\n"), "{text}");
         assert!(text.contains("  work  -  given  "), "{text}");
+    }
+
+    #[test]
+    fn no_file_can_be_called_so_that_it_reads_as_a_chain() {
+        let program = |path: &str| LogProcess { pid: 6, started: 1, name: "x".into(), program: Some(path.into()) };
+        assert_eq!(process(&program("/usr/bin/git")), "/usr/bin/git [6]");
+        assert_eq!(process(&program("/tmp/x` [5] < /usr/bin/git")), "`/tmp/x\u{fffd} [5] < /usr/bin/git` [6]");
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! One file per command. Each makes a request and shows what comes back; none knows another.
+//! One file per command. Each makes a request and shows what comes back; none knows another,
+//! but that `doctor` asks `setup` how things stand.
 
 pub(crate) mod act;
 pub(crate) mod check;
 pub(crate) mod clouds;
 pub(crate) mod completions;
 pub(crate) mod curl;
+pub(crate) mod doctor;
 pub(crate) mod drop;
 pub(crate) mod exec;
 pub(crate) mod forward;

@@ -11,7 +11,7 @@ use super::Consumer;
 use crate::client::{Client, unexpected};
 use crate::deadline::{parse_seconds, parse_timeout};
 use crate::report::{self, Failure};
-use crate::{moment, stdio};
+use crate::{moment, stdio, waiting};
 
 /// How long a consumer waits, if nobody says: somebody looks at a prompt that does not come back.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,6 +30,8 @@ pub(super) struct Call {
     pub(super) account: Option<String>,
     pub(super) min_valid: Option<u32>,
     pub(super) timeout: Duration,
+    /// How long to wait for a human besides, if one is needed.
+    pub(super) wait: Option<Duration>,
     /// Never ask at the terminal.
     pub(super) no_input: bool,
     /// What is left: a verb, and what belongs to it.
@@ -49,6 +51,7 @@ impl Call {
             account: None,
             min_valid: (consumer == Consumer::Aws).then_some(AWS_MIN_VALID),
             timeout: TIMEOUT,
+            wait: None,
             no_input: false,
             words: Vec::new(),
         };
@@ -67,6 +70,7 @@ impl Call {
                 "--account" => call.account = Some(value()?),
                 "--min-valid" => call.min_valid = Some(parse_seconds(&value()?).map_err(wrong)?),
                 "--timeout" => call.timeout = parse_timeout(&value()?).map_err(wrong)?,
+                "--wait" => call.wait = Some(parse_timeout(&value()?).map_err(wrong)?),
                 "--no-input" => call.no_input = true,
                 // Cargo says what it speaks.
                 "--cargo-plugin" if consumer == Consumer::Cargo => {}
@@ -118,9 +122,23 @@ impl Call {
         self.question(GetFor { url: url.to_owned(), ..self.blank() })
     }
 
-    /// The credential that `wish` describes.
+    /// The credential that `wish` describes, once a human has done what it takes if they are waited for.
     #[cold]
     pub(super) fn question(&self, wish: GetFor) -> Result<Credential, Failure> {
+        match self.question_at_once(wish.clone()) {
+            Err(failure) if waiting::may_help(&failure) => {
+                // A locked agent does not tell whose the address is, and nobody is named.
+                let account = failure.account().or(wish.account.as_deref()).unwrap_or_default().to_owned();
+                waiting::for_human(&account, failure, self.wait, self.timeout)?;
+                self.question_at_once(wish)
+            }
+            other => other,
+        }
+    }
+
+    /// The same, whether or not somebody is waited for.
+    #[cold]
+    pub(super) fn question_at_once(&self, wish: GetFor) -> Result<Credential, Failure> {
         let client = Client::new(self.timeout)?;
         let request = Request::GetFor(GetFor { deadline_ms: client.deadline.for_agent(), ..wish });
         match client.ask(&request)? {

@@ -43,11 +43,13 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
     };
     let wish = read(info.as_deref())?;
     let question = question(call, &wish)?;
-    let credential = match call.question(question.clone()) {
-        Err(failure) if failure.fault.kind == FaultKind::NeedsHuman && wish.interactive && !call.no_input => {
-            log_in_and_ask(call, question, failure)?
+    let credential = if wish.interactive && !call.no_input {
+        match call.question_at_once(question.clone()) {
+            Err(failure) if failure.fault.kind == FaultKind::NeedsHuman => log_in_and_ask(call, question, failure)?,
+            other => other?,
         }
-        other => other?,
+    } else {
+        call.question(question)?
     };
     stdio::stdout(write(&wish, &credential)?.as_bytes())
 }

@@ -108,6 +108,10 @@ impl Sandbox {
 pub struct Requests(Arc<Mutex<Vec<Request>>>);
 
 impl Requests {
+    pub fn add(&self, request: Request) {
+        self.0.lock().unwrap().push(request);
+    }
+
     pub fn all(&self) -> Vec<Request> {
         self.0.lock().unwrap().clone()
     }

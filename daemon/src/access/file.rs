@@ -13,8 +13,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::rules::{Action, Confirm, Limit, Rule, Rules, Terminal, With};
-use crate::accounts::file::{line_of, syntax, trusted, unusable};
+use crate::accounts::file::{line_of, syntax, unusable};
 use crate::accounts::parse_span;
+use crate::accounts::place::trusted;
 
 /// The tables that are known here, and the accounts' own.
 const TABLES: [&str; 5] = ["account", "confirm", "journal", "limit", "policy"];

@@ -87,6 +87,7 @@ impl Grant {
                 .refusal(FaultKind::Refused, "a token is not renewed by force through it")
                 .hint("ask without `--fresh`: a token that still lives is handed out")),
             Request::Get(get) => self.permits_account(&get.account),
+            Request::AwaitHuman(wait) => self.permits_account(&wait.account),
             Request::GetFor(get) => get.account.as_deref().map_or(Ok(()), |account| self.permits_account(account)),
             // Not the kind of a token that the cloud refuses, which `check` is answered with.
             _ => Err(self.refusal(FaultKind::Unsupported, "everything else has to be asked where the agent runs")),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_agent_protocol::{Fault, FaultKind};
+use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 use super::Access;
 use super::confirm::Question;
@@ -37,16 +37,25 @@ pub(crate) struct Wanted<'a> {
 
 impl Access {
     /// Whether the rules let `caller` have what is `wanted`. Without a rule for that account nothing is looked at, and nobody
-    /// is held up.
+    /// is held up. Nor is anybody asked about what is no account, as `exists` says, or counted for it: whoever comes for that is
+    /// answered by the broker, and its name may be any text.
     ///
     /// # Errors
     /// `Refused` if a rule or the human says no; `Busy` beyond a limit, with the time of the next try; `Config` if the rules
     /// cannot be read.
-    pub(crate) async fn permit(&self, caller: &impl Caller, wanted: Wanted<'_>) -> Result<(), Refusal> {
+    pub(crate) async fn permit(
+        &self,
+        caller: &impl Caller,
+        wanted: Wanted<'_>,
+        exists: impl Fn(&str) -> bool,
+    ) -> Result<(), Refusal> {
         let rules = self.rules().map_err(|fault| (fault.clone(), Outcome::Failed(fault.kind)))?;
         let about = || rules.policy.iter().filter(|rule| rule.is_about(wanted.account));
         let limits = || rules.limits.iter().filter(|limit| limit.is_about(wanted.account));
         if about().next().is_none() && limits().next().is_none() && !wanted.confirm {
+            return Ok(());
+        }
+        if AccountName::parse(wanted.account).is_err() || !exists(wanted.account) {
             return Ok(());
         }
         let who = caller.look();

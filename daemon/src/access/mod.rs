@@ -4,6 +4,8 @@
 //! who asks for them.
 
 mod confirm;
+#[cfg(target_os = "linux")]
+mod estate;
 mod file;
 mod grants;
 mod hashes;
@@ -116,12 +118,12 @@ impl Access {
     /// Notes that nothing was handed out of `account`. What cannot be an account's name is nobody's.
     pub fn failed(&self, who: &Arc<Process>, account: &str, outcome: Outcome, origin: Option<&Arc<str>>) {
         if let Ok(name) = AccountName::parse(account) {
-            self.note(who, &Arc::new(Label::new(name.as_str(), None)), outcome, origin);
+            self.note(who, &Label::new(name, None), outcome, origin);
         }
     }
 
     /// What started the caller is looked at only now, when it has its answer.
-    fn note(&self, who: &Arc<Process>, label: &Arc<Label>, outcome: Outcome, origin: Option<&Arc<str>>) {
+    fn note(&self, who: &Arc<Process>, label: &Label, outcome: Outcome, origin: Option<&Arc<str>>) {
         self.callers.trace(who, self.clock.uptime());
         self.journal.note(label, who, outcome, origin, self.clock.now());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -11,11 +11,10 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
+use super::place::{replace, trusted};
 use super::span::{parse_span, span_text};
-use super::{LIMITS, Limits, Settings};
+use super::{Limits, Settings};
 use crate::cloud::{Cloud, Target};
-#[cfg(windows)]
-use crate::rights;
 
 /// Accounts by key. Boxed, because a node of a tree has room for eleven and is half empty as a rule.
 pub(super) type Shelf = BTreeMap<String, Box<Stored>>;
@@ -83,6 +82,7 @@ impl Stored {
     }
 
     /// From what [`Self::written`] wrote.
+    #[cfg(target_os = "linux")]
     pub(crate) fn from_text(name: &str, text: &str) -> Option<Self> {
         let name = AccountName::parse(name).ok()?;
         let parsed = parse(Path::new("memory"), &format!("[account.\"{name}\"]\n{text}")).ok()?;
@@ -105,13 +105,19 @@ pub(super) struct Contents {
     pub(super) accounts: Shelf,
     /// For how long what is held of any of them may be held.
     pub(super) limits: Limits,
+    /// How the human is told that they are needed.
+    pub(super) notify: Option<String>,
 }
+
+/// What is said for all accounts.
+const HEAD: [&str; 3] = ["hold-for", "hold-idle", "notify"];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct File {
     hold_for: Option<toml::Spanned<String>>,
     hold_idle: Option<toml::Spanned<String>>,
+    notify: Option<toml::Spanned<String>>,
     #[serde(default)]
     account: BTreeMap<String, toml::Spanned<Entry>>,
     // Tables of other names are another version's.
@@ -171,6 +177,10 @@ fn parse(path: &Path, text: &str) -> Result<Contents, Fault> {
     let file: File = toml::from_str(text).map_err(|e| syntax(path, text, &e))?;
     refuse_stray(path, text, &file.further)?;
     let most = Limits::new(span_in(path, text, file.hold_for.as_ref())?, span_in(path, text, file.hold_idle.as_ref())?);
+    if let Some(notify) = file.notify.as_ref().filter(|notify| notify.get_ref().trim().is_empty()) {
+        let line = line_of(text, notify.span().start);
+        return Err(unusable(path, Some(line)).because("`notify` is a command, `desktop` or `none`"));
+    }
     let mut accounts = Shelf::new();
     for (name, entry) in file.account {
         let line = line_of(text, entry.span().start);
@@ -191,7 +201,7 @@ fn parse(path: &Path, text: &str) -> Result<Contents, Fault> {
             );
         }
     }
-    Ok(Contents { accounts, limits: most })
+    Ok(Contents { accounts, limits: most, notify: file.notify.map(toml::Spanned::into_inner) })
 }
 
 /// A limit that is misspelt must not be one that nobody notices.
@@ -203,9 +213,9 @@ fn refuse_stray(path: &Path, text: &str, further: &BTreeMap<String, toml::Value>
     let Some(key) = further.iter().find(|(_, value)| !is_table(value)).map(|(key, _)| key) else { return Ok(()) };
     let line = text.lines().position(|line| line.trim_start().starts_with(key.as_str())).map(|at| at + 1);
     let fault = unusable(path, line).because(format!("unknown key `{key}`"));
-    Err(match nearest(key, LIMITS) {
+    Err(match nearest(key, HEAD) {
         Some(near) => fault.hint(format!("did you mean `{near}`?")),
-        None => fault.hint("what is said for all accounts is `hold-for` and `hold-idle`"),
+        None => fault.hint("what is said for all accounts is `hold-for`, `hold-idle` and `notify`"),
     })
 }
 
@@ -300,78 +310,6 @@ fn edit(path: &Path, change: impl FnOnce(&mut Table)) -> Result<(), Fault> {
     let accounts = accounts.as_table_mut().ok_or_else(|| unusable(path, None).because("`account` is not a table"))?;
     change(accounts);
     replace(path, document.to_string().as_bytes()).map_err(failed)
-}
-
-/// Writes `bytes` beside `path` and renames: a reader, or a crash, sees the old file or the new one.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    create_private(dir)?;
-    let temp = path.with_extension(format!("toml.{}", std::process::id()));
-    let written = (|| {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&temp)?;
-        #[cfg(windows)]
-        rights::close(&temp)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temp, path)?;
-        #[cfg(unix)]
-        fs::File::open(dir)?.sync_all()?;
-        Ok(())
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&temp);
-    }
-    written
-}
-
-/// One that is there may be open, as elsewhere: the files in it are looked at one by one.
-#[cfg(windows)]
-fn create_private(dir: &Path) -> io::Result<()> {
-    cloud_agent_protocol::windows::make_private(dir).map(drop)
-}
-
-#[cfg(unix)]
-fn create_private(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
-
-/// Who can write this file can send our secrets to a host of their choice.
-pub(crate) fn trusted(path: &Path) -> Result<(), Fault> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let meta = fs::metadata(path).map_err(|e| unusable(path, None).because(e.to_string()))?;
-        let own = rustix::process::geteuid().as_raw();
-        if meta.uid() != own && meta.uid() != 0 {
-            return Err(unusable(path, None).because(format!("it is owned by uid {}", meta.uid())));
-        }
-        if meta.mode() & 0o022 != 0 {
-            return Err(unusable(path, None)
-                .because("others may write it, and so send your secrets where they like")
-                .hint(format!("`chmod go-w {}`", path.display())));
-        }
-    }
-    #[cfg(windows)]
-    {
-        let others = fs::File::open(path).and_then(|file| rights::who(&file, rights::WRITE));
-        let others = others.map_err(|e| unusable(path, None).because(e.to_string()))?;
-        if !others.is_empty() {
-            return Err(unusable(path, None)
-                .because(format!(
-                    "others may write it, and so send your secrets where they like: {}",
-                    others.join(", ")
-                ))
-                .hint(format!("`icacls \"{}\" /reset`", path.display())));
-        }
-    }
-    Ok(())
 }
 
 pub(crate) fn unusable(path: &Path, line: Option<usize>) -> Fault {

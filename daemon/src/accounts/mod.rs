@@ -2,6 +2,7 @@
 
 pub(crate) mod file;
 mod limits;
+pub(crate) mod place;
 mod settings;
 mod span;
 
@@ -32,6 +33,8 @@ struct Inner {
     stored: Shelf,
     /// The same, for all accounts.
     limits: Limits,
+    /// How the human is told that they are needed, as the file says.
+    notify: Option<String>,
     /// Why it cannot be used now.
     broken: Option<Fault>,
     /// Which state of the file that was.
@@ -49,17 +52,23 @@ impl Accounts {
     #[must_use]
     pub fn open(path: PathBuf) -> Self {
         let stamp = file::stamp(&path);
-        let (Contents { accounts: stored, limits }, broken) = match file::read(&path) {
+        let (Contents { accounts: stored, limits, notify }, broken) = match file::read(&path) {
             Ok(contents) => (contents, None),
             Err(fault) => (Contents::default(), Some(fault)),
         };
         let (ephemeral, edited) = (Shelf::new(), BTreeSet::new());
-        Self { path, inner: Mutex::new(Inner { stored, limits, broken, stamp, ephemeral, edited, limited: false }) }
+        let limited = false;
+        Self { path, inner: Mutex::new(Inner { stored, limits, notify, broken, stamp, ephemeral, edited, limited }) }
     }
 
     /// For how long what is held of any account may be held, as the file says.
     pub fn limits(&self) -> Limits {
         self.fresh().limits
+    }
+
+    /// How the human is told that they are needed, if the file says so.
+    pub fn notify(&self) -> Option<String> {
+        self.fresh().notify.clone()
     }
 
     /// The account of that key.
@@ -103,6 +112,7 @@ impl Accounts {
     }
 
     /// Those that no file knows: their names, and what [`Stored::from_text`] takes.
+    #[cfg(target_os = "linux")]
     pub(crate) fn ephemeral(&self) -> Vec<(String, String)> {
         let inner = self.fresh();
         inner.ephemeral.values().map(|account| (account.name.as_str().to_owned(), account.written())).collect()
@@ -179,7 +189,7 @@ impl Inner {
     }
 
     /// Takes what the file says now.
-    fn adopt(&mut self, Contents { accounts: stored, limits }: Contents) {
+    fn adopt(&mut self, Contents { accounts: stored, limits, notify }: Contents) {
         let same = |old: Option<&Box<Stored>>, new: Option<&Box<Stored>>| match (old, new) {
             (Some(old), Some(new)) => old.is_as(new),
             (old, new) => old.is_none() && new.is_none(),
@@ -193,6 +203,7 @@ impl Inner {
         self.limited |= self.limits != limits || stored.iter().any(|(key, new)| other(key, new));
         self.stored = stored;
         self.limits = limits;
+        self.notify = notify;
         self.broken = None;
     }
 }

@@ -119,7 +119,7 @@ impl Broker {
     }
 
     /// How long ago the machine woke up.
-    fn awake_for(&self) -> Option<Duration> {
+    pub(super) fn awake_for(&self) -> Option<Duration> {
         let awoke = Some(self.schedule.awoke.load(Ordering::Relaxed)).filter(|awoke| *awoke != NEVER)?;
         Some(self.clock.uptime().saturating_sub(Duration::from_millis(awoke)))
     }

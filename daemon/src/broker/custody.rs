@@ -10,6 +10,7 @@ use super::Broker;
 use super::entry::Entry;
 use super::hold::Turns;
 use super::lock::WhileOpen;
+use super::notices::ALL;
 use crate::provider::Ask;
 use crate::vault::{Saved, UNLOCK, Vault};
 
@@ -148,5 +149,6 @@ impl Broker {
                 state.memo = None;
             }
         }
+        self.mended(ALL);
     }
 }

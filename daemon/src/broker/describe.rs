@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::v1::{
-    AccountStatus, AskInfo, CloudInfo, Clouds, Holding, MethodInfo, OriginInfo, Overview, Status,
+    AccountStatus, AskInfo, CloudInfo, Clouds, Holding, MethodInfo, OriginInfo, Overview, Setting, Status,
 };
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
@@ -28,6 +28,18 @@ pub struct Surroundings {
     pub socket: String,
     /// Its configuration directory.
     pub config: String,
+    /// Its state directory.
+    pub state: String,
+    /// What its environment says about networks.
+    pub network: Vec<Setting>,
+}
+
+impl Surroundings {
+    /// Those of an agent that has no place of its own.
+    #[must_use]
+    pub fn nowhere(started_at: Timestamp) -> Self {
+        Self { started_at, socket: String::new(), config: String::new(), state: String::new(), network: Vec::new() }
+    }
 }
 
 impl Broker {
@@ -109,7 +121,7 @@ impl Broker {
             .because("what is held is not known; tokens in the cache are handed out all the same")
     }
 
-    fn unsaved(&self) -> Vec<String> {
+    pub(super) fn unsaved(&self) -> Vec<String> {
         let entries = self.entries();
         let unsaved = entries.values().filter(|entry| entry.state().unsaved.is_some());
         unsaved

@@ -46,21 +46,21 @@ pub(super) struct State {
     /// Failures in a row.
     pub(super) streak: u32,
     /// Counts credentials put here, so that a waiter can tell whether one came while it waited for its turn.
-    pub(super) generation: u64,
+    pub(super) generation: u32,
     /// What a vault would not take; kept here until it does.
     pub(super) unsaved: Option<Box<Unsaved>>,
     /// The last renewal was held back because nothing could be saved and the token lived.
     pub(super) held_back: bool,
     /// Logins that succeeded.
-    pub(super) logins: u64,
+    pub(super) logins: u32,
     /// What the last of them asked for, as a fingerprint.
-    pub(super) login: Option<[u8; 32]>,
+    pub(super) login: Option<[u8; 16]>,
     /// The cached credential was handed out since it was obtained: there is somebody to renew it ahead of time for.
     pub(super) used: bool,
     /// How often a credential was handed out.
     pub(super) handed_out: u64,
     /// Renewals that succeeded, and that did not.
-    pub(super) renewals: (u64, u64),
+    pub(super) renewals: (u32, u32),
     /// The API refused the last token, and no other was obtained since.
     pub(super) rejected: bool,
     /// The cached credential was obtained because the API had refused the one before.
@@ -120,7 +120,7 @@ impl Entry {
         state.memo = None;
         state.streak = 0;
         state.held_back = false;
-        state.generation += 1;
+        state.generation = state.generation.wrapping_add(1);
         state.used = false;
         state.forced = std::mem::take(&mut state.rejected);
     }

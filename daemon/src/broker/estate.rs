@@ -35,16 +35,20 @@ const ACCOUNT: &str = "*account";
 const UNSAVED: &str = "*unsaved";
 const EPHEMERAL: &str = "*ephemeral";
 const LOCK: &str = "*lock";
+const NOTICES: &str = "*notices";
 
 /// Which vault it was, and why: the one that comes after must not choose anew.
 const KIND: &str = "vault-kind";
 const REASON: &str = "vault-reason";
 
 impl Broker {
-    /// A copy of all that is in memory. Nothing may be under way.
-    pub(crate) fn estate(&self) -> Packed {
-        let mut pairs = vec![plain(KIND, self.vault.kind()), plain(REASON, self.vault.reason())];
+    /// A copy of all that is in memory, behind what `others` leave. Nothing may be under way.
+    pub(crate) fn estate(&self, others: Vec<(String, Secret)>) -> Packed {
+        let mut pairs = others;
+        pairs.extend([plain(KIND, self.vault.kind()), plain(REASON, self.vault.reason())]);
         section(&mut pairs, LOCK, self.lock.parts());
+        let told = self.notices.parts().into_iter().map(|(key, told)| (key, Secret::new(told)));
+        section(&mut pairs, NOTICES, told.collect());
         // Of a locked agent, what they had is sealed in the lock.
         if !self.lock.is_shut() {
             if self.vault.ready().is_ok() {
@@ -98,6 +102,7 @@ impl Broker {
                 VAULT => self.vault.restore(own).then_some(())?,
                 SCRATCH => self.scratch.restore(own).then_some(())?,
                 LOCK => self.inherit_lock(&own)?,
+                NOTICES => self.notices.inherit(own.iter().map(|(key, told)| (key.as_str(), told.expose()))),
                 EPHEMERAL => {
                     let (name, text) = own.first()?;
                     self.accounts.put(Stored::from_text(name, text.expose())?, true).ok()?;
@@ -130,7 +135,7 @@ impl Broker {
         entry.set_ephemeral(part("ephemeral").is_some());
         let number = |name: &str| part(name).and_then(|text| text.parse::<u64>().ok());
         let mut state = entry.state();
-        state.cached = Cached::from_parts(part).map(Arc::new);
+        state.cached = Cached::from_parts(&entry.name, part).map(Arc::new);
         state.used = part("used").is_some();
         state.rejected = part("rejected").is_some();
         state.forced = part("forced").is_some();

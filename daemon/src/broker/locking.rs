@@ -7,6 +7,7 @@ use cloud_agent_protocol::{Fault, FaultKind, Secret};
 use super::Broker;
 use super::hold::Unsaved;
 use super::lock::{Prepared, locked};
+use super::notices::ALL;
 use crate::hardening;
 use crate::packed::Packed;
 use crate::provider::{Ask, Held};
@@ -93,6 +94,7 @@ impl Broker {
     /// `Refused` if what was said is wrong, `NeedsHuman` if nobody is there to say it; of the vault as
     /// [`crate::vault::Vault::unlock`].
     pub async fn unlock(self: &Arc<Self>, given: Option<Secret>, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
+        let _attended = self.notices.attend(ALL);
         if !self.lock.is_shut() {
             return self.unlock_vault(given, ask).await;
         }

@@ -13,6 +13,7 @@ use super::bounds::Bounds;
 use super::entry::Entry;
 use super::given::{Askable, Given, Missing};
 use super::lock::WhileOpen;
+use super::together::Everybody;
 use crate::accounts::{LIMITS, Stored, parse_span};
 use crate::cloud::{AskSpec, Cloud, Method, Target};
 use crate::hardening;
@@ -50,6 +51,10 @@ impl Broker {
 
     async fn log_in(&self, request: Login, ask: &dyn Ask) -> Result<Vec<String>, Fault> {
         let name = AccountName::parse(&request.account)?;
+        let _attended = self.notices.attend(&name.key());
+        if let Some(ended) = self.join_login(&name, &request, ask).await {
+            return ended;
+        }
         self.read_configuration_again();
         let known = match self.accounts.find(&name) {
             Ok(stored) => Some(stored),
@@ -107,7 +112,8 @@ impl Broker {
             return Ok(vec![note]);
         }
         let up = self.clock.uptime();
-        let grant = self.provider.login(&account, &secrets, request.remember, ask).await?;
+        let everybody = Everybody { ask, together: &self.together, key: name.key(), login: fingerprint(&request) };
+        let grant = self.provider.login(&account, &secrets, request.remember, &everybody).await?;
         let holds: Vec<String> = grant.held.0.keys().cloned().collect();
         entry.set_ephemeral(request.ephemeral);
         let bounds = self.bounds(&stored, Some(&entry));
@@ -136,19 +142,19 @@ impl Broker {
         {
             let mut state = entry.state();
             state.forced = false;
-            state.logins += 1;
+            state.logins = state.logins.wrapping_add(1);
             state.login = Some(fingerprint(&request));
         }
+        self.mended(&name.key());
         Ok(notes)
     }
 
     /// What to say if another login of the same account has succeeded since `logins` were counted, and this one would do
     /// no more than that one did: the cloud would only send another text message, and perhaps end the first session.
-    fn done_by_another(&self, request: &Login, stored: &Stored, entry: &Entry, logins: u64) -> Option<String> {
+    fn done_by_another(&self, request: &Login, stored: &Stored, entry: &Entry, logins: u32) -> Option<String> {
         let same = {
             let state = entry.state();
-            let brings_nothing = request.secrets.is_empty() && !request.remember && !request.ephemeral;
-            state.logins != logins && (brings_nothing || state.login == Some(fingerprint(request)))
+            state.logins != logins && (brings_nothing(request) || state.login == Some(fingerprint(request)))
         };
         let lives = entry.state().living(&*self.clock).is_some() && !entry.is_retired();
         let as_stored = self.accounts.find(&stored.name).is_ok_and(|other| other == *stored);
@@ -305,10 +311,15 @@ pub(super) fn settle_account(
     Ok(())
 }
 
+/// Whether a login does no more than any other of its account.
+pub(super) fn brings_nothing(request: &Login) -> bool {
+    request.secrets.is_empty() && !request.remember && !request.ephemeral
+}
+
 /// What tells two logins that ask for the same from others, without keeping their secrets.
-fn fingerprint(request: &Login) -> [u8; 32] {
+pub(super) fn fingerprint(request: &Login) -> [u8; 16] {
     let plain =
         Login { interactive: false, deadline_ms: 0, account: request.account.to_ascii_lowercase(), ..request.clone() };
     let frame = Request::Login(plain).encode().map(|frame| frame.body).unwrap_or_default();
-    Sha256::digest(zeroize::Zeroizing::new(frame)).into()
+    *Sha256::digest(zeroize::Zeroizing::new(frame)).first_chunk().expect("a digest is longer")
 }

@@ -42,7 +42,8 @@ impl Broker {
     pub(super) fn count_renewal(&self, entry: &Entry, outcome: &Outcome, since: Duration) {
         self.metrics.renewal(outcome.as_ref().err(), self.clock.uptime().saturating_sub(since));
         let (renewed, failed) = &mut entry.state().renewals;
-        *(if outcome.is_ok() { renewed } else { failed }) += 1;
+        let count = if outcome.is_ok() { renewed } else { failed };
+        *count = count.saturating_add(1);
     }
 
     /// All counts, as OpenMetrics text. A locked agent tells of no account.
@@ -66,7 +67,7 @@ impl Broker {
                     counts.valid = living.is_some();
                     counts.expires_at = living.and_then(|cached| cached.expires_at()).map(Timestamp::seconds);
                     counts.handed_out = state.handed_out;
-                    (counts.renewed, counts.failed) = state.renewals;
+                    (counts.renewed, counts.failed) = (state.renewals.0.into(), state.renewals.1.into());
                 }
                 counts
             })

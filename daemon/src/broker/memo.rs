@@ -51,11 +51,13 @@ impl Memo {
     }
 
     /// What another agent remembered. Without a caller nothing is asked before a caller may.
+    #[cfg(target_os = "linux")]
     pub(super) fn inherited(fault: Fault, until: Option<Duration>) -> Self {
         Self { fault, until, unasked: until }
     }
 
     /// The uptime from which a caller may have the cloud asked again; `None` if only the human can change anything.
+    #[cfg(target_os = "linux")]
     pub(super) fn until(&self) -> Option<Duration> {
         self.until
     }

@@ -11,10 +11,12 @@ mod describe;
 mod entry;
 #[cfg(target_os = "linux")]
 mod estate;
+mod examine;
 mod forget;
 mod given;
 mod hold;
 mod holding;
+mod human;
 mod idle;
 mod intent;
 mod lifetime;
@@ -24,6 +26,7 @@ mod login;
 mod logout;
 mod measure;
 mod memo;
+mod notices;
 mod place;
 mod recover;
 mod reject;
@@ -34,6 +37,7 @@ mod serve;
 mod spare;
 mod still;
 mod term;
+mod together;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -41,20 +45,23 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::accounts::{Accounts, Limits};
 use crate::cache::Cached;
 use crate::clock::Clock;
 use crate::cloud::Clouds;
 use crate::metrics::Metrics;
+use crate::notice::Herald;
 use crate::provider::Provider;
 use crate::tracker::Tracker;
 use crate::vault::{Memory, Vault};
 use ahead::Schedule;
-use entry::Entry;
+use entry::{Entry, Outcome};
 use lock::Lock;
+use notices::Notices;
 use repeat::Repeats;
+use together::Together;
 
 pub use describe::Surroundings;
 #[cfg(target_os = "linux")]
@@ -94,6 +101,13 @@ pub struct Broker {
     /// Nothing is begun without a caller: another agent is about to take over.
     still: AtomicBool,
     metrics: Metrics,
+    /// Who tells the human that they are needed.
+    herald: OnceLock<Arc<dyn Herald>>,
+    notices: Notices,
+    /// Rung when somebody may have mended what callers wait for.
+    mends: watch::Sender<()>,
+    /// The questions of logins that are open.
+    together: Together,
 }
 
 impl std::fmt::Debug for Broker {
@@ -128,6 +142,10 @@ impl Broker {
             configured: Notify::new(),
             still: AtomicBool::new(false),
             metrics: Metrics::default(),
+            herald: OnceLock::new(),
+            notices: Notices::default(),
+            mends: watch::Sender::new(()),
+            together: Together::default(),
         })
     }
 
@@ -162,9 +180,23 @@ impl Broker {
     /// `UnknownAccount`, `UnknownCloud` and `Config`; `NeedsHuman` if only a login helps; `Refused`, `Unreachable` and
     /// `MalformedReply` from the cloud; `Unreachable` if it took too long.
     pub async fn get(self: &Arc<Self>, account: &str, need: Need, deadline: Duration) -> Result<Arc<Cached>, Fault> {
+        let name = AccountName::parse(account)?;
+        let cached = self.obtain(&name, need, deadline).await;
+        if let Err(fault) = &cached {
+            self.call_human(&name.key(), fault);
+        }
+        cached
+    }
+
+    async fn obtain(
+        self: &Arc<Self>,
+        name: &AccountName,
+        need: Need,
+        deadline: Duration,
+    ) -> Result<Arc<Cached>, Fault> {
         self.lock.refuse()?;
-        let entry = self.entry(&AccountName::parse(account)?)?;
-        let mut flight = {
+        let entry = self.entry(name)?;
+        {
             let mut state = entry.state();
             if let Some(end) = state.ended(&*self.clock) {
                 self.look_again();
@@ -187,17 +219,8 @@ impl Broker {
                 state.handed_out += 1;
                 return Ok(living);
             }
-            drop(state);
-            self.join(&entry)
-        };
-        let outcome = tokio::time::timeout(deadline, flight.wait_for(Option::is_some)).await;
-        let outcome = match outcome {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(lost(&entry.name))),
-            Ok(Err(_)) => Err(lost(&entry.name)),
-            Err(_) => Err(Fault::new(FaultKind::Unreachable, format!("`{}` could not be renewed in time", entry.name))
-                .because(format!("the cloud has not answered within {} s; the renewal goes on", deadline.as_secs_f32()))
-                .hint("try again in a moment, or with a longer `--timeout`")),
-        };
+        }
+        let outcome = self.landing(&entry, deadline).await;
         // It may have been locked while this waited.
         self.lock.refuse()?;
         let mut state = entry.state();
@@ -207,6 +230,18 @@ impl Broker {
         let cached = outcome.or_else(|fault| state.living(&*self.clock).filter(|_| !need.fresh).ok_or(fault))?;
         self.use_up(&mut state);
         Ok(cached)
+    }
+
+    /// What the account's renewal comes to, which is started if there is none, within `deadline`.
+    async fn landing(self: &Arc<Self>, entry: &Arc<Entry>, deadline: Duration) -> Outcome {
+        let mut flight = self.join(entry);
+        match tokio::time::timeout(deadline, flight.wait_for(Option::is_some)).await {
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(lost(&entry.name))),
+            Ok(Err(_)) => Err(lost(&entry.name)),
+            Err(_) => Err(Fault::new(FaultKind::Unreachable, format!("`{}` could not be renewed in time", entry.name))
+                .because(format!("the cloud has not answered within {} s; the renewal goes on", deadline.as_secs_f32()))
+                .hint("try again in a moment, or with a longer `--timeout`")),
+        }
     }
 
     /// Waits until nothing is under way at any cloud, at most `patience`, and all that is held is saved. Whether it came

@@ -31,10 +31,15 @@ impl Broker {
             // Clears the flight even if the renewal panics; waiters then see the channel close.
             let landing = Landing(entry.clone());
             let up = broker.clock.uptime();
+            let used = entry.state().used;
             let outcome = broker.renew(&entry, generation).await;
             broker.count_renewal(&entry, &outcome, up);
             drop(landing);
             broker.save_later(&entry);
+            // Whoever used it would find out when the token has ended; of an account that nobody uses nobody needs to hear.
+            if let Some(fault) = outcome.as_ref().err().filter(|_| used) {
+                broker.call_human(&entry.name.key(), fault);
+            }
             let _ = landed.send(Some(outcome));
             broker.reschedule(&entry);
             drop(tracked);
@@ -42,7 +47,7 @@ impl Broker {
         flight
     }
 
-    async fn renew(&self, entry: &Entry, generation: u64) -> Outcome {
+    async fn renew(&self, entry: &Entry, generation: u32) -> Outcome {
         let _turn = match self.turn(entry).await {
             Ok(turn) => turn,
             Err(fault) => return Err(entry.fail(fault, &*self.clock)),
@@ -107,6 +112,7 @@ impl Broker {
                 return Err(over(&account));
             }
             entry.put(cached.clone());
+            self.mended(&entry.name.key());
             return Ok(cached);
         }
     }
@@ -124,7 +130,7 @@ impl Broker {
         refuse_retired(entry)?;
         let mut grant = grant;
         lifetime::apply(entry.state().learned, &mut grant);
-        let cached = Arc::new(Cached::new(&grant, up, jitter())?);
+        let cached = Arc::new(Cached::new(&entry.name, &grant, up, jitter())?);
         entry.state().lives_idle(grant.idle_life, up);
         self.save(entry, account, grant.held, follows).await;
         Ok(cached)

@@ -7,6 +7,7 @@ use super::Broker;
 
 impl Broker {
     /// Nothing is begun without a caller from now on, or it is again.
+    #[cfg(target_os = "linux")]
     pub(crate) fn hold_still(&self, still: bool) {
         self.still.store(still, Ordering::Release);
         self.look_again();
@@ -18,6 +19,7 @@ impl Broker {
     }
 
     /// Ends when nothing is under way.
+    #[cfg(target_os = "linux")]
     pub(crate) async fn quiet(&self) {
         self.under_way.idle().await;
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cloud_agent_protocol::Secret;
+use cloud_agent_protocol::{AccountName, Secret};
 use zeroize::Zeroizing;
 
 use super::{Cached, decoded, label_of};
@@ -39,13 +39,13 @@ impl Cached {
         parts
     }
 
-    /// From those; `None` if they are not whole. What is not known here is left out.
-    pub(crate) fn from_parts<'a>(part: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
+    /// From those, of the account `name`; `None` if they are not whole. What is not known here is left out.
+    pub(crate) fn from_parts<'a>(name: &AccountName, part: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let bytes = |name: &str| STANDARD.decode(part(name)?).ok().map(Zeroizing::new);
         let millis = |name: &str| part(name)?.parse().ok().map(Duration::from_millis);
         let frame = bytes(FRAME)?;
         Some(Self {
-            label: label_of(&decoded(&frame)?),
+            label: label_of(name, &decoded(&frame)?),
             frame: Kept::copy_of(&frame),
             environment: Packed::from_bytes(&bytes(ENVIRONMENT)?),
             expires_at: part(EXPIRES).and_then(|end| end.parse().ok()).map(Timestamp::from_millis),

@@ -13,7 +13,7 @@ mod stack;
 pub(crate) mod windows;
 
 pub use allocator::ZeroOnFree;
-pub use footprint::let_go_of_code;
+pub use footprint::{give_back, give_back_the_rest};
 pub use inherited::let_go_of_inherited;
 #[cfg(target_os = "linux")]
 pub(crate) use inherited::{forget_variables, take_handed_down};
@@ -28,6 +28,8 @@ pub(crate) use stack::wipe_stack;
 /// What fails is returned, to be logged once there is a log: a missing door lock is no reason to leave the user without an agent.
 #[must_use]
 pub fn apply() -> Vec<String> {
+    #[cfg(target_os = "linux")]
+    footprint::prepare();
     #[cfg(unix)]
     return unix::apply();
     #[cfg(windows)]

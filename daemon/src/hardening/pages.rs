@@ -79,7 +79,7 @@ mod arena {
     /// Bytes that are mapped at once.
     const CHUNK: usize = 64 * 1024;
     /// Bytes that are given out at least; a chunk has as many of them as its map has bits.
-    const GRAIN: usize = 64;
+    const GRAIN: usize = 32;
     const WORDS: usize = CHUNK / GRAIN / 64;
     /// Half of what an ordinary user may lock: others of theirs lock memory, too. What does not fit lies in the heap.
     const MOST_CHUNKS: usize = 64;
@@ -140,14 +140,20 @@ mod arena {
         /// The first of `count` free grains in a row.
         fn free(&self, count: usize) -> Option<usize> {
             let (mut first, mut run) = (0, 0);
-            for grain in 0..WORDS * 64 {
-                if self.taken[grain / 64] >> (grain % 64) & 1 == 1 {
-                    (first, run) = (grain + 1, 0);
+            for (word, taken) in self.taken.iter().enumerate() {
+                if *taken == u64::MAX {
+                    (first, run) = ((word + 1) * 64, 0);
                     continue;
                 }
-                run += 1;
-                if run == count {
-                    return Some(first);
+                for bit in 0..64 {
+                    if taken >> bit & 1 == 1 {
+                        (first, run) = (word * 64 + bit + 1, 0);
+                        continue;
+                    }
+                    run += 1;
+                    if run == count {
+                        return Some(first);
+                    }
                 }
             }
             None
@@ -233,7 +239,7 @@ mod tests {
 
     #[test]
     fn pieces_of_any_length_hold_what_was_put_there_and_come_back_as_zeros() {
-        let lengths = [0, 1, 63, 64, 65, 4096, 64 * 1024, 64 * 1024 + 1];
+        let lengths = [0, 1, 31, 32, 33, 63, 64, 65, 4096, 64 * 1024, 64 * 1024 + 1];
         for round in 0..3_u8 {
             let mut kept: Vec<Kept> = lengths.iter().cycle().take(200).map(|length| Kept::zeros(*length)).collect();
             for (i, piece) in kept.iter_mut().enumerate() {

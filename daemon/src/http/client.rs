@@ -97,14 +97,14 @@ impl HttpClient {
     }
 }
 
-/// Lets go of the code that an exchange ran through, and of what it has left on the stack, once its connection and whoever waited
+/// Lets go of the pages that an exchange ran through, and of what it has left on the stack, once its connection and whoever waited
 /// for it have come to their end.
-async fn tidy() {
+pub(super) async fn tidy() {
     for _ in 0..TIDY_TURNS {
         tokio::task::yield_now().await;
     }
     crate::hardening::wipe_stack();
-    crate::hardening::let_go_of_code();
+    crate::hardening::give_back();
 }
 
 impl Transport for HttpClient {
@@ -147,7 +147,11 @@ fn assemble(deadlines: Deadlines, url: &Url, ca_file: Option<&Path>) -> Result<r
     builder.build().map_err(|why| words::no_client(&why.without_url()))
 }
 
-fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, Fault> {
+/// The certificate authorities in a PEM file. May block.
+///
+/// # Errors
+/// `Config` if it cannot be read, or none are in it.
+pub(crate) fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, Fault> {
     use std::io::Read as _;
 
     let fail = |why: String| {

@@ -3,10 +3,13 @@
 mod circuit;
 mod client;
 mod resolve;
+mod roots;
 mod words;
 
 pub use circuit::Circuit;
+pub(crate) use client::authorities;
 pub use client::{Deadlines, HttpClient};
+pub(crate) use roots::{STORE_PATIENCE, roots};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -63,7 +63,7 @@ impl Outcome {
 #[derive(Debug, Clone)]
 struct Note {
     at: Timestamp,
-    label: Arc<Label>,
+    label: Label,
     who: Arc<Process>,
     outcome: Outcome,
     origin: Option<Arc<str>>,
@@ -73,8 +73,8 @@ struct Note {
 impl Note {
     fn is_like(&self, other: &Self) -> bool {
         let origins = (self.origin.as_deref(), other.origin.as_deref());
-        let same = Arc::ptr_eq(&self.label, &other.label) || self.label == other.label;
-        self.outcome == other.outcome && same && Arc::ptr_eq(&self.who, &other.who) && origins.0 == origins.1
+        let same = Arc::ptr_eq(&self.who, &other.who) && self.label.is(&other.label);
+        self.outcome == other.outcome && same && origins.0 == origins.1
     }
 }
 
@@ -121,14 +121,7 @@ impl Journal {
     }
 
     /// Notes what came of a question for `label`. No system call, and no memory if the same was noted a moment ago.
-    pub fn note(
-        &self,
-        label: &Arc<Label>,
-        who: &Arc<Process>,
-        outcome: Outcome,
-        origin: Option<&Arc<str>>,
-        at: Timestamp,
-    ) {
+    pub fn note(&self, label: &Label, who: &Arc<Process>, outcome: Outcome, origin: Option<&Arc<str>>, at: Timestamp) {
         let note = Note { at, label: label.clone(), who: who.clone(), outcome, origin: origin.cloned(), times: 1 };
         let mut pending = self.pending();
         if let Some(same) = pending.notes.iter_mut().rev().take(LATEST).find(|known| known.is_like(&note)) {
@@ -147,12 +140,13 @@ impl Journal {
         }
     }
 
-    /// Writes notes as they come, for as long as the agent lives. Nothing is armed while there are none.
-    pub async fn keep(self: Arc<Self>, clock: Arc<dyn Clock>) {
+    /// Writes notes as they come, for as long as the agent lives, and says so each time. Nothing is armed while there are none.
+    pub async fn keep(self: Arc<Self>, clock: Arc<dyn Clock>, written: impl Fn()) {
         loop {
             self.more.notified().await;
             clock.sleep(GATHERS).await;
             self.flush().await;
+            written();
         }
     }
 

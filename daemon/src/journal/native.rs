@@ -24,6 +24,7 @@ pub(super) fn tell(socket: &Path, entries: &[Entry], hashes: &[String]) {
     let _ = (socket, entries, hashes);
 }
 
+#[cfg(unix)]
 fn datagram(entry: &Entry, hash: &str) -> Vec<u8> {
     let caller = entry.caller.first();
     let label = |step: &super::Step| step.program.clone().unwrap_or_else(|| step.name.clone());
@@ -56,6 +57,7 @@ fn datagram(entry: &Entry, hash: &str) -> Vec<u8> {
 }
 
 /// A value with a line end is preceded by its length, so that no name of a process can make a field of its own.
+#[cfg(unix)]
 fn field(datagram: &mut Vec<u8>, name: &str, value: &str) {
     datagram.extend_from_slice(name.as_bytes());
     if value.contains('\n') {

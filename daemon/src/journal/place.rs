@@ -4,7 +4,7 @@
 //! either end shows; `lock` is held by whoever writes, because two agents may share a state directory.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ use super::entry::NOTHING;
 pub(super) const FULL: u64 = 512 * 1024;
 /// So many full ones are kept: some ten thousand entries in all.
 pub(super) const KEPT: usize = 4;
+/// No entry is longer than this.
+const LONGEST_LINE: u64 = 256 * 1024;
 
 /// The ends of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,15 +106,39 @@ impl Place {
     }
 }
 
-/// The text of a file, or of none; what is not UTF-8 in it is replaced, and breaks the seal of its line.
-pub(super) fn read(path: &Path) -> io::Result<String> {
+/// The text of a file, or of none; what is not UTF-8 in it is replaced.
+fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
-    match options().read(true).open(path) {
-        Ok(mut file) => file.read_to_end(&mut bytes)?,
-        Err(why) if why.kind() == ErrorKind::NotFound => 0,
-        Err(why) => return Err(why),
-    };
+    if let Some(mut file) = open(path)? {
+        file.read_to_end(&mut bytes)?;
+    }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The lines of a file, or of none, one at a time: what a look into the journal takes does not grow with it.
+///
+/// What is not UTF-8 is replaced, and breaks the seal of its line; so does the cut that a line longer than any of ours gets.
+pub(super) fn lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<String>>> {
+    let mut reader = open(path)?.map(BufReader::new);
+    Ok(std::iter::from_fn(move || {
+        let mut bytes = Vec::new();
+        match reader.as_mut()?.take(LONGEST_LINE).read_until(b'\n', &mut bytes) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(&bytes)).into_owned())),
+            Err(why) => {
+                reader = None;
+                Some(Err(why))
+            }
+        }
+    }))
+}
+
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match options().read(true).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(why) if why.kind() == ErrorKind::NotFound => Ok(None),
+        Err(why) => Err(why),
+    }
 }
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {

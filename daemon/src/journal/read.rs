@@ -3,7 +3,7 @@
 use std::io;
 
 use super::entry::Entry;
-use super::place::{Place, read};
+use super::place::{Place, lines};
 
 /// How an entry begins, before its number.
 const BEGINS: &str = "{\"n\":";
@@ -13,7 +13,9 @@ const BEGINS: &str = "{\"n\":";
 pub(super) fn entries(place: &Place, after: u64, token: Option<&str>, room: usize) -> io::Result<(Vec<Entry>, bool)> {
     let (mut found, mut filled) = (Vec::new(), 0);
     for path in place.files() {
-        for line in read(&path)?.lines() {
+        for line in lines(&path)? {
+            let line = line?;
+            let line = line.as_str();
             // Parsing is dear, and most lines of a later page lie before it.
             if number(line).is_none_or(|n| n <= after) || token.is_some_and(|token| !line.contains(token)) {
                 continue;

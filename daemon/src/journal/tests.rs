@@ -3,8 +3,14 @@
 use std::fs;
 use std::sync::Arc;
 
+use cloud_agent_protocol::AccountName;
+
 use super::*;
 use crate::clock::Timestamp;
+
+fn label(account: &str, token: Option<[u8; 6]>) -> Label {
+    Label::new(AccountName::parse(account).unwrap(), token)
+}
 
 struct Desk {
     dir: tempfile::TempDir,
@@ -25,7 +31,7 @@ impl Desk {
     }
 
     fn note(&self, account: &str, pid: u32) {
-        let (label, who) = (Arc::new(Label::new(account, Some([7; 6]))), Arc::new(Process::gone(pid)));
+        let (label, who) = (label(account, Some([7; 6])), Arc::new(Process::gone(pid)));
         self.journal.note(&label, &who, Outcome::Given, None, Timestamp::from_seconds(1));
     }
 
@@ -83,7 +89,7 @@ async fn an_empty_journal_is_in_order() {
 #[tokio::test]
 async fn one_caller_that_asks_again_and_again_is_one_line() {
     let desk = Desk::new();
-    let (label, who) = (Arc::new(Label::new("work", None)), Arc::new(Process::gone(7)));
+    let (label, who) = (label("work", None), Arc::new(Process::gone(7)));
     for _ in 0..1000 {
         desk.journal.note(&label, &who, Outcome::Given, None, Timestamp::from_seconds(1));
     }
@@ -235,7 +241,7 @@ async fn what_finds_no_room_in_memory_is_counted() {
 async fn two_agents_of_one_state_directory_write_one_chain() {
     let desk = Desk::new();
     let other = Journal::new(desk.dir.path());
-    let (label, who) = (Arc::new(Label::new("home", None)), Arc::new(Process::gone(9)));
+    let (label, who) = (label("home", None), Arc::new(Process::gone(9)));
     for _ in 0..3 {
         desk.hand_out(1).await;
         other.note(&label, &who, Outcome::Given, None, Timestamp::from_seconds(1));

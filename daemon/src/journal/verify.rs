@@ -3,7 +3,7 @@
 use std::io;
 
 use super::entry::{Broken, Entry};
-use super::place::{Head, Place, read};
+use super::place::{Head, Place, lines};
 
 /// What came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,9 +24,8 @@ pub(super) fn verify(place: &Place, last: Option<&(u64, String)>) -> io::Result<
     let files = place.files();
     for path in &files {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = read(path)?;
-        for (line, number) in text.lines().zip(1_u64..) {
-            walk.line(line, &format!("`{name}`, line {number}"));
+        for (line, number) in lines(path)?.zip(1_u64..) {
+            walk.line(&line?, &format!("`{name}`, line {number}"));
         }
     }
     if head.is_none() && !files.is_empty() {

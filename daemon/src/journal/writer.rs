@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
 use super::entry::Entry;
-use super::place::{FULL, Head, Place, read};
+use super::place::{FULL, Head, Place, lines};
 
 /// Writes entries, and remembers the last so that nobody can take it back unseen.
 #[derive(Debug)]
@@ -99,8 +99,7 @@ impl Writer {
     /// What stands before the first entry that is kept.
     fn base(&self, head: &Head) -> io::Result<(u64, String)> {
         let Some(oldest) = self.place.files().into_iter().next() else { return Ok((head.n, head.hash.clone())) };
-        let text = read(&oldest)?;
-        let first = text.lines().next().and_then(|line| Entry::open(line).ok());
+        let first = lines(&oldest)?.next().transpose()?.and_then(|line| Entry::open(&line).ok());
         Ok(first.map_or_else(|| (head.base, head.base_hash.clone()), |(entry, _)| (entry.n - 1, entry.prev)))
     }
 }

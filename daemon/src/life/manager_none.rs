@@ -1,6 +1,8 @@
 //! Where no service manager hands anything down or wants to be told. launchd and the Windows task scheduler run the agent in
 //! the foreground, and see its end.
 
+#![expect(clippy::unused_async, reason = "as where there is one")]
+
 use std::sync::Arc;
 
 use crate::clock::Clock;

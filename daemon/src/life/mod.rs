@@ -6,6 +6,7 @@
 //! | `assign` | the assignment that a shell evaluates |
 //! | `bond` | ends the agent with the program that it was started for |
 //! | `detach` | lets go of whoever started the agent |
+//! | `handover` | what goes from an agent to the one that takes its place |
 //! | `manager` | what a service manager hands down and is told |
 //! | `reload` | has an edited configuration read again |
 //! | `signals` | what signals mean |
@@ -17,6 +18,7 @@
 mod assign;
 pub(crate) mod bond;
 pub(crate) mod detach;
+mod handover;
 pub(crate) mod launch;
 #[cfg(target_os = "linux")]
 pub(crate) mod manager;
@@ -43,6 +45,7 @@ use std::path::PathBuf;
 
 pub(crate) use assign::Shell;
 use bond::Bond;
+pub(crate) use handover::{Begun, Leaving};
 use manager::{Handed, Manager};
 pub(crate) use origin::origin;
 

@@ -18,7 +18,7 @@ use counter::{Bound, Histogram};
 const EACH: u64 = 64;
 
 /// The requests that are counted by name, with their numbers. What is not here is counted as `other`.
-const REQUESTS: [(u16, &str); 23] = [
+const REQUESTS: [(u16, &str); 25] = [
     (1, "get"),
     (2, "login"),
     (4, "logout"),
@@ -36,12 +36,14 @@ const REQUESTS: [(u16, &str); 23] = [
     (16, "reject-for"),
     (17, "list-served"),
     (18, "restart"),
+    (19, "await-human"),
     (20, "read-log"),
     (21, "verify-log"),
     (22, "forward"),
     (23, "forwarded"),
     (24, "metrics"),
     (26, "overview"),
+    (27, "examine"),
 ];
 
 /// How something may end: well, or by a fault of one of these kinds; the last stands for those that are not here.

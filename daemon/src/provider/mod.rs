@@ -17,6 +17,9 @@ mod recipe;
 
 pub use recipe::Recipe;
 
+/// How the cause of a fault ends that wants an answer which only the human has, such as a code.
+pub(crate) const ONLY_HUMAN: &str = "can only be answered by you";
+
 /// A future of a trait object's method.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
 

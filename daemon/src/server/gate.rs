@@ -23,6 +23,7 @@ pub(crate) struct Gate {
 }
 
 const OPEN: u8 = 0;
+#[cfg(target_os = "linux")]
 const SHUT: u8 = 1;
 const GONE: u8 = 2;
 
@@ -86,22 +87,26 @@ impl Gate {
     }
 
     /// Lets nobody past from now on.
+    #[cfg(target_os = "linux")]
     pub(crate) fn shut(&self) {
         self.state.store(SHUT, Ordering::Release);
     }
 
     /// Ends when nobody is past it.
+    #[cfg(target_os = "linux")]
     pub(crate) async fn empty(&self) {
         self.busy.idle().await;
     }
 
     /// Nothing came of it: whoever waits goes on here.
+    #[cfg(target_os = "linux")]
     pub(crate) fn open(&self) {
         self.state.store(OPEN, Ordering::Release);
         self.changed.notify_waiters();
     }
 
     /// The other agent serves: every connection that is at rest, or waits, is to move.
+    #[cfg(target_os = "linux")]
     pub(crate) fn hand_over(&self) -> mpsc::UnboundedReceiver<Moving> {
         let (send, receive) = mpsc::unbounded_channel();
         *self.movers.write().unwrap_or_else(PoisonError::into_inner) = Some(send);

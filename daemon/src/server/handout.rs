@@ -87,7 +87,7 @@ impl Session<'_> {
             confirm: self.grant.as_ref().is_some_and(|grant| grant.confirm),
             wait: self.patience(deadline_ms),
         };
-        self.shared.access.permit(&peer, wanted).await
+        self.shared.access.permit(&peer, wanted, |name| self.shared.broker.exists(name)).await
     }
 
     /// Answers what may not come by a restricted socket. Tokens that were asked for in vain are noted.

@@ -21,6 +21,9 @@ impl Session<'_> {
                 .err()
                 .filter(|fault| fault.kind == FaultKind::UnknownAccount),
         });
+        if disowned.is_none() && matches!(request, Request::Get(_) | Request::GetFor(_)) {
+            broker.call_human("", &fault);
+        }
         Some(disowned.unwrap_or(fault))
     }
 
@@ -38,12 +41,26 @@ impl Session<'_> {
     }
 }
 
-/// What a locked agent answers. Whatever is new is not in it until somebody puts it there.
+/// What a locked agent answers. Whatever is new is not in it until somebody puts it there. Whoever waits for the human gets
+/// nothing before somebody opens it, and learns of no account.
 fn is_for_the_locked(request: &Request) -> bool {
-    use Request::{Answer, Drop, Forwarded, Lock, Metrics, Overview, Restart, Status, Stop, Unlock};
+    use Request::{
+        Answer, AwaitHuman, Drop, Examine, Forwarded, Lock, Metrics, Overview, Restart, Status, Stop, Unlock,
+    };
     matches!(
         request,
-        Answer(_) | Drop | Forwarded(_) | Lock(_) | Metrics | Overview | Restart(_) | Status | Stop | Unlock(_)
+        Answer(_)
+            | AwaitHuman(_)
+            | Drop
+            | Examine(_)
+            | Forwarded(_)
+            | Lock(_)
+            | Metrics
+            | Overview
+            | Restart(_)
+            | Status
+            | Stop
+            | Unlock(_)
     )
 }
 

@@ -1,6 +1,7 @@
 //! Accepts connections, and ends in good order.
 
 mod asker;
+mod examine;
 mod forward;
 mod gate;
 mod handout;
@@ -97,6 +98,7 @@ pub(crate) struct Shared {
 
 /// What a server is told while it runs.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "no agent takes over from another one there"))]
 pub(crate) enum Control {
     /// Accept from here from now on.
     Listen(Listener),
@@ -111,6 +113,7 @@ pub(crate) enum Control {
 
 /// Somebody wants the program started anew. The answer is what was done, in words.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody renews it there"))]
 pub(crate) struct Renewal {
     /// How long they wait.
     pub(crate) patience: Duration,
@@ -209,7 +212,16 @@ pub(crate) async fn run(
     drop(listener);
     // Idle sessions leave now; the others finish what they were asked, and then see that they are to leave.
     shared.leave.notify_waiters();
-    let drained = tokio::time::timeout(limits.drain, sessions.idle()).await.is_ok();
+    let drained = if handed_over {
+        // Nothing is saved here any more, so the rest is waited for as long as anybody may wait: the human may have a question
+        // before them, which the other agent would put once more. Who wants this one gone waits no longer.
+        tokio::select! {
+            done = tokio::time::timeout(limits.longest_wait, sessions.idle()) => done.is_ok(),
+            () = shared.shutdown.requested() => false,
+        }
+    } else {
+        tokio::time::timeout(limits.drain, sessions.idle()).await.is_ok()
+    };
     shared.access.journal().flush().await;
     if handed_over {
         // All that was in memory is the other agent's now. Saved here as well, it would be newer than what that one has.

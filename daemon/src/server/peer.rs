@@ -73,6 +73,7 @@ pub(super) fn parent(child: u32) -> Option<Caller> {
 
 /// A process at the other end, to be looked at when something depends on it.
 pub(super) struct Peer<'a> {
+    #[cfg_attr(windows, expect(dead_code, reason = "nothing pins a process by it there"))]
     pub(super) stream: &'a Stream,
     /// Its id when it connected; 0 where the kernel does not say.
     pub(super) pid: u32,
@@ -120,6 +121,7 @@ fn has_ended(pinned: &OwnedFd) -> bool {
 }
 
 #[cfg(not(unix))]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as where it is a descriptor")]
 fn has_ended((): &()) -> bool {
     false
 }

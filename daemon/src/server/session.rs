@@ -2,6 +2,7 @@
 
 mod accounting;
 mod converse;
+mod parked;
 mod renewal;
 
 use std::future::poll_fn;
@@ -115,9 +116,10 @@ impl<'a> Session<'a> {
         match request {
             Ok(Request::Get(get)) => self.get(get).await,
             Ok(Request::GetFor(get)) => self.get_for(get).await,
+            Ok(Request::AwaitHuman(wait)) => self.await_human(wait).await,
             Ok(Request::Forward(forward)) => self.forward(forward).await,
             Ok(Request::Restart(restart)) => {
-                let response = self.restart(&restart).await;
+                let response = self.restart(restart).await?;
                 self.conclude(&response).await
             }
             Ok(request) => {
@@ -158,6 +160,7 @@ impl<'a> Session<'a> {
                 self.tell_of_trouble(&mut overview.status);
                 Ok(Response::Overview(overview))
             }
+            Request::Examine(examine) => Ok(Response::Examined(self.examine(&examine).await)),
             Request::Clouds(list) => broker.clouds(list.name.as_deref()).map(Response::Clouds),
             Request::Stop => {
                 tracing::info!("a client asked the agent to end");

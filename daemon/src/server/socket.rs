@@ -29,6 +29,7 @@ pub(crate) use passing::inherit;
 
 /// Elsewhere nobody hands a socket down.
 #[cfg(not(target_os = "linux"))]
+#[expect(clippy::unused_async, reason = "as where somebody does")]
 pub(crate) async fn adopt(_: Vec<()>) -> Result<Option<(PathBuf, Claim)>, Fault> {
     Ok(None)
 }

@@ -55,10 +55,19 @@ impl Transport for Net {
     }
 }
 
-/// Nobody has a hand in it.
-fn reins() -> Reins {
-    let (control, renewals) = (mpsc::channel(1).1, mpsc::channel(1).0);
-    Reins { control, gate: Arc::default(), renewals }
+fn login() -> Login {
+    Login {
+        account: "acme".into(),
+        cloud: None,
+        method: None,
+        origins: Vec::new(),
+        settings: Vec::<Setting>::new(),
+        secrets: vec![NamedSecret { name: "password".into(), value: "pw".into() }],
+        remember: false,
+        ephemeral: true,
+        interactive: true,
+        deadline_ms: 20_000,
+    }
 }
 
 /// A server on a thread of its own.
@@ -66,20 +75,26 @@ struct Scene {
     dir: tempfile::TempDir,
     net: Arc<Net>,
     shutdown: Shutdown,
+    control: mpsc::Sender<Control>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Scene {
     fn new(question: Duration) -> Self {
+        Self::with(Limits { question, ..Limits::for_files(64) })
+    }
+
+    fn with(limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("clouds")).unwrap();
         std::fs::write(dir.path().join("clouds/acme.toml"), ACME).unwrap();
         let (net, shutdown) = (Arc::new(Net::default()), Shutdown::default());
         let (path, transport, told) = (dir.path().to_owned(), net.clone(), shutdown.clone());
         let (ready, listening) = threads::channel();
+        let (control, told_what) = mpsc::channel(1);
         let thread = thread::spawn(move || {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            let surroundings = Surroundings { started_at: clock.now(), socket: String::new(), config: String::new() };
+            let surroundings = Surroundings::nowhere(clock.now());
             let broker = Broker::new(
                 clock.clone(),
                 Accounts::open(path.join("accounts.toml")),
@@ -94,13 +109,13 @@ impl Scene {
                     panic!("the place is free");
                 };
                 ready.send(()).unwrap();
-                let limits = Limits { question, ..Limits::for_files(64) };
                 let access = Access::new(Arc::new(SystemClock), &path.join("state"), path.join("accounts.toml"));
-                run(listener, reins(), broker, access, limits, surroundings, told).await.unwrap();
+                let reins = Reins { control: told_what, gate: Arc::default(), renewals: mpsc::channel(1).0 };
+                run(listener, reins, broker, access, limits, surroundings, told).await.unwrap();
             });
         });
         listening.recv_timeout(PATIENCE).unwrap();
-        Self { dir, net, shutdown, thread: Some(thread) }
+        Self { dir, net, shutdown, control, thread: Some(thread) }
     }
 
     fn connect(&self) -> Client {
@@ -112,20 +127,18 @@ impl Scene {
     /// A client whose login has come to its question.
     fn asked(&self) -> Client {
         let mut client = self.connect();
-        let login = Login {
-            account: "acme".into(),
-            cloud: None,
-            method: None,
-            origins: Vec::new(),
-            settings: Vec::<Setting>::new(),
-            secrets: vec![NamedSecret { name: "password".into(), value: "pw".into() }],
-            remember: false,
-            ephemeral: true,
-            interactive: true,
-            deadline_ms: 20_000,
-        };
-        let said = client.say(&Request::Login(login)).unwrap();
+        let said = client.say(&Request::Login(login())).unwrap();
         assert!(matches!(&said, Response::Question(question) if question.name == "code"), "{said:?}");
+        client
+    }
+
+    /// A client whose login has joined that of another one.
+    fn joined(&self) -> Client {
+        let mut client = self.connect();
+        let plain = Login { secrets: Vec::new(), ephemeral: false, ..login() };
+        let Some(Response::Question(question)) = client.say(&Request::Login(plain)) else { panic!("it is not asked") };
+        assert_eq!(question.name, "code");
+        assert!(question.detail.unwrap().contains("another login of `acme` waits for it"));
         client
     }
 
@@ -198,4 +211,70 @@ fn a_question_belongs_to_the_connection_that_asked() {
     let done = asked.answer();
     assert!(matches!(done, Some(Response::Done(_))), "{done:?}");
     assert_eq!(scene.sent(), ["/send", "/take"]);
+}
+
+#[test]
+fn a_second_login_of_the_account_is_asked_the_same_question_and_one_answer_serves_both() {
+    for answered_by_first in [true, false] {
+        let scene = Scene::new(PATIENCE);
+        let (mut first, mut second) = (scene.asked(), scene.joined());
+        let (answers, waits) = if answered_by_first { (&mut first, &mut second) } else { (&mut second, &mut first) };
+        let done = answers.answer();
+        assert!(matches!(done, Some(Response::Done(_))), "{done:?}");
+        // The question is on a screen, where nobody can take it back; whatever is typed there now makes no difference.
+        let done = waits.say(&Request::Answer(Answer { value: Some(Secret::from("999999")) }));
+        assert!(matches!(done, Some(Response::Done(_))), "{done:?}");
+        assert_eq!(scene.sent(), ["/send", "/take"], "one code was sent, and one was taken");
+    }
+}
+
+#[test]
+fn whoever_began_a_login_may_leave_it_to_whoever_has_joined() {
+    let scene = Scene::new(PATIENCE);
+    let (first, mut second) = (scene.asked(), scene.joined());
+    drop(first);
+    let done = second.answer();
+    assert!(matches!(done, Some(Response::Done(_))), "{done:?}");
+    assert_eq!(scene.sent(), ["/send", "/take"]);
+}
+
+#[test]
+fn a_login_that_both_give_up_fails_for_both_and_whoever_joined_is_told_where_it_began() {
+    let scene = Scene::new(PATIENCE);
+    let (mut first, mut second) = (scene.asked(), scene.joined());
+    let gives_up = |client: &mut Client| client.say(&Request::Answer(Answer { value: None }));
+    let Some(Response::Fault(fault)) = gives_up(&mut second) else { panic!("there is no answer") };
+    assert_eq!(fault.kind, FaultKind::NeedsHuman);
+    let Some(Response::Fault(fault)) = gives_up(&mut first) else { panic!("there is no answer") };
+    assert_eq!(fault.kind, FaultKind::NeedsHuman);
+    assert_eq!(scene.sent(), ["/send"]);
+}
+
+#[test]
+fn another_login_of_the_account_than_the_one_that_waits_is_told_so_at_once() {
+    let scene = Scene::new(PATIENCE);
+    let mut first = scene.asked();
+    let mut other = scene.connect();
+    let secrets = vec![NamedSecret { name: "password".into(), value: "another".into() }];
+    let Some(Response::Fault(fault)) = other.say(&Request::Login(Login { secrets, ..login() })) else {
+        panic!("it is not told")
+    };
+    assert_eq!(fault.kind, FaultKind::Busy);
+    assert_eq!(fault.message, "another login of `acme` waits for its `code`");
+    let done = first.answer();
+    assert!(matches!(done, Some(Response::Done(_))), "{done:?}");
+}
+
+#[test]
+fn whoever_has_a_question_to_answer_when_another_agent_takes_over_is_waited_for() {
+    let scene = Scene::with(Limits { drain: Duration::ZERO, ..Limits::for_files(64) });
+    let mut asked = scene.asked();
+    scene.control.blocking_send(Control::HandOver).unwrap();
+    let since = std::time::Instant::now();
+    while UnixStream::connect(scene.dir.path().join("run/agent.sock")).is_ok() {
+        assert!(since.elapsed() < PATIENCE, "it accepts no more");
+        thread::yield_now();
+    }
+    let done = asked.answer();
+    assert!(matches!(done, Some(Response::Done(_))), "{done:?}");
 }

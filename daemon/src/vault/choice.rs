@@ -309,6 +309,20 @@ impl Vault for Choice {
         Box::pin(async move { vault.destroy().await })
     }
 
+    fn probe(&self) -> Boxed<'_, ()> {
+        let vault = self.current();
+        Box::pin(async move { vault.probe().await })
+    }
+
+    fn misconfigured(&self) -> Option<Fault> {
+        let config = Config::read(&self.setup.file);
+        let kind = config.and_then(|config| config.kind.as_deref().map(Kind::parse).transpose());
+        kind.err().map(|fault| match fault.kind {
+            FaultKind::Config => fault,
+            _ => self.setup.unusable(fault),
+        })
+    }
+
     fn place(&self) -> String {
         self.current().place()
     }

@@ -1,6 +1,6 @@
 //! No file at all, as `ssh-agent` does it: what is held lives as long as the agent.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cloud_agent_protocol::{Fault, Secret};
@@ -18,7 +18,8 @@ pub struct Memory {
 
 #[derive(Debug, Default)]
 struct Shelf {
-    held: HashMap<String, (u64, Packed)>,
+    /// A tree, because a table of a thousand and one accounts has room for two thousand.
+    held: BTreeMap<Box<str>, (u64, Packed)>,
     /// The last generation that was given, whoever got it.
     last: u64,
     /// What was held is given away.
@@ -59,7 +60,7 @@ impl Memory {
         let mut all = self.open()?;
         all.last += 1;
         let generation = all.last;
-        all.held.insert(account.to_owned(), (generation, Packed::new(pairs)));
+        all.held.insert(account.into(), (generation, Packed::new(pairs)));
         Ok(Saved::As(generation))
     }
 
@@ -68,7 +69,7 @@ impl Memory {
     }
 
     fn accounts(&self) -> Result<Vec<String>, Fault> {
-        Ok(self.open()?.held.keys().cloned().collect())
+        Ok(self.open()?.held.keys().map(ToString::to_string).collect())
     }
 
     /// What is held of each account, behind its name, its generation and how many pairs there are.
@@ -76,21 +77,21 @@ impl Memory {
         let mut all = self.lock();
         all.locked = true;
         let mut pairs = Vec::new();
-        for (account, (generation, packed)) in all.held.drain() {
-            pairs.push((account, Secret::new(format!("{generation} {}", packed.pairs().count()))));
+        for (account, (generation, packed)) in std::mem::take(&mut all.held) {
+            pairs.push((account.into(), Secret::new(format!("{generation} {}", packed.pairs().count()))));
             pairs.extend(packed.pairs().map(|(name, secret)| (name.to_owned(), Secret::from(secret))));
         }
         pairs
     }
 
     fn take_back(&self, pairs: &[(String, Secret)]) -> Option<()> {
-        let mut held = HashMap::new();
+        let mut held = BTreeMap::new();
         let mut rest = pairs;
         while let Some(((account, head), behind)) = rest.split_first() {
             let (generation, count) = head.expose().split_once(' ')?;
             let (pairs, behind) = behind.split_at_checked(count.parse().ok()?)?;
             let pairs = pairs.iter().map(|(name, secret)| (name.as_str(), secret.expose()));
-            held.insert(account.clone(), (generation.parse().ok()?, Packed::new(pairs)));
+            held.insert(account.as_str().into(), (generation.parse().ok()?, Packed::new(pairs)));
             rest = behind;
         }
         let mut all = self.lock();

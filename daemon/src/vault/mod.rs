@@ -181,6 +181,19 @@ pub trait Vault: Send + Sync + 'static {
         Box::pin(std::future::ready(Err(Fault::new(FaultKind::Unsupported, message))))
     }
 
+    /// Asks whoever keeps its key whether the next agent will find it there. What is open stays open.
+    ///
+    /// # Errors
+    /// As [`Self::unlock`] with nobody there.
+    fn probe(&self) -> Boxed<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// What is wrong with what the user says about it by now: the next agent would not start.
+    fn misconfigured(&self) -> Option<Fault> {
+        None
+    }
+
     /// Where it is, for a human: a directory, a program, or nothing.
     fn place(&self) -> String {
         String::new()

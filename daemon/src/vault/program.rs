@@ -69,6 +69,14 @@ pub(crate) async fn run_with(
     ended.unwrap_or_else(|_| Err(format!("it has not ended within {} s", patience.as_secs_f32())))
 }
 
+/// This very program, also after another one was installed in its place.
+pub(crate) fn ourselves() -> OsString {
+    if cfg!(target_os = "linux") {
+        return "/proc/self/exe".into();
+    }
+    std::env::current_exe().map_or_else(|_| "cloud-agent".into(), Into::into)
+}
+
 async fn converse(child: &mut Child, told: &[u8]) -> Result<Ended, String> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(mut stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {

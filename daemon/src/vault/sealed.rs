@@ -37,6 +37,15 @@ pub(super) trait Keeper: Send + Sync + 'static {
     /// `NeedsHuman` if it is not there and somebody can change that, `Refused` if what was said is wrong.
     fn open<'a>(&'a self, head: Option<Head>, given: Option<Secret>, ask: &'a dyn Ask) -> Boxed<'a, (Head, Key)>;
 
+    /// Whether the key of the vault with that head is still where it is kept, as far as that can be asked.
+    ///
+    /// # Errors
+    /// As [`Self::open`] with nobody there.
+    fn probe<'a>(&'a self, head: &'a Head) -> Boxed<'a, ()> {
+        let _ = head;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Forgets the key of the vault with that head.
     fn forget<'a>(&'a self, head: &'a Head) -> Boxed<'a, ()> {
         let _ = head;
@@ -238,6 +247,15 @@ impl Vault for Sealed {
             }
             *self.key() = Err(locked("it was moved"));
             Ok(())
+        })
+    }
+
+    fn probe(&self) -> Boxed<'_, ()> {
+        Box::pin(async move {
+            match Head::read(self.files.dir())? {
+                Some(head) => self.keeper.probe(&head).await,
+                None => Ok(()),
+            }
         })
     }
 

@@ -1,10 +1,11 @@
 //! One message of each kind, with every field filled; the values never change, because golden files hold their bytes.
 
 use cloud_agent_protocol::v1::{
-    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, Check, CloudInfo, Clouds, Do, Done, Forward, Forwarded,
-    Forwarding, Get, GetFor, Holding, ListClouds, Lock, Log, LogEntry, LogProcess, Login, Logout, MethodInfo, Metrics,
-    NamedSecret, OriginInfo, Overview, Place, Question, ReadLog, Reject, RejectFor, Request, Response, Restart, Served,
-    Setting, Show, Status, Unlock, Vault, VaultStatus, Verified, Withheld,
+    AccountStatus, Acted, ActionInfo, Actions, Answer, AskInfo, AwaitHuman, Check, CloudInfo, Clouds, Do, Done,
+    Examine, Examined, Finding, Forward, Forwarded, Forwarding, Get, GetFor, Holding, ListClouds, Lock, Log, LogEntry,
+    LogProcess, Login, Logout, MethodInfo, Metrics, NamedSecret, OriginInfo, Overview, Place, Question, ReadLog,
+    Reject, RejectFor, Request, Response, Restart, Served, Setting, Show, Status, Unlock, Vault, VaultStatus, Verified,
+    Withheld,
 };
 use cloud_agent_protocol::{Credential, ExpirySource, Fault, FaultKind, Header};
 
@@ -108,6 +109,10 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         ("request-list-served", Request::ListServed),
         ("request-restart", Request::Restart(Restart { deadline_ms: 30_000 })),
         (
+            "request-await-human",
+            Request::AwaitHuman(AwaitHuman { account: "ecHome".into(), wait_ms: 600_000, deadline_ms: 30_000 }),
+        ),
+        (
             "request-lock",
             Request::Lock(Lock { passphrase: Some("open sesame".into()), interactive: false, deadline_ms: 30_000 }),
         ),
@@ -126,6 +131,7 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         ("request-forwarded", Request::Forwarded(Forwarded { id: "00112233445566778899aabbccddeeff".into() })),
         ("request-overview", Request::Overview),
         ("request-metrics", Request::Metrics),
+        ("request-examine", Request::Examine(Examine { prove: true, deadline_ms: 30_000 })),
     ]
 }
 
@@ -292,6 +298,7 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
             }),
         ),
         ("response-withheld", withheld()),
+        ("response-examined", Response::Examined(examined())),
         ("response-metrics", Response::Metrics(Metrics { text: "# TYPE cloud_agent_locked gauge\n# EOF\n".into() })),
         (
             "response-served",
@@ -302,6 +309,34 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
     ];
     all.extend(of_the_journal());
     all
+}
+
+fn examined() -> Examined {
+    let locked = Finding {
+        id: "vault.locked".into(),
+        subject: "keyring".into(),
+        level: "error".into(),
+        what: "the vault is locked".into(),
+        evidence: vec!["the keyring does not answer".into()],
+        mend: Some("`cloud-token unlock`".into()),
+        kind: Some(FaultKind::NeedsHuman),
+    };
+    let trusted = Finding {
+        id: "tls.roots".into(),
+        subject: String::new(),
+        level: "ok".into(),
+        what: "145 certificate authorities are trusted".into(),
+        evidence: vec![],
+        mend: None,
+        kind: None,
+    };
+    Examined {
+        config: "/home/u/.config/cloud-agent".into(),
+        state: "/home/u/.local/state/cloud-agent".into(),
+        environment: vec![setting("HTTPS_PROXY", "http://proxy.example:3128")],
+        accounts: vec!["ecHome".into()],
+        findings: vec![locked, trusted],
+    }
 }
 
 fn withheld() -> Response {

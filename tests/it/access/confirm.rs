@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use cloud_agent_protocol::FaultKind;
+use cloud_agent_protocol::v1::{Get, Request, Response};
 use cloud_agent_tests::sandbox::TOKEN;
 use cloud_agent_tests::skip;
 use cloud_agent_tests::terminal::Terminal;
@@ -46,6 +48,49 @@ fn the_human_is_asked_once_with_the_real_chain_and_the_yes_is_remembered() {
     assert_eq!(desk.asked(), asked, "it is remembered");
     desk.asks(&desk.tool("another"), "ecHome").ok();
     assert!(desk.asked().contains("/another?"), "and for that program only");
+}
+
+#[test]
+fn a_yes_and_a_limit_hold_at_the_next_agent_too() {
+    let desk = Desk::new();
+    let (tool, other) = (desk.tool("deploy"), desk.tool("other"));
+    let askpass = desk.askpass("echo \"$1\" >>asked");
+    desk.confirms(&format!(
+        "with = \"askpass\"\nprogram = \"{}\"\n[[limit]]\naccount = \"ecHome\"\nhand-outs = 2\nwithin = \"1h\"\n",
+        askpass.display()
+    ));
+    let _ = desk.becomes(&other, 5);
+    desk.asks(&tool, "ecHome").ok();
+    let asked = desk.asked();
+    desk.sandbox.token(["restart"]).ok();
+    desk.asks(&tool, "ecHome").ok();
+    assert_eq!(desk.asked(), asked, "nobody notices that it is another agent");
+    for program in [&tool, &other] {
+        assert!(desk.asks(program, "ecHome").fails(5).contains("too often"), "nor gets around a limit by that");
+    }
+}
+
+#[test]
+fn nobody_is_asked_about_what_is_no_account_and_may_be_any_text() {
+    let desk = Desk::new();
+    let askpass = desk.askpass("echo \"$1\" >>asked");
+    desk.rules(&format!(
+        "[[policy]]\naction = \"confirm\"\n[confirm]\nwith = \"askpass\"\nprogram = \"{}\"\nremember = \"0\"\n",
+        askpass.display()
+    ));
+    assert!(until(PATIENCE, || {
+        desk.sandbox.token(["ecHome"]).ok();
+        !desk.asked().is_empty()
+    }));
+    let asked = desk.asked();
+    let hostile = "ecHome` to /usr/bin/git?\nasked by git [1]\n\x1b[8m";
+    for (account, kind) in [(hostile, FaultKind::Usage), ("nobody", FaultKind::UnknownAccount)] {
+        let get =
+            Get { account: account.to_owned(), min_valid: None, fresh: false, environment: false, deadline_ms: 20_000 };
+        let answer = desk.sandbox.raw().answer(&Request::Get(get));
+        assert!(matches!(&answer, Response::Fault(fault) if fault.kind == kind), "{answer:?}");
+    }
+    assert_eq!(desk.asked(), asked);
 }
 
 #[test]

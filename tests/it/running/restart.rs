@@ -160,6 +160,19 @@ fn a_renewal_under_way_comes_to_its_end_and_its_result_is_handed_over() {
     assert_eq!((scene.cloud.logins(), scene.cloud.refreshes()), (1, 1));
 }
 
+#[test]
+fn restarts_that_are_wished_for_at_the_same_time_all_come_true() {
+    let scene = Scene::new();
+    let before = token(&scene.sandbox, "ecHome");
+    let wishes: Vec<_> = (0..4).map(|_| scene.sandbox.command(TOKEN).arg("restart").spawn()).collect();
+    for wish in wishes {
+        let outcome = wish.finish();
+        assert!(outcome.ok().is_empty() && outcome.stderr.contains("restarted: version "), "{outcome:?}");
+    }
+    assert!(until(PATIENCE, || scene.sandbox.agents().len() == 1));
+    assert_eq!(token(&scene.sandbox, "ecHome"), before);
+}
+
 fn with_passphrase(sandbox: &Sandbox, command: &str, passphrase: &str) -> i32 {
     sandbox.command(TOKEN).args([command, "--passphrase", "stdin", "--no-input"]).stdin(passphrase).finish().code()
 }

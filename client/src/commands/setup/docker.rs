@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use cloud_agent_protocol::v1::{Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind};
 
-use super::{Edit, Plan, directory, graft, home, mask, own_program, unusable};
+use super::{Edit, Plan, graft, mask};
 use crate::client::{Client, unexpected};
 use crate::deadline::DEFAULT_TIMEOUT;
 use crate::json::Value;
+use crate::places::{docker_config, own_program, unusable};
 use crate::report::Failure;
 
 /// Where docker looks for a helper of a registry.
@@ -20,8 +21,7 @@ const PROGRAM: &str = "docker-credential-cloud-token";
 
 #[cold]
 pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
-    let path =
-        directory("DOCKER_CONFIG").map_or_else(|| home().map(|home| home.join(".docker")), Ok)?.join("config.json");
+    let path = docker_config()?;
     let mut edit = Edit::of(&path, 0o600, mask::json).map_err(|e| unusable(&path, &e))?;
     let mut notes = Vec::new();
     let hosts = if remove { Vec::new() } else { hosts()? };

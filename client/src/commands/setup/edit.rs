@@ -71,6 +71,11 @@ impl Edit {
         &self.path
     }
 
+    /// What is done to it, in a word.
+    pub(super) fn deed(&self) -> &'static str {
+        if self.after.is_some() { "written" } else { "removed" }
+    }
+
     pub(super) fn changes(&self) -> bool {
         self.before != self.after
     }

@@ -1,9 +1,9 @@
 //! git: a helper in the user's own configuration, besides those that are there. It is silent about what is not ours.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{Edit, Plan, block, directory, home, mask, own_program, unusable};
+use super::{Edit, Plan, block, mask};
+use crate::places::{git_config, own_program, unusable};
 use crate::report::Failure;
 
 /// What the helpers of git are named in.
@@ -11,7 +11,7 @@ const SECTION: &str = "[credential]";
 
 #[cold]
 pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
-    let path = path()?;
+    let path = git_config()?;
     let mut edit = Edit::of(&path, 0o644, mask::ini).map_err(|e| unusable(&path, &e))?;
     let theirs = theirs(edit.text())?;
     if remove {
@@ -22,17 +22,6 @@ pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
     let note = "an account answers for its own addresses, or for those in its `serves`: \
         `cloud-token login ACCOUNT --set serves=https://git.example`";
     Ok(Plan { edits: vec![edit], notes: if remove { Vec::new() } else { vec![note.to_owned()] } })
-}
-
-/// The file that `git config --global` would write.
-fn path() -> Result<PathBuf, Failure> {
-    if let Some(path) = env::var_os("GIT_CONFIG_GLOBAL").filter(|path| !path.is_empty()) {
-        return Ok(path.into());
-    }
-    let home = home()?;
-    let (usual, xdg) = (home.join(".gitconfig"), directory("XDG_CONFIG_HOME").unwrap_or(home.join(".config")));
-    let other = xdg.join("git/config");
-    Ok(if !usual.exists() && other.exists() { other } else { usual })
 }
 
 /// What git has put into our section: `git config` adds to the last one of a name, and reads no marks.

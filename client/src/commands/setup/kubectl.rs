@@ -6,8 +6,9 @@ use std::{env, fs, io};
 
 use cloud_agent_protocol::{Fault, FaultKind};
 
-use super::{Edit, Plan, home, mask, own_program, unusable};
+use super::{Edit, Plan, mask};
 use crate::json::Value;
+use crate::places::{home, own_program, unusable};
 use crate::report::Failure;
 
 /// The user's name there.

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use cloud_agent_protocol::{Fault, FaultKind};
 
-use super::{Plan, agent_program, home, owned};
+use super::{Plan, owned};
+use crate::places::{agent_program, home};
 use crate::report::{Failure, printable};
 
 /// The property list as it is packaged, for an agent at [`PACKAGED`].

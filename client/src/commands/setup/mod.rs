@@ -12,12 +12,8 @@ mod owned;
 mod shell;
 mod systemd;
 
-use std::path::{Path, PathBuf};
-use std::{env, io};
-
-use cloud_agent_protocol::{Fault, FaultKind};
-
-use crate::report::{self, Failure, printable};
+use crate::places::unusable;
+use crate::report::{self, Failure};
 use crate::stdio;
 use edit::Edit;
 
@@ -82,7 +78,7 @@ pub(crate) fn run(target: Target, options: Options) -> Result<(), Failure> {
     } else {
         for edit in &changes {
             edit.make().map_err(|e| unusable(edit.path(), &e))?;
-            report::note(&format!("written: {}", edit.path().display()));
+            report::note(&format!("{}: {}", edit.deed(), edit.path().display()));
         }
     }
     if changes.is_empty() {
@@ -92,60 +88,37 @@ pub(crate) fn run(target: Target, options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What this program's file is called.
-const PROGRAM: &str = if cfg!(windows) { "cloud-token.exe" } else { "cloud-token" };
-
-/// Names the home directory.
-const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-
-/// How other programs are to start us: the way that the user does, so that an update of ours does not move it.
-#[cold]
-fn own_program() -> Result<PathBuf, Failure> {
-    let own = env::current_exe().map_err(|e| unusable(Path::new("cloud-token"), &e))?;
-    let is_own = |path: &PathBuf| path.canonicalize().is_ok_and(|real| real == own);
-    Ok(on_path(PROGRAM, is_own).unwrap_or(own))
+/// How what `setup` would write stands to what is there.
+pub(crate) enum Standing {
+    /// Nothing of it is there.
+    Absent,
+    /// It is as it would be written now.
+    Current,
+    /// It is there, and would be written otherwise now.
+    Outdated,
+    /// It cannot be told, for this reason.
+    Unusable(Failure),
 }
 
-/// The agent, which lies beside this program, else on the path.
+/// Looks, and changes nothing. Only of targets whose plan is made by reading alone.
 #[cold]
-fn agent_program() -> Result<PathBuf, Failure> {
-    const AGENT: &str = if cfg!(windows) { "cloud-agent.exe" } else { "cloud-agent" };
-    let beside = own_program()?.with_file_name(AGENT);
-    if beside.is_file() {
-        return Ok(beside);
+pub(crate) fn standing(target: Target) -> Standing {
+    let plan = |remove: bool| match target {
+        Target::Git => git::plan(remove),
+        Target::Shell => shell::plan(remove),
+        Target::Systemd => systemd::plan(remove),
+        Target::Launchd => launchd::plan(remove),
+        // kubectl is run for it, and docker's asks the agent.
+        Target::Kubectl | Target::Docker => Ok(Plan { edits: Vec::new(), notes: Vec::new() }),
+    };
+    let changes = |remove: bool| plan(remove).map(|plan| plan.edits.iter().any(Edit::changes));
+    match (changes(true), || changes(false)) {
+        (Err(failure), _) => Standing::Unusable(failure),
+        (Ok(false), _) => Standing::Absent,
+        (Ok(true), is_outdated) => match is_outdated() {
+            Ok(false) => Standing::Current,
+            Ok(true) => Standing::Outdated,
+            Err(failure) => Standing::Unusable(failure),
+        },
     }
-    on_path(AGENT, |path| path.is_file()).ok_or_else(|| {
-        Fault::new(FaultKind::Config, "`cloud-agent` is neither beside `cloud-token` nor in a directory of PATH")
-            .hint("install `cloud-agent` beside `cloud-token`")
-            .into()
-    })
-}
-
-/// The first on the path that `is_it`.
-#[cold]
-fn on_path(name: &str, is_it: impl Fn(&PathBuf) -> bool) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(name)).find(is_it)
-}
-
-/// The home directory.
-#[cold]
-fn home() -> Result<PathBuf, Failure> {
-    directory(HOME).ok_or_else(|| {
-        Fault::new(FaultKind::Config, "it is not known where your configuration is")
-            .because(format!("`${HOME}` is not set"))
-            .into()
-    })
-}
-
-/// The directory that a variable names.
-#[cold]
-fn directory(variable: &str) -> Option<PathBuf> {
-    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
-}
-
-#[cold]
-fn unusable(path: &Path, error: &io::Error) -> Failure {
-    let fault = Fault::new(FaultKind::Config, format!("`{}` cannot be used", printable(&path.display().to_string())));
-    fault.because(error.to_string()).into()
 }

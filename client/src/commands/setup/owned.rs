@@ -4,7 +4,8 @@ use std::path::Path;
 
 use cloud_agent_protocol::{Fault, FaultKind};
 
-use super::{Edit, unusable};
+use super::Edit;
+use crate::places::unusable;
 use crate::report::{Failure, printable};
 
 /// In the first lines of a file that this wrote.

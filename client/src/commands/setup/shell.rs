@@ -3,7 +3,8 @@
 use std::env;
 use std::path::PathBuf;
 
-use super::{Edit, Plan, block, directory, home, mask, unusable};
+use super::{Edit, Plan, block, mask};
+use crate::places::{config_home, directory, home, unusable};
 use crate::report::Failure;
 
 /// For sh and its kin. The status is that of the question, which `eval "$(…)"` would hide.
@@ -45,10 +46,7 @@ fn place(shell: &str) -> Result<(PathBuf, &'static str), Failure> {
     Ok(match shell {
         "bash" => (home.join(".bashrc"), SH),
         "zsh" => (directory("ZDOTDIR").unwrap_or(home).join(".zshrc"), SH),
-        "fish" => {
-            let config = directory("XDG_CONFIG_HOME").unwrap_or(home.join(".config"));
-            (config.join("fish/conf.d/cloud-agent.fish"), FISH)
-        }
+        "fish" => (config_home()?.join("fish/conf.d/cloud-agent.fish"), FISH),
         _ => (home.join(".profile"), SH),
     })
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use cloud_agent_protocol::endpoint::ENV_SOCKET;
 use cloud_agent_protocol::{Fault, FaultKind};
 
-use super::{Plan, agent_program, directory, home, owned};
+use super::{Plan, owned};
+use crate::places::{agent_program, user_units};
 use crate::report::{Failure, printable};
 
 /// The units as they are packaged, for an agent at [`PACKAGED`].
@@ -19,8 +20,7 @@ const OWN_PLACES: [&str; 3] = [ENV_SOCKET, "CLOUD_AGENT_CONFIG", "CLOUD_AGENT_ST
 
 #[cold]
 pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
-    let config = directory("XDG_CONFIG_HOME").map_or_else(|| home().map(|home| home.join(".config")), Ok)?;
-    let units = config.join("systemd/user");
+    let units = user_units()?;
     let text = |unit: &str| -> Result<Option<String>, Failure> {
         if remove {
             return Ok(None);

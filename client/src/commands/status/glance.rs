@@ -4,8 +4,8 @@ use cloud_agent_protocol::v1::{AccountStatus, Holding, LOCKED, Overview};
 use cloud_agent_protocol::{Fault, v1};
 
 use super::accounts;
-use super::paint::{Paint, Tone};
 use crate::moment;
+use crate::paint::{Paint, Tone};
 use crate::report::printable;
 
 /// The columns of the table. The last is there only if something in it is. One text, because every call of this program pays for
@@ -37,7 +37,7 @@ pub(super) fn words(overview: &Overview, now: i64, paint: &Paint) -> String {
     text.push('\n');
     if status.accounts.is_empty() {
         let hint = "no accounts yet: `cloud-token login` sets one up; `cloud-token clouds` lists the clouds";
-        text.push_str(&wrapped(hint, 0, paint));
+        text.push_str(&paint.wrapped(hint, 0));
         return text;
     }
     let limited = overview.holdings.iter().any(|holding| holding.until.is_some());
@@ -72,7 +72,7 @@ fn about(overview: &Overview, now: i64, paint: &Paint) -> String {
         printable(vault_reason),
     );
     let places = format!("socket {}, configuration {}", printable(socket), printable(config));
-    let mut text = wrapped(&agent, 0, paint) + &wrapped(&places, 0, paint);
+    let mut text = paint.wrapped(&agent, 0) + &paint.wrapped(&places, 0);
     for warning in warnings {
         text.push_str(&labelled("warning:", Tone::Waits, &printable(warning), 0, paint));
     }
@@ -177,24 +177,6 @@ fn padded(cell: &str, width: usize) -> String {
 
 /// `words` behind a label, in lines that begin below each other.
 fn labelled(label: &str, tone: Tone, words: &str, indent: usize, paint: &Paint) -> String {
-    let body = wrapped(words, indent + label.len() + 1, paint);
+    let body = paint.wrapped(words, indent + label.len() + 1);
     padded("", indent) + &paint.tint(tone, label) + " " + body.trim_start()
-}
-
-/// `words` in lines of the screen's width, each `indent` columns in. What is longer than a line stays in one piece, so that it can
-/// be copied.
-fn wrapped(words: &str, indent: usize, paint: &Paint) -> String {
-    let room = paint.width.map_or(usize::MAX, |screen| screen.saturating_sub(indent).max(1));
-    let (mut text, mut line) = (String::new(), String::new());
-    for word in words.split(' ') {
-        if line.is_empty() {
-            word.clone_into(&mut line);
-        } else if line.chars().count() + 1 + word.chars().count() <= room {
-            line = line + " " + word;
-        } else {
-            text = text + &padded("", indent) + &line + "\n";
-            word.clone_into(&mut line);
-        }
-    }
-    text + &padded("", indent) + &line + "\n"
 }

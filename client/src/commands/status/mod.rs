@@ -2,7 +2,6 @@
 
 mod glance;
 mod json;
-mod paint;
 mod watch;
 
 use std::time::Duration;
@@ -11,9 +10,9 @@ use cloud_agent_protocol::FaultKind;
 use cloud_agent_protocol::v1::{AccountStatus, Holding, Overview, Request, Response};
 
 use crate::client::{Client, unexpected};
+use crate::paint::Paint;
 use crate::report::Failure;
 use crate::{moment, stdio};
-use paint::Paint;
 
 /// What the command line said.
 #[derive(Debug, Clone, Copy, Default)]

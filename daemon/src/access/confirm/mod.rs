@@ -2,18 +2,19 @@
 //!
 //! One question at a time, because a human reads one at a time; whoever waits for its turn, or for an answer, holds up nobody
 //! who needs none. No answer in time is a no. A yes is remembered for as long as the file says, for that program and
-//! account. A no stands for those that were already waiting, and some seconds more: a program that asks again and again must not
-//! wear the human down.
+//! account, in the session that asked: a shell is the same program wherever it runs. A no stands for those that were already
+//! waiting, and some seconds more, whatever their session: a program that asks again and again must not wear the human down.
 
+mod answers;
 mod question;
 mod terminal;
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use answers::{About, Answers};
 pub(super) use question::Question;
 use tokio::sync::Semaphore;
 
@@ -25,27 +26,23 @@ use crate::vault::program;
 const WAITING: usize = 64;
 /// A no holds for this long, or for as long as a yes, if that is shorter.
 const NO_HOLDS: Duration = Duration::from_secs(5);
-/// So many answers are remembered; beyond that those that no longer hold are forgotten, and if that is not enough, all.
-const REMEMBERED: usize = 256;
 
 /// Answers, and whose turn it is to ask.
 #[derive(Debug)]
 pub(super) struct Human {
     turn: tokio::sync::Mutex<()>,
     room: Arc<Semaphore>,
-    answers: Mutex<HashMap<String, Answer>>,
+    answers: Answers,
 }
 
 impl Default for Human {
     fn default() -> Self {
-        Self { turn: tokio::sync::Mutex::default(), room: Arc::new(Semaphore::new(WAITING)), answers: Mutex::default() }
+        Self {
+            turn: tokio::sync::Mutex::default(),
+            room: Arc::new(Semaphore::new(WAITING)),
+            answers: Answers::default(),
+        }
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Answer {
-    yes: bool,
-    at: Duration,
 }
 
 /// Why the human did not say yes, in words.
@@ -77,14 +74,34 @@ impl Human {
         }
     }
 
+    /// What was said lately, for another agent.
+    #[cfg(target_os = "linux")]
+    pub(super) fn said(&self) -> Vec<(String, String)> {
+        self.answers.parts()
+    }
+
+    /// Takes [`Self::said`] of another agent.
+    #[cfg(target_os = "linux")]
+    pub(super) fn inherit<'a>(&self, said: impl Iterator<Item = (&'a str, &'a str)>) {
+        self.answers.inherit(said);
+    }
+
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn hears(&self, key: &str, session: u32, at: Duration) {
+        self.answers.remember(About::yes(key, session), at, Duration::MAX);
+    }
+
     async fn ask(&self, question: &Question, how: &Confirm, clock: &Arc<dyn Clock>) -> Result<(), No> {
         let asked = clock.uptime();
+        let (yes, no) = (About::yes(&question.key, question.session), About::no(&question.key));
         let known = |now: Duration| {
-            let holds = |answer: &Answer| {
-                let (age, waited) = (now.saturating_sub(answer.at), answer.at >= asked);
-                if answer.yes { age < how.remember } else { waited || age < how.remember.min(NO_HOLDS) }
-            };
-            self.answer(&question.key).filter(holds).map(|answer| answer.yes)
+            let age = |at: Duration| now.saturating_sub(at);
+            let holds_yes = |at: Duration| age(at) < how.remember;
+            let holds_no = |at: Duration| at >= asked || age(at) < how.remember.min(NO_HOLDS);
+            if self.answers.at(&yes).is_some_and(holds_yes) {
+                return Some(true);
+            }
+            self.answers.at(&no).is_some_and(holds_no).then_some(false)
         };
         let told = |yes: bool| if yes { Ok(()) } else { Err("the answer was no, a moment ago".to_owned()) };
         if let Some(yes) = known(asked) {
@@ -97,23 +114,9 @@ impl Human {
             return told(yes);
         }
         let said = put(question, how).await;
-        self.remember(&question.key, Answer { yes: said.is_ok(), at: clock.uptime() }, how.remember);
+        let about = if said.is_ok() { yes } else { no };
+        self.answers.remember(about, clock.uptime(), how.remember);
         said
-    }
-
-    fn answer(&self, key: &str) -> Option<Answer> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
-    }
-
-    fn remember(&self, key: &str, answer: Answer, holds: Duration) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() >= REMEMBERED {
-            answers.retain(|_, old| answer.at.saturating_sub(old.at) < holds);
-        }
-        if answers.len() >= REMEMBERED {
-            answers.clear();
-        }
-        answers.insert(key.to_owned(), answer);
     }
 }
 

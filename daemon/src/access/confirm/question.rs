@@ -20,8 +20,10 @@ pub(in crate::access) struct Question {
     unit: Option<String>,
     /// The caller's terminal.
     pub(super) terminal: Option<String>,
-    /// What a yes is remembered under.
+    /// What an answer is about: the account, the program, and the way it came.
     pub(super) key: String,
+    /// The caller's session.
+    pub(super) session: u32,
 }
 
 impl Question {
@@ -29,23 +31,26 @@ impl Question {
     pub(in crate::access) fn new(account: &str, who: &Process, origin: Option<&str>) -> Self {
         let chain = who.chain();
         let program = asking(&chain);
+        // However it is spelled: each spelling would be another question.
+        let key = account.to_ascii_lowercase();
         // One that shows no program is remembered as this very process and no other.
         let key = match &program.program {
-            Some(path) => format!("{account}\0{path}"),
-            None => format!("{account}\0{}\0{}", program.pid, program.started),
+            Some(path) => format!("{key}\0{path}"),
+            None => format!("{key}\0{}\0{}", program.pid, program.started),
         };
         Self {
             account: account.to_owned(),
-            program: harmless(program.label()),
+            program: named(program.label()),
             chain: chain
                 .iter()
                 .take(SHOWN)
-                .map(|process| format!("{} [{}]", harmless(process.label()), process.pid))
+                .map(|process| format!("{} [{}]", named(process.label()), process.pid))
                 .collect(),
             origin: origin.map(harmless),
             unit: chain.iter().find_map(|process| process.unit()).map(harmless),
             terminal: who.terminal.clone().filter(|name| name.starts_with("/dev/")),
             key: format!("{key}\0{}", origin.unwrap_or_default()),
+            session: who.session,
         }
     }
 
@@ -68,6 +73,13 @@ impl Question {
         text.truncate(text.trim_end().len());
         text
     }
+}
+
+/// A program, quoted where it could be read as more than one: a file may be called as a chain of others is written.
+pub(super) fn named(label: &str) -> String {
+    let shown = harmless(label);
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@:~%=".contains(c);
+    if shown.chars().all(is_plain) { shown } else { format!("`{}`", shown.replace('`', "\u{fffd}")) }
 }
 
 /// `text` without what could steer a terminal or turn its words around, and not too long.

@@ -45,6 +45,7 @@ pub(super) async fn ask(question: &Question, patience: Duration) -> Result<(), S
 }
 
 #[cfg(not(unix))]
+#[expect(clippy::unused_async, reason = "as where one can be asked at")]
 pub(super) async fn ask(_question: &Question, _patience: Duration) -> Result<(), String> {
     Err("a terminal cannot be asked at on this system; set `with` in `[confirm]`".into())
 }

@@ -40,7 +40,14 @@ impl Desk {
     }
 
     async fn asks(&self, account: &str) -> Result<(), No> {
-        let question = Question::new(account, &Process::look(std::process::id()).unwrap(), None);
+        self.asks_in(Process::look(std::process::id()).unwrap().session, account).await
+    }
+
+    /// The same program in that session.
+    async fn asks_in(&self, session: u32, account: &str) -> Result<(), No> {
+        let mut who = Process::look(std::process::id()).unwrap();
+        who.session = session;
+        let question = Question::new(account, &who, None);
         let clock: Arc<dyn Clock> = self.manual.clone();
         self.human.allows(&question, &self.how, &clock, self.wait).await
     }
@@ -93,6 +100,24 @@ async fn a_yes_is_remembered_for_its_time_and_for_that_account() {
     desk.manual.advance(Duration::from_mins(11));
     assert_eq!(desk.asks("work").await, Ok(()));
     assert_eq!(desk.said("told").len(), 3);
+}
+
+#[tokio::test]
+async fn a_yes_to_a_shell_in_one_terminal_is_none_to_the_same_shell_in_another() {
+    let desk = Desk::new(With::Askpass, "echo >>told");
+    for session in [7, 7, 8, 7, 8] {
+        assert_eq!(desk.asks_in(session, "work").await, Ok(()));
+    }
+    assert_eq!(desk.said("told").len(), 2, "each was asked for once");
+}
+
+#[tokio::test]
+async fn a_no_is_not_got_around_by_a_new_session_nor_by_another_spelling() {
+    let desk = Desk::new(With::Askpass, "echo >>told; exit 1");
+    for (session, account) in [(7, "work"), (8, "work"), (9, "Work"), (7, "WORK")] {
+        assert!(desk.asks_in(session, account).await.is_err());
+    }
+    assert_eq!(desk.said("told").len(), 1);
 }
 
 #[tokio::test]
@@ -158,4 +183,12 @@ fn what_is_shown_cannot_steer_a_terminal_nor_push_the_question_off_it() {
     }
     assert_eq!(question::harmless(&"x".repeat(5000)).chars().count(), 121);
     assert_eq!(question::assuan("50%\nBYE\r"), "50%25%0ABYE%0D");
+}
+
+#[test]
+fn no_file_can_be_called_so_that_it_reads_as_a_chain_of_programs() {
+    assert_eq!(question::named("/usr/lib/git-core/git-remote_https+x@1.2"), "/usr/lib/git-core/git-remote_https+x@1.2");
+    assert_eq!(question::named("/opt/My App/bin"), "`/opt/My App/bin`");
+    let forged = question::named("/tmp/x` [7], started by /usr/bin/git");
+    assert_eq!(forged, "`/tmp/x\u{fffd} [7], started by /usr/bin/git`");
 }

@@ -154,8 +154,7 @@ async fn what_the_cloud_refused_for_good_is_not_tried_again_by_any_timer() {
 async fn status_tells_when_the_next_renewal_is() {
     let scene = Scene::logged_in().await;
     let renews_at = async || {
-        let surroundings =
-            crate::broker::Surroundings { started_at: scene.clock.now(), socket: String::new(), config: String::new() };
+        let surroundings = crate::broker::Surroundings::nowhere(scene.clock.now());
         scene.broker.status(&surroundings).await.accounts[0].renews_at
     };
     assert_eq!(renews_at().await, None, "nobody asked for it yet");

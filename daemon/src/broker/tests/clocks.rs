@@ -76,7 +76,8 @@ async fn a_failure_of_the_network_is_forgiven_when_the_machine_wakes_up() {
     for _ in 0..12 {
         scene.cloud.then(Act::Fail(unreachable()));
         let _ = scene.get("work").await;
-        scene.clock.advance(MINUTE);
+        // Longer than any pause, whatever is drawn for it.
+        scene.clock.advance(2 * MINUTE);
     }
     scene.cloud.then(Act::Fail(unreachable().retry_at(scene.clock.now().seconds() + 600)));
     assert!(scene.get("work").await.is_err() && scene.get("work").await.is_err());

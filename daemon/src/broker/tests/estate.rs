@@ -15,7 +15,7 @@ const FRESH: Need = Need { min_valid: None, fresh: true };
 /// Another agent with the same files, and what the first had in its memory.
 fn next(scene: &Scene) -> Scene {
     let next = scene.restarted();
-    next.broker.inherit(&scene.broker.estate()).unwrap();
+    next.broker.inherit(&scene.broker.estate(Vec::new())).unwrap();
     next
 }
 
@@ -26,7 +26,7 @@ async fn a_cached_token_and_what_is_known_of_it_go_with_the_estate() {
     let (next, calls) = (next(&scene), scene.cloud.called());
     assert_eq!(next.get("work").await.unwrap(), token);
     assert_eq!(scene.cloud.called(), calls, "no cloud was asked");
-    let kept = vault_of(&scene.broker.estate()).unwrap();
+    let kept = vault_of(&scene.broker.estate(Vec::new())).unwrap();
     assert_eq!(kept.0, "shelf");
     // The one that leaves has lost nothing by it.
     assert_eq!(scene.get("work").await.unwrap(), token);
@@ -110,7 +110,7 @@ async fn a_restart_extends_no_limit_and_what_was_forgotten_stays_so() {
 async fn what_another_version_adds_is_skipped_and_what_is_cut_is_refused() {
     let scene = Scene::logged_in().await;
     scene.get("work").await.unwrap();
-    let estate = scene.broker.estate();
+    let estate = scene.broker.estate(Vec::new());
     let pairs: Vec<(&str, &str)> = estate.pairs().collect();
     let mut newer = vec![("quota", "7"), ("*novelty", "2 x"), ("a", "*account"), ("*account", "b")];
     newer.extend(pairs.iter().copied());

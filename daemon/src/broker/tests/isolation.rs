@@ -14,7 +14,8 @@ use crate::clock::Timestamp;
 const LONG: Duration = Duration::from_secs(3);
 
 fn surroundings() -> Surroundings {
-    Surroundings { started_at: Timestamp::from_seconds(0), socket: "/s".into(), config: "/c".into() }
+    let bare = Surroundings::nowhere(Timestamp::from_seconds(0));
+    Surroundings { socket: "/s".into(), config: "/c".into(), ..bare }
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ mod clocks;
 mod estate;
 mod freshness;
 mod getting_in;
+mod human;
 mod isolation;
 mod locking;
 mod model;

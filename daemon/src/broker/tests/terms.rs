@@ -61,7 +61,7 @@ fn says_why(fault: &Fault, why: &str) {
 }
 
 async fn overview(scene: &Scene) -> Overview {
-    let surroundings = Surroundings { started_at: scene.clock.now(), socket: String::new(), config: String::new() };
+    let surroundings = Surroundings::nowhere(scene.clock.now());
     scene.broker.overview(&surroundings).await
 }
 

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use cloud_agent_protocol::v1::Response;
 use cloud_agent_protocol::{Fault, FaultKind};
-use interprocess::local_socket::tokio::Listener;
 use interprocess::os::unix::uds_local_socket::tokio::Stream;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -18,28 +17,19 @@ use zeroize::Zeroizing;
 
 use super::channel::{Channel, Kind, Message};
 use super::{CONTEXT, FORMAT};
+use crate::access::Access;
 use crate::broker::{Broker, vault_of};
 use crate::clock::Clock;
+use crate::life::Begun;
 use crate::life::bond::Bond;
 use crate::packed::Packed;
 use crate::paths::Paths;
-use crate::server::socket::{self, Place};
+use crate::server::socket;
 use crate::server::{Control, Moving};
 use crate::vault::Choice;
 use crate::vault::seal::{self, Key};
 
-/// Where the agent before was, which is where this one is now.
-#[derive(Debug)]
-pub(crate) struct Coming {
-    pub(crate) path: PathBuf,
-    pub(crate) place: Place,
-    pub(crate) listener: Listener,
-    /// What the agent lives for, if that is one program.
-    pub(crate) bond: Option<Bond>,
-    pub(crate) estate: Estate,
-}
-
-/// What it had in its memory, and the way to it.
+/// What the agent before had in its memory, and the way to it.
 #[derive(Debug)]
 pub(crate) struct Estate {
     channel: Channel,
@@ -50,7 +40,7 @@ pub(crate) struct Estate {
 ///
 /// # Errors
 /// `Usage` if there is none, `Internal` if what it gives is not whole.
-pub(crate) async fn meet() -> Result<Coming, Fault> {
+pub(crate) async fn meet() -> Result<Begun, Fault> {
     let nobody = |why: io::Error| {
         let fault = Fault::new(FaultKind::Usage, "no agent hands anything over").because(why.to_string());
         fault.hint("`cloud-token restart`")
@@ -70,7 +60,7 @@ pub(crate) async fn meet() -> Result<Coming, Fault> {
     arrive(place, estate).ok_or_else(|| broken("it does not say where it listens"))
 }
 
-fn arrive(message: Message, estate: Estate) -> Option<Coming> {
+fn arrive(message: Message, estate: Estate) -> Option<Begun> {
     let mut parts = message.body.split(|byte| *byte == 0);
     let path = PathBuf::from(OsStr::from_bytes(parts.next()?));
     let mut part = || std::str::from_utf8(parts.next()?).ok();
@@ -87,7 +77,7 @@ fn arrive(message: Message, estate: Estate) -> Option<Coming> {
     }
     let bond = take("bond").map(Bond::inherited);
     let (place, listener) = socket::inherit(&path, listener, lock, ours).ok()?;
-    Some(Coming { path, place, listener, bond, estate })
+    Some(Begun { path, place, listener, bond, estate: Some(estate) })
 }
 
 impl Estate {
@@ -106,6 +96,11 @@ impl Estate {
     /// As [`Broker::inherit`].
     pub(crate) fn give_to(&self, broker: &Broker) -> Result<(), Fault> {
         broker.inherit(&self.packed)
+    }
+
+    /// Gives `access` what the agent before remembered of who asked.
+    pub(crate) fn tell(&self, access: &Access) {
+        access.inherit(&self.packed);
     }
 
     /// Tells that this agent could serve at once, and waits for its turn. `false` if that does not come.

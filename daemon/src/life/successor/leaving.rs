@@ -1,12 +1,9 @@
 //! The agent that leaves, if the one that comes can take its place.
 
-use std::ffi::OsString;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
 use cloud_agent_protocol::frame::MAX_RESPONSE;
 use cloud_agent_protocol::v1::Response;
@@ -17,30 +14,13 @@ use zeroize::Zeroizing;
 
 use super::channel::{Channel, Kind, Message};
 use super::{CONTEXT, FORMAT};
-use crate::broker::Broker;
+use crate::life::Leaving;
 use crate::life::bond::Bond;
-use crate::life::manager::Manager;
-use crate::server::socket::Place;
-use crate::server::{Control, Gate, Moving, Renewal};
-use crate::shutdown::Shutdown;
+use crate::server::{Control, Moving, Renewal};
 use crate::vault::seal::{self, Key};
 
 /// The most that is read of what a program says that did not come up.
 const MAX_WORDS: u64 = 8 * 1024;
-
-/// What an agent needs to start another one in its place.
-pub(crate) struct Leaving {
-    /// The program, as it was started.
-    pub(crate) origin: Option<PathBuf>,
-    pub(crate) arguments: Vec<OsString>,
-    pub(crate) broker: Arc<Broker>,
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) place: Arc<Place>,
-    pub(crate) server: mpsc::Sender<Control>,
-    pub(crate) manager: Manager,
-    pub(crate) shutdown: Shutdown,
-    pub(crate) bond: Option<Bond>,
-}
 
 /// The new one, from the first sign of life on. It is killed if it is not wanted after all: never are there two.
 struct Successor {
@@ -137,7 +117,7 @@ impl Leaving {
         let (lend, copy) = oneshot::channel();
         let _ = self.server.send(Control::Lend(lend)).await;
         let listener = copy.await.map_err(|_| io::Error::from(io::ErrorKind::NotConnected))??;
-        let sealed = |key: &Key| seal::seal(key, CONTEXT, self.broker.estate().as_bytes());
+        let sealed = |key: &Key| seal::seal(key, CONTEXT, self.broker.estate(self.access.estate()).as_bytes());
         let key = Key::random().map_err(|fault| io::Error::other(fault.to_string()))?;
         let estate = sealed(&key).map_err(|fault| io::Error::other(fault.to_string()))?;
         let stderr = io::stderr();
@@ -161,12 +141,12 @@ impl Leaving {
 
     /// Passes on whoever is connected here.
     async fn leave(self, successor: Successor, answer: oneshot::Sender<Result<Vec<String>, Fault>>) {
-        let pid = successor.child.id();
+        let (pid, version) = (successor.child.id(), &successor.version);
+        // Before the gate: whoever has this answer to come does not move.
+        let _ = answer.send(Ok(vec![format!("restarted: version {version}, process {pid}")]));
         let mut callers = self.gate.hand_over();
         let _ = self.server.send(Control::HandOver).await;
-        let version = &successor.version;
         tracing::info!(pid, version, "another agent has taken over");
-        let _ = answer.send(Ok(vec![format!("restarted: version {version}, process {pid}")]));
         while let Some(Moving { stream, greeted, received }) = callers.recv().await {
             let Stream::UdSocket(stream) = &stream;
             let mut body = Zeroizing::new(Vec::with_capacity(1 + received.len()));

@@ -22,8 +22,7 @@ mod channel;
 mod coming;
 mod leaving;
 
-pub(crate) use coming::{Coming, Estate, meet};
-pub(crate) use leaving::Leaving;
+pub(crate) use coming::{Estate, meet};
 
 /// The format of an estate, and of what is said about it.
 const FORMAT: &str = "1";

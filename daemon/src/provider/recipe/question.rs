@@ -6,7 +6,7 @@ use cloud_agent_protocol::{Fault, FaultKind, Secret};
 use super::run::{Conversation, uses};
 use super::values::normalise;
 use crate::cloud::{AskSpec, Step};
-use crate::provider::Ask;
+use crate::provider::{Ask, ONLY_HUMAN};
 
 /// How often one question is put in a conversation, wrong answers included. Clouds lock logins after a few more.
 const ATTEMPTS: u8 = 3;
@@ -146,6 +146,6 @@ impl Conversation<'_> {
     }
 
     fn only_human(&self, spec: &AskSpec) -> Fault {
-        self.needs_human(&format!("`{}` can only be answered by you", spec.name))
+        self.needs_human(&format!("`{}` {ONLY_HUMAN}", spec.name))
     }
 }

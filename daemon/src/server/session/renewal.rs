@@ -7,7 +7,7 @@ use cloud_agent_protocol::{Fault, FaultKind};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::Session;
+use super::{End, Session};
 use crate::server::{Moving, Renewal};
 
 impl Session<'_> {
@@ -24,19 +24,27 @@ impl Session<'_> {
         Some(Moving { stream: self.stream, greeted: self.greeted, received })
     }
 
-    /// The program started anew, and all that this one has handed to it.
-    pub(super) async fn restart(&self, restart: &Restart) -> Response {
+    /// The program started anew, and all that this one has handed to it. Whoever asks for that while somebody else's wish is
+    /// fulfilled is answered by the other agent, which starts anew what lies there by then.
+    pub(super) async fn restart(&self, restart: Restart) -> Result<Response, End> {
         let patience = Duration::from_millis(restart.deadline_ms.into()).min(self.shared.limits.longest_wait);
         let (answer, answered) = oneshot::channel();
-        let asked = self.shared.renewals.send(Renewal { patience, answer }).await;
-        let done = match asked {
-            Ok(()) => answered.await.ok(),
-            Err(_) => None,
+        let asked = async {
+            let asked = self.shared.renewals.send(Renewal { patience, answer }).await;
+            if asked.is_ok() { answered.await.ok() } else { None }
         };
+        let done = tokio::select! {
+            biased;
+            done = asked => done,
+            () = self.shared.gate.gone() => None,
+        };
+        if done.is_none() && self.shared.gate.is_gone() {
+            return Err(End::Moves(Some(Request::Restart(restart))));
+        }
         let done = done.unwrap_or_else(|| {
             Err(Fault::new(FaultKind::Unsupported, "this agent cannot be restarted in place")
                 .hint("`cloud-token stop`; the next use starts another one"))
         });
-        done.map_or_else(Response::Fault, |notes| Response::Done(Done { notes }))
+        Ok(done.map_or_else(Response::Fault, |notes| Response::Done(Done { notes })))
     }
 }

@@ -1,10 +1,12 @@
 //! A place that passes from one agent to the next, with nobody turned away in between.
 
+#[cfg(target_os = "linux")]
 use std::fs::File;
 #[cfg(unix)]
 use std::io;
 #[cfg(unix)]
 use std::os::fd::OwnedFd;
+#[cfg(target_os = "linux")]
 use std::path::Path;
 
 #[cfg(unix)]
@@ -35,20 +37,24 @@ pub(crate) fn inherit(path: &Path, socket: OwnedFd, lock: File, ours: bool) -> i
 }
 
 impl Place {
+    #[cfg(target_os = "linux")]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
+    #[cfg(target_os = "linux")]
     pub(crate) fn lock(&self) -> &File {
         &self.lock
     }
 
     /// Whether the socket is the agent's to remove.
+    #[cfg(target_os = "linux")]
     pub(crate) fn is_ours(&self) -> bool {
         self.bound().ours
     }
 
     /// From now on it is another agent's to look after.
+    #[cfg(target_os = "linux")]
     pub(crate) fn pass_on(&self) {
         self.bound().passed_on = true;
     }

@@ -7,7 +7,6 @@
 
 pub(crate) mod store;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +71,7 @@ impl Keyring {
         if !self.reachable {
             return Err(locked("there is no session of D-Bus, over which a keyring is asked"));
         }
-        let program = [ourselves(), "keyring".into(), asked.word().into(), id.into()];
+        let program = [program::ourselves(), "keyring".into(), asked.word().into(), id.into()];
         let ended = match program::run(&program, told, patience).await {
             Ok(ended) => ended,
             Err(why) => return Err(locked(format!("the keyring does not answer: {why}"))),
@@ -99,15 +98,14 @@ impl Keeper for Keyring {
         Box::pin(self.open(head, ask))
     }
 
+    fn probe<'a>(&'a self, head: &'a Head) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            let key = self.read(&head.id, PATIENCE).await?;
+            head.fits(&key).then_some(()).ok_or_else(|| locked("the key that was found is another vault's"))
+        })
+    }
+
     fn forget<'a>(&'a self, head: &'a Head) -> Boxed<'a, ()> {
         Box::pin(async move { self.ask(Asked::Erase, &head.id, b"", PATIENCE).await.map(drop) })
     }
-}
-
-/// This very program, also after another one was installed in its place.
-fn ourselves() -> OsString {
-    if cfg!(target_os = "linux") {
-        return "/proc/self/exe".into();
-    }
-    std::env::current_exe().map_or_else(|_| "cloud-agent".into(), Into::into)
 }

@@ -1,0 +1,90 @@
+//! The configuration of those that ask us. One that does not name us is none of our business; one that does has to find us.
+
+mod aws;
+mod docker;
+mod git;
+mod kubectl;
+mod links;
+mod units;
+
+use std::path::{Path, PathBuf};
+use std::{fs, thread};
+
+use cloud_agent_protocol::FaultKind;
+use cloud_agent_protocol::v1::{Finding, Level};
+
+use super::Facts;
+use crate::places;
+
+/// What looks at one.
+type Look = fn(&Facts) -> Vec<Finding>;
+
+/// All of them, by the first word of their findings' ids.
+const ALL: [(&str, Look); 10] = [
+    ("git", git::look),
+    ("kubectl", kubectl::look),
+    ("docker", docker::look),
+    ("cargo", links::cargo),
+    ("terraform", links::terraform),
+    ("bazel", links::bazel),
+    ("aws", aws::look),
+    ("systemd", units::systemd),
+    ("launchd", units::launchd),
+    ("shell", units::shell),
+];
+
+/// Looks at each, all at once: one that hangs delays none.
+#[cold]
+pub(super) fn look(facts: &Facts) -> Vec<Finding> {
+    let looked: Vec<(&str, Vec<Finding>)> = thread::scope(|scope| {
+        let looking: Vec<_> = ALL.into_iter().map(|(name, look)| (name, scope.spawn(move || look(facts)))).collect();
+        looking.into_iter().map(|(name, looking)| (name, looking.join().unwrap_or_default())).collect()
+    });
+    let is_of_another_system = |name: &str| match name {
+        "systemd" => !cfg!(target_os = "linux"),
+        "launchd" => !cfg!(target_os = "macos"),
+        _ => false,
+    };
+    let unused = looked.iter().filter(|(name, found)| found.is_empty() && !is_of_another_system(name));
+    let unused: Vec<&str> = unused.map(|(name, _)| *name).collect();
+    let mut findings: Vec<Finding> = looked.iter().flat_map(|(_, found)| found.clone()).collect();
+    if !unused.is_empty() {
+        findings.push(
+            Finding::new("setup.unused", Level::Note, format!("not set up: {}", unused.join(", ")))
+                .seen("nothing in their configuration names `cloud-token`")
+                .mend("`cloud-token setup --help` sets one up, if you want it"),
+        );
+    }
+    findings
+}
+
+/// Something is wrong with the configuration of a consumer.
+fn bad(
+    id: &str,
+    level: Level,
+    what: impl Into<String>,
+    evidence: impl Into<String>,
+    mend: impl Into<String>,
+) -> Finding {
+    Finding::new(id, level, what).seen(evidence).kind(FaultKind::Config).mend(mend)
+}
+
+/// A consumer that asks us, and finds us.
+fn ready(consumer: &str, evidence: impl Into<String>) -> Finding {
+    Finding::new(&format!("{consumer}.ready"), Level::Ok, format!("{consumer} asks this program")).seen(evidence)
+}
+
+/// Where the program is that a consumer starts by this name or path, if it is there.
+fn found(program: &str) -> Option<PathBuf> {
+    let path = Path::new(program);
+    if path.is_absolute() {
+        return path.is_file().then(|| path.to_owned());
+    }
+    places::on_path(program, |path| path.is_file())
+}
+
+/// The lines of the file at `path` that are no comments; nothing if it is not there.
+fn lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])).map(str::to_owned).collect()
+}

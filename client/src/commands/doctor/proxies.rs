@@ -1,0 +1,171 @@
+//! The way to the clouds: the proxies and certificates that the agent's environment names, held against ours. An agent lives for
+//! months, and knows only the environment that it was started in.
+
+use std::collections::BTreeMap;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{env, thread};
+
+use cloud_agent_protocol::FaultKind;
+use cloud_agent_protocol::v1::{Finding, Level, Setting};
+
+/// What is compared: each by the names that it may have, the first of which wins.
+const PROXIES: [[&str; 2]; 3] = [["HTTPS_PROXY", "https_proxy"], ["ALL_PROXY", "all_proxy"], ["NO_PROXY", "no_proxy"]];
+const CERTIFICATES: [[&str; 2]; 2] = [["SSL_CERT_FILE"; 2], ["SSL_CERT_DIR"; 2]];
+
+/// How long a proxy has to take a connection.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What starts an agent with the environment of whoever types it.
+const AFRESH: &str = "`cloud-token stop`: the next use starts an agent that has it";
+
+/// Values by name.
+type Values = BTreeMap<String, String>;
+
+#[cold]
+pub(super) fn look(agents: &[Setting]) -> Vec<Finding> {
+    let agents: Values = agents.iter().map(|setting| (setting.name.clone(), setting.value.clone())).collect();
+    let names = PROXIES.iter().chain(&CERTIFICATES).flatten();
+    let ours: Values = names.filter_map(|name| Some(((*name).to_owned(), masked(&env::var(name).ok()?)))).collect();
+    let mut findings: Vec<Finding> = differing("proxy.differs", &PROXIES, &agents, &ours).into_iter().collect();
+    findings.extend(differing("tls.differs", &CERTIFICATES, &agents, &ours));
+    match effective(&PROXIES[0], &agents).or_else(|| effective(&PROXIES[1], &agents)) {
+        Some((name, value)) => findings.push(reached(&name, &value)),
+        None => findings.push(
+            Finding::new("proxy.none", Level::Ok, "the agent asks the clouds without a proxy")
+                .seen("its environment has neither HTTPS_PROXY nor ALL_PROXY"),
+        ),
+    }
+    findings
+}
+
+fn differing(id: &str, names: &[[&str; 2]], agents: &Values, ours: &Values) -> Option<Finding> {
+    let shown = |found: Option<(String, String)>| found.map_or("not set".to_owned(), |(_, value)| format!("`{value}`"));
+    let value = |of: &Option<(String, String)>| of.as_ref().map(|(_, value)| value.clone());
+    let differences: Vec<String> = names
+        .iter()
+        .filter_map(|names| {
+            let (theirs, own) = (effective(names, agents), effective(names, ours));
+            let differs = value(&theirs) != value(&own);
+            differs.then(|| format!("{}: the agent's {}, here {}", names[0], shown(theirs), shown(own)))
+        })
+        .collect();
+    let what =
+        if id == "tls.differs" { "trusts other certificates than" } else { "goes another way to the clouds than" };
+    let found = Finding::new(id, Level::Warning, format!("the agent {what} this shell says")).kind(FaultKind::Config);
+    (!differences.is_empty()).then(|| differences.into_iter().fold(found, Finding::seen).mend(AFRESH))
+}
+
+/// What counts of a variable with several names.
+fn effective(names: &[&str; 2], values: &Values) -> Option<(String, String)> {
+    names
+        .iter()
+        .find_map(|name| Some(((*name).to_owned(), values.get(*name).filter(|value| !value.is_empty())?.clone())))
+}
+
+/// Whether anybody is at the proxy.
+fn reached(name: &str, value: &str) -> Finding {
+    let bad = |id: &str, what: String, evidence: String, kind: FaultKind| {
+        Finding::new(id, Level::Warning, what)
+            .about(value)
+            .seen(evidence)
+            .kind(kind)
+            .mend(format!("set {name} to the proxy's address, or unset it; then {AFRESH}"))
+    };
+    let Some(address) = address(value) else {
+        let evidence = format!("{name} of the agent's environment: `{value}`");
+        let what = "the agent's proxy is no address of an HTTP proxy".to_owned();
+        return bad("proxy.unusable", what, evidence, FaultKind::Config);
+    };
+    let (send, answer) = mpsc::channel();
+    let host = address.clone();
+    // A look-up has no deadline of its own; the thread may outlive its use, and ends with the program.
+    thread::spawn(move || send.send(connected(&host)));
+    let why = match answer.recv_timeout(PATIENCE * 2) {
+        Ok(Ok(())) => {
+            let well =
+                Finding::new("proxy.answers", Level::Ok, format!("the agent's proxy `{address}` takes connections"));
+            return well.about(value).seen(format!("{name} of the agent's environment"));
+        }
+        Ok(Err(why)) => why,
+        Err(_) => format!("it did not answer within {} s", (PATIENCE * 2).as_secs()),
+    };
+    let what = format!("nobody answers at the agent's proxy `{address}`");
+    bad("proxy.silent", what, format!("{name}: {why}"), FaultKind::Unreachable)
+}
+
+fn connected(address: &str) -> Result<(), String> {
+    let found = address.to_socket_addrs().map_err(|e| e.to_string())?;
+    let mut last = "its name does not resolve".to_owned();
+    for place in found {
+        match TcpStream::connect_timeout(&place, PATIENCE) {
+            Ok(_) => return Ok(()),
+            Err(e) => last = e.to_string(),
+        }
+    }
+    Err(last)
+}
+
+/// `host:port` of an HTTP proxy's address.
+fn address(value: &str) -> Option<String> {
+    let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
+    let usual = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
+    let has_port = authority.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    match authority.rsplit_once(':').filter(|_| has_port) {
+        Some((host, port)) => (!host.is_empty() && port.parse::<u16>().is_ok()).then(|| authority.to_owned()),
+        None => Some(format!("{authority}:{usual}")),
+    }
+}
+
+/// Without user name and password, as the agent tells its own.
+fn masked(value: &str) -> String {
+    let bare = |authority: &str| authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_owned();
+    match value.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", bare(rest)),
+        None => bare(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_has_a_host_and_a_port() {
+        for (value, expected) in [
+            ("http://proxy.example:3128", Some("proxy.example:3128")),
+            ("proxy.example:3128", Some("proxy.example:3128")),
+            ("https://proxy.example/", Some("proxy.example:443")),
+            ("http://[::1]:8080", Some("[::1]:8080")),
+            ("http://[::1]", Some("[::1]:80")),
+            ("socks5://proxy.example:1080", None),
+            ("http://proxy.example:http", None),
+            ("http://", None),
+            ("http://:3128", None),
+        ] {
+            assert_eq!(address(value).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_the_agent_has_otherwise_is_told_without_a_password() {
+        let values = |pairs: &[(&str, &str)]| -> Values {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), masked(value))).collect()
+        };
+        let agents = values(&[("https_proxy", "http://u:secret@a.example:1")]);
+        assert!(
+            differing("proxy.differs", &PROXIES, &agents, &values(&[("HTTPS_PROXY", "http://a.example:1")])).is_none()
+        );
+        let found = differing("proxy.differs", &PROXIES, &agents, &values(&[("NO_PROXY", "x")])).unwrap();
+        assert_eq!(
+            found.evidence,
+            ["HTTPS_PROXY: the agent's `http://a.example:1`, here not set", "NO_PROXY: the agent's not set, here `x`"]
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! `docs/doctor.md` holds what it promises.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{consumers, inside, proofs, sockets};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn page() -> String {
+    fs::read_to_string(root().join("docs/doctor.md")).expect("the page is there")
+}
+
+/// The schema that the page shows.
+pub(super) fn promised() -> Value {
+    let page = page();
+    let text = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the page shows one");
+    serde_json::from_str(text).expect("it is JSON")
+}
+
+/// The ids that the page lists: the first column of its tables.
+fn listed() -> BTreeSet<String> {
+    let page = page();
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let ids = cells.flat_map(|cell| cell.split('`').map(str::to_owned).collect::<Vec<_>>());
+    ids.filter(|id| is_id(id)).collect()
+}
+
+fn is_id(text: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    text.split_once('.').is_some_and(|(group, rest)| is_word(group) && is_word(rest))
+}
+
+/// The ids in the sources: texts in quotes that look like one.
+fn written() -> BTreeSet<String> {
+    let directories =
+        ["client/src/commands/doctor", "client/src/commands/doctor/consumers", "daemon/src/broker/examine"];
+    let files = directories.iter().flat_map(|directory| fs::read_dir(root().join(directory)).unwrap().flatten());
+    let mut texts: Vec<String> = files.filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect();
+    texts.push(fs::read_to_string(root().join("daemon/src/server/examine.rs")).unwrap());
+    let own = |text: &String| text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+    let quoted = texts.iter().map(own).flat_map(|text| text.split('"').map(str::to_owned).collect::<Vec<_>>());
+    let is_file = |id: &String| id.split_once('.').is_some_and(|(_, end)| ["toml", "json", "sock"].contains(&end));
+    quoted.filter(|text| is_id(text) && !is_file(text)).collect()
+}
+
+#[test]
+fn the_page_lists_every_finding_that_there_is() {
+    let (listed, written) = (listed(), written());
+    assert!(written.len() > 50, "{written:?}");
+    let missing: Vec<_> = written.difference(&listed).collect();
+    assert!(missing.is_empty(), "not in docs/doctor.md: {missing:?}");
+}
+
+#[test]
+fn it_is_wrong_in_more_than_twenty_ways_each_named_by_a_finding_that_the_page_lists() {
+    let tables = [&sockets::TABLE[..], &inside::TABLE, &consumers::TABLE, &proofs::TABLE];
+    let rows: Vec<_> = tables.into_iter().flatten().collect();
+    let names: BTreeSet<_> = rows.iter().map(|wrong| wrong.name).collect();
+    let findings: BTreeSet<_> = rows.iter().map(|wrong| wrong.finding).collect();
+    assert!(names.len() == rows.len() && findings.len() >= 20, "{} ways, {} findings", names.len(), findings.len());
+    let listed = listed();
+    for wrong in rows {
+        assert!(listed.contains(wrong.finding), "{}", wrong.finding);
+    }
+}

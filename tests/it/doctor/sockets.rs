@@ -1,0 +1,287 @@
+//! The programs, the socket, who listens there, and the directories.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::path::Path;
+use std::thread;
+
+use cloud_agent_protocol::frame::MAX_REQUEST;
+use cloud_agent_protocol::v1::{Request, Response, Status};
+use cloud_agent_protocol::{Fault, FaultKind, Frame, hello};
+use cloud_agent_tests::sandbox::{AGENT, TOKEN};
+use cloud_agent_tests::skip;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+use rustix::process::Signal;
+
+use super::{Scene, Wrong, are_named};
+use crate::support::put_script;
+use crate::threats::as_user;
+
+/// A user that nobody is.
+const STRANGER: u32 = 4003;
+
+pub(super) const TABLE: [Wrong; 17] = [
+    Wrong {
+        name: "no agent runs",
+        scene: || Some(Scene::empty()),
+        arguments: &[],
+        finding: "agent.absent",
+        mend: "`cloud-token status`",
+        code: 3,
+    },
+    Wrong {
+        name: "no agent runs, and none may be started",
+        scene: || {
+            let scene = Scene::empty();
+            scene.sandbox.set("CLOUD_AGENT_NO_AUTOSTART", "1");
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "agent.absent",
+        mend: "unset CLOUD_AGENT_NO_AUTOSTART",
+        code: 3,
+    },
+    Wrong {
+        name: "the agent is not installed",
+        scene: || {
+            let scene = Scene::empty();
+            fs::remove_file(scene.sandbox.program(AGENT)).unwrap();
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "program.agent",
+        mend: "install `cloud-agent` beside",
+        code: 3,
+    },
+    Wrong {
+        name: "a shell finds another program",
+        scene: || {
+            let scene = Scene::healthy();
+            let other = scene.sandbox.path("home/other");
+            fs::create_dir(&other).unwrap();
+            put_script(&other.join(TOKEN), "#!/bin/sh\n");
+            let path = format!("{}:{}", other.display(), std::env::var("PATH").unwrap());
+            scene.sandbox.set("PATH", path);
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "program.other",
+        mend: "remove",
+        code: 1,
+    },
+    Wrong {
+        name: "the socket's path is relative",
+        scene: || {
+            let scene = Scene::empty();
+            scene.sandbox.set("CLOUD_AGENT_SOCK", "agent.sock");
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "socket.path",
+        mend: "absolute path",
+        code: 3,
+    },
+    Wrong {
+        name: "others may enter the socket's directory",
+        scene: || {
+            let scene = Scene::healthy();
+            fs::set_permissions(scene.sandbox.path("run/cloud-agent"), fs::Permissions::from_mode(0o755)).unwrap();
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "socket.directory",
+        mend: "`chmod 700 ",
+        code: 3,
+    },
+    Wrong {
+        name: "a file is where the socket should be",
+        scene: || {
+            let scene = Scene::empty();
+            private(&scene.sandbox.path("run/cloud-agent"));
+            fs::write(scene.sandbox.socket(), "precious").unwrap();
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "socket.obstacle",
+        mend: "`mv ",
+        code: 3,
+    },
+    Wrong {
+        name: "the agent is stopped",
+        scene: || {
+            let scene = Scene::healthy();
+            scene.agent.as_ref().unwrap().signal(Signal::STOP);
+            Some(scene)
+        },
+        arguments: &["--timeout", "1s"],
+        finding: "agent.silent",
+        mend: "look whether it is stopped",
+        code: 3,
+    },
+    Wrong {
+        name: "somebody else listens at the socket",
+        scene: || {
+            if !skip::unless_root("somebody else listens at the socket") {
+                return None;
+            }
+            let mut scene = Scene::empty();
+            private(&scene.sandbox.path("run/cloud-agent"));
+            let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+            bind(&listener, &SocketAddrUnix::new(scene.sandbox.socket()).unwrap()).unwrap();
+            // The kernel names whoever began to listen.
+            as_user(STRANGER, || listen(&listener, 8).unwrap());
+            scene.kept.push(Box::new(listener));
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "peer.foreign",
+        mend: "CLOUD_AGENT_SOCK",
+        code: 3,
+    },
+    Wrong {
+        name: "the agent is of another release",
+        scene: || Some(of_old(Scene::empty())),
+        arguments: &[],
+        finding: "agent.other-release",
+        mend: "`cloud-token restart`",
+        code: 1,
+    },
+    Wrong {
+        name: "the agent does not know how to be examined",
+        scene: || Some(of_old(Scene::empty())),
+        arguments: &[],
+        finding: "agent.unexamined",
+        mend: "`cloud-token restart`",
+        code: 1,
+    },
+    Wrong {
+        name: "agent and client have no version of the protocol in common",
+        scene: || Some(answered_by(Scene::empty(), |_| Frame::version_refused(&[9]).encode().to_vec())),
+        arguments: &[],
+        finding: "agent.other-version",
+        mend: "the next use starts the one that is installed",
+        code: 1,
+    },
+    Wrong {
+        name: "others may write the configuration",
+        scene: || {
+            let scene = Scene::healthy();
+            fs::set_permissions(scene.sandbox.config(), fs::Permissions::from_mode(0o777)).unwrap();
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "directory.open",
+        mend: "`chmod go-w ",
+        code: 1,
+    },
+    Wrong {
+        name: "the state directory is a file",
+        scene: || {
+            let scene = Scene::healthy();
+            let _ = fs::remove_dir_all(scene.sandbox.state());
+            fs::write(scene.sandbox.state(), "").unwrap();
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "directory.obstacle",
+        mend: "`mv ",
+        code: 1,
+    },
+    Wrong {
+        name: "the configuration is somebody else's",
+        scene: || {
+            if !skip::unless_root("the configuration is somebody else's") {
+                return None;
+            }
+            let scene = Scene::healthy();
+            chown(scene.sandbox.config(), Some(STRANGER), None).unwrap();
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "directory.foreign",
+        mend: "`sudo chown -R ",
+        code: 1,
+    },
+    Wrong {
+        name: "the agent has another configuration than this shell names",
+        scene: || {
+            let scene = Scene::healthy();
+            scene.sandbox.set("CLOUD_AGENT_CONFIG", scene.sandbox.path("home/elsewhere"));
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "directory.other",
+        mend: "unset CLOUD_AGENT_CONFIG",
+        code: 1,
+    },
+    Wrong {
+        name: "nobody knows where the configuration is",
+        scene: || {
+            let scene = Scene::empty();
+            for name in ["HOME", "XDG_CONFIG_HOME"] {
+                scene.sandbox.unset(name);
+            }
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "directory.unknown",
+        mend: "set `CLOUD_AGENT_CONFIG`",
+        code: 1,
+    },
+];
+
+fn private(directory: &Path) {
+    fs::DirBuilder::new().mode(0o700).create(directory).unwrap();
+}
+
+/// With an agent that is older than this program: it answers a status, and knows of no examination.
+fn of_old(scene: Scene) -> Scene {
+    answered_by(scene, |frame| {
+        let response = match Request::decode(frame) {
+            Ok(Request::Status) => Response::Status(old_status()),
+            _ => Response::Fault(Fault::new(FaultKind::Unsupported, "the agent does not know request 0x001b")),
+        };
+        response.encode().unwrap().encode().to_vec()
+    })
+}
+
+/// With something at the socket that answers so.
+fn answered_by(scene: Scene, answer: fn(&Frame) -> Vec<u8>) -> Scene {
+    use std::io::Write as _;
+
+    private(&scene.sandbox.path("run/cloud-agent"));
+    let listener = std::os::unix::net::UnixListener::bind(scene.sandbox.socket()).unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut greeting = vec![0; hello::encode(&[1]).len()];
+            if std::io::Read::read_exact(&mut stream, &mut greeting).is_err() {
+                continue;
+            }
+            while let Ok(frame) = Frame::read(&mut stream, MAX_REQUEST) {
+                if stream.write_all(&answer(&frame)).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    scene
+}
+
+fn old_status() -> Status {
+    Status {
+        version: "0.0.9".into(),
+        pid: 1,
+        started_at: 0,
+        socket: String::new(),
+        config: String::new(),
+        vault: "memory".into(),
+        vault_reason: "chosen".into(),
+        warnings: Vec::new(),
+        accounts: Vec::new(),
+    }
+}
+
+#[test]
+fn what_is_wrong_with_programs_socket_and_directories_is_named_with_its_mend() {
+    are_named(&TABLE);
+}
