@@ -185,6 +185,8 @@ fn parsed(command: &str) -> Result<(), String> {
         }
         let ends = word.ends_with(';');
         let bare = word.trim_end_matches(';').trim_matches(|c| "[]".contains(c)).trim_end_matches('…');
+        // Which consumer, the program fills in.
+        let bare = if typed.last().is_some_and(|last| last == "setup") && bare.starts_with('{') { "git" } else { bare };
         let known = STANDS_FOR.iter().find(|(stands, _)| *stands == bare || *stands == word);
         let meant = known.map_or(bare, |(_, meant)| meant);
         if !meant.is_empty() {
