@@ -22,8 +22,8 @@ use crate::get;
 use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
-use accounts::{DO_EXAMPLES, Do, LOGIN_EXAMPLES, Login, Logout};
-use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, Setup};
+use accounts::{DO_EXAMPLES, Do, LOGIN_EXAMPLES, LOGOUT_EXAMPLES, Login, Logout};
+use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, SETUP_EXAMPLES, Setup};
 use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
 use doctor::{DOCTOR_EXAMPLES, Doctor};
 use watch::{FORWARD_EXAMPLES, Forward, LOG_EXAMPLES, Log};
@@ -76,8 +76,10 @@ enum Command {
     #[command(after_help = LOGIN_EXAMPLES)]
     Login(Box<Login>),
     /// Revoke at the cloud where it can be done, and forget here in any case
+    #[command(after_help = LOGOUT_EXAMPLES)]
     Logout(Logout),
     /// How agent and accounts are
+    #[command(after_help = STATUS_EXAMPLES)]
     Status {
         /// As one JSON object; times are seconds since the Unix epoch
         #[arg(long)]
@@ -92,6 +94,7 @@ enum Command {
         wait: Wait,
     },
     /// The clouds that are known; with a name, what that one asks
+    #[command(after_help = CLOUDS_EXAMPLES)]
     Clouds {
         /// Only this one, in full
         #[arg(value_name = "CLOUD")]
@@ -100,6 +103,7 @@ enum Command {
         wait: Wait,
     },
     /// Ask the cloud itself whether the account's token is alive: exit 0 if it is, 1 if not
+    #[command(after_help = CHECK_EXAMPLES)]
     Check {
         /// Whose token
         #[arg(value_name = "ACCOUNT")]
@@ -117,8 +121,10 @@ enum Command {
     #[command(after_help = CURL_EXAMPLES, override_usage = "cloud-token curl ACCOUNT [OPTIONS] -- [CURL'S ARGUMENT …]")]
     Curl(Box<Curl>),
     /// Tell that the API answered 401: the token is forgotten and renewed on next use
-    #[command(after_help = "The token is read from stdin, so that another one that was renewed meanwhile is kept:\n  \
-        printf %s \"$token\" | cloud-token reject work\nWith a terminal or nothing on stdin, the cached one is meant.")]
+    #[command(
+        after_help = "Examples:\n  printf %s \"$token\" | cloud-token reject work   another one that was renewed meanwhile is kept\n  \
+        cloud-token reject work                           with a terminal or nothing on stdin, the cached one is meant"
+    )]
     Reject {
         /// Whose token
         #[arg(value_name = "ACCOUNT")]
@@ -130,6 +136,7 @@ enum Command {
     #[command(after_help = HELPER_HELP, override_usage = "cloud-token helper CONSUMER [ACCOUNT] [OPTIONS] [VERB …]")]
     Helper(Helper),
     /// Make a consumer ask this program, or systemd or launchd run the agent; what it did not write it does not touch
+    #[command(after_help = SETUP_EXAMPLES)]
     Setup(Setup),
     /// Seal everything behind a passphrase: nothing is handed out or renewed until `unlock`
     #[command(after_help = LOCK_EXAMPLES)]
@@ -138,6 +145,9 @@ enum Command {
     #[command(after_help = UNLOCK_EXAMPLES)]
     Unlock(Opener),
     /// Forget all cached tokens now; what is held is kept, and the next use renews
+    #[command(
+        after_help = "Examples:\n  cloud-token drop                           after the rights at a cloud have changed"
+    )]
     Drop {
         #[command(flatten)]
         wait: Wait,
@@ -161,6 +171,9 @@ enum Command {
         wait: Wait,
     },
     /// End the agent; what it keeps in memory only is gone
+    #[command(
+        after_help = "Examples:\n  cloud-token stop                           the next `cloud-token ACCOUNT` starts another one"
+    )]
     Stop {
         #[command(flatten)]
         wait: Wait,
@@ -180,6 +193,29 @@ enum Command {
         command: Option<String>,
     },
 }
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  cloud-token status                         a glance
+  cloud-token status --watch                 until ^C
+  cloud-token status --json | jq -r '.accounts[] | select(.fault != null).name'
+  cloud-token status --metrics               for a collector
+
+It starts an agent where there is none, --metrics aside; CLOUD_AGENT_NO_AUTOSTART=1 keeps it from that.";
+
+const CLOUDS_EXAMPLES: &str = "\
+Examples:
+  cloud-token clouds                         all of them, and the ways in
+  cloud-token clouds CLOUD                   what that one asks, as `cloud-token login` takes it
+
+A cloud of your own is one file in `clouds/` of the configuration directory; `cloud-agent check FILE` judges it.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  cloud-token check work                     prints `alive`, or `not alive` and why
+  cloud-token check work >/dev/null && ./deploy
+
+A token that is found dead is forgotten, and renewed by whoever asks next.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

@@ -84,7 +84,7 @@ pub(crate) fn answered(answer: Result<Response, NoAnswer>) -> Result<Response, F
         Err(NoAnswer::Failed(failure)) => Err(failure),
         Err(NoAnswer::Died) => Err(Failure::no_agent(
             Fault::new(FaultKind::Internal, "the agent closed the connection before it answered")
-                .hint("ask again; its log says why it stopped"),
+                .hint("`cloud-token status`, then ask again; the agent's log says why it stopped"),
         )),
     }
 }

@@ -138,7 +138,7 @@ fn silent(deadline: &Deadline, why: &str) -> Failure {
     Failure::no_agent(
         Fault::new(FaultKind::Busy, format!("the agent did not answer within {words}"))
             .because(why)
-            .hint("look whether it is stopped or busy; `--timeout` waits longer"),
+            .hint("look whether it is stopped or busy: `cloud-token status`; `--timeout` waits longer"),
     )
 }
 

@@ -160,9 +160,8 @@ fn words(failure: &Failure, now: i64) -> String {
     if let Some(next) = failure.next_try(now) {
         writeln!(text, "{next}").expect("a string takes every write");
     }
-    if let Some(hint) = &fault.hint {
-        line(&mut text, "hint", hint);
-    }
+    let otherwise = if failure.no_agent { "`cloud-agent` in a terminal says why" } else { fault.kind.mend() };
+    line(&mut text, "hint", fault.hint.as_deref().unwrap_or(otherwise));
     text
 }
 
@@ -211,6 +210,14 @@ mod tests {
              next try: 2026-11-22T03:44:00Z (in 10 s)\n\
              hint: try later\n"
         );
+    }
+
+    #[test]
+    fn a_fault_that_names_nothing_to_type_is_given_what_its_kind_has() {
+        let text = words(&Fault::new(FaultKind::Config, "it is wrong").into(), 0);
+        assert_eq!(text, "error: it is wrong\nhint: `cloud-token status` names what cannot be used\n");
+        let text = words(&Failure::no_agent(Fault::new(FaultKind::Config, "it is wrong")), 0);
+        assert!(text.ends_with("hint: `cloud-agent` in a terminal says why\n"), "{text}");
     }
 
     #[test]

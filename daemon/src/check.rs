@@ -54,7 +54,7 @@ pub fn check_file(path: &Path) -> Result<Report, Vec<Fault>> {
     let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let mut report = check_text(name, &shown, &text)?;
     if let Err(why) = trusted {
-        let mends = why.hint.map(|hint| format!("; `{hint}`")).unwrap_or_default();
+        let mends = why.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
         report.notes.push(format!("the agent does not read it as it is: {}{mends}", why.message));
     }
     Ok(report)

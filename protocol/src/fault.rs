@@ -102,6 +102,29 @@ impl FaultKind {
     }
 }
 
+impl FaultKind {
+    /// What to type where the fault itself names nothing better: nobody is to be left with what happened alone.
+    #[must_use]
+    pub fn mend(self) -> &'static str {
+        match self {
+            Self::Refused => "`cloud-token status` says what was refused; `cloud-token login ACCOUNT` logs in anew",
+            Self::NeedsHuman => {
+                "`cloud-token status` says what is needed, mostly `cloud-token login ACCOUNT` in a terminal"
+            }
+            Self::Unreachable | Self::Busy => "try again in a moment; `cloud-token status` says how things are",
+            Self::UnknownAccount => "`cloud-token status` lists the accounts",
+            Self::UnknownCloud => "`cloud-token clouds` lists the clouds",
+            Self::Usage => "`cloud-token --help`, or `--help` behind a command",
+            Self::Config => "`cloud-token status` names what cannot be used",
+            Self::MalformedReply => "`cloud-token check ACCOUNT` asks the cloud once more; the agent's log says more",
+            Self::Version => "`cloud-token restart` starts the agent that is installed",
+            Self::Unsupported => "`cloud-token --help` lists what there is",
+            Self::Internal => "this is a defect: the agent's log says more; `cloud-token restart` starts it anew",
+            Self::Other(_) => "`cloud-token status` says how things are",
+        }
+    }
+}
+
 /// An error as the caller meets it. No field ever holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {

@@ -55,7 +55,7 @@ fn show_main_job() {
         demo.show(&format!("cloud-token ecHome -o headers | curl -s -H @- {url}{API}"));
         let headers = demo.sandbox.token(["ecHome", "-o", "headers"]);
         let reply = demo.sandbox.command(curl).args(["-s", "-H", "@-"]).arg(format!("{url}{API}"));
-        print!("{}", reply.stdin(headers.ok()).finish().ok());
+        demo.print(&reply.stdin(headers.ok()).finish());
         println!();
     }
 
@@ -76,8 +76,13 @@ fn show_main_job() {
     demo.works(&["logout", "ecHome"]);
     let refused = demo.run(&["ecHome"]);
     assert_eq!(refused.code(), 4, "the human is needed");
-    println!("(exit code 4: the human is needed)");
+    demo.remark("(exit code 4: the human is needed)");
     demo.works(&["stop"]);
+    let process = format!("pid {}", agent.pid());
     assert!(agent.wait(Duration::from_secs(10)).success(), "the agent ends in good order");
     assert!(!demo.sandbox.socket().exists(), "and takes its socket with it");
+    // Without curl, there is less of it.
+    if skip::find("curl").is_some() {
+        demo.is_pictured(&[(url, "https://echome.example.org"), (process, "pid 4711")]);
+    }
 }

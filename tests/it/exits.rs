@@ -83,6 +83,14 @@ const CASES: &[(&str, &[Case])] = &[
         ],
     ),
     (
+        "doctor",
+        &[
+            (Well, "doctor --bogus", 2, "no such option"),
+            (Nobody, "doctor", 3, "no agent"),
+            (Well, "doctor", 4, "an account is logged out"),
+        ],
+    ),
+    (
         "clouds",
         &[
             (Well, "clouds echome", 0, "told"),
@@ -271,6 +279,11 @@ fn every_command_ends_with_the_exit_code_that_the_page_says() {
             let (ended, said) = stage.code(line);
             if ended != code {
                 wrong.push(format!("{:?}: `{line}` ({why}) ends with {ended}, not {code}: {said}", stage.world));
+            }
+            // What a check or a doctor finds is no error: it is on stdout.
+            let tells = said.contains("error: ") && (said.contains("\nhint: ") || said.contains("'--help'"));
+            if code != 0 && !tells && (world, line) != (Dead, "check work") && line != "doctor" {
+                wrong.push(format!("{:?}: `{line}` does not say what to type: {said}", stage.world));
             }
         }
     }

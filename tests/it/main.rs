@@ -48,3 +48,4 @@ mod vault;
 mod webitel;
 #[cfg(target_os = "linux")]
 mod windows;
+mod words;

@@ -10,12 +10,14 @@
 //! | [`http`] | a few lines of HTTP client, independent of the agent's | faults |
 //! | [`terminal`] | a terminal with the test at its keys | what runs there |
 //! | [`openmetrics`] | a page of counts, read strictly | who wrote it |
+//! | [`picture`] | a session at a terminal, drawn | what was typed there |
 //! | [`schema`] | what a document promises of some JSON | the documents |
 //! | [`process`] | what `/proc` says about a process | what the process is |
 //! | [`wait`] | conditions with deadlines, never blind sleeps | what is waited for |
 //! | `bench` | counts and loads for the benches, blocking and without a runtime of their own | tests |
 //! | [`desktop`] | a desktop that remembers what it was to show | the agent |
 //! | [`keyring`] | a session bus with a keyring, or with one that never answers | the agent |
+//! | [`words`] | the texts that people read, out of the sources | what they mean |
 //! | [`skip`] | a test that cannot run says so, and fails where it must run | which tests there are |
 
 #[cfg(target_os = "linux")]
@@ -31,6 +33,7 @@ pub mod keyring;
 #[cfg(unix)]
 pub mod lab;
 pub mod openmetrics;
+pub mod picture;
 #[cfg(unix)]
 pub mod process;
 #[cfg(unix)]
@@ -42,3 +45,4 @@ pub mod skip;
 #[cfg(unix)]
 pub mod terminal;
 pub mod wait;
+pub mod words;

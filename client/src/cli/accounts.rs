@@ -119,6 +119,12 @@ impl Do {
     }
 }
 
+pub(super) const LOGOUT_EXAMPLES: &str = "\
+Examples:
+  cloud-token logout work                    `cloud-token login work` asks for secrets only
+  cloud-token logout work --forget           and for everything after this
+  cloud-token logout --all";
+
 #[derive(Args)]
 pub(super) struct Logout {
     /// Which accounts

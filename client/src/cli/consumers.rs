@@ -105,6 +105,15 @@ impl Helper {
     }
 }
 
+pub(super) const SETUP_EXAMPLES: &str = "\
+Examples:
+  cloud-token setup git --print              what would change
+  cloud-token setup git                      git asks for tokens from then on
+  cloud-token setup git --remove             as it was before
+  cloud-token setup systemd                  the agent starts at the first call
+
+An account answers for its own addresses, or for those that `cloud-token login ACCOUNT --set serves=URL,…` lists.";
+
 #[derive(Args)]
 pub(super) struct Setup {
     /// Whose configuration

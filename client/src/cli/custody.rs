@@ -18,7 +18,7 @@ Examples:
   cloud-token unlock                         asks; the first time it sets the passphrase
   cloud-token unlock --passphrase 'cmd:pass show cloud/vault'
 
-SOURCE is as with `cloud-token login --secret`.";
+SOURCE is as with `cloud-token login`.";
 
 pub(super) const RESTART_EXAMPLES: &str = "\
 Examples:

@@ -60,3 +60,13 @@ fn help_shows_an_example_and_every_exit_code() {
         assert!(help.contains(&format!("  {code}  ")), "{code}");
     }
 }
+
+#[test]
+fn every_command_teaches_by_an_example() {
+    for command in Cli::command().get_subcommands() {
+        let help = command.clone().render_help().to_string();
+        // A helper is run by its consumer, and says how.
+        let teaches = help.contains("Examples:") || command.get_name() == "helper";
+        assert!(teaches && help.contains("cloud-token"), "{}: {help}", command.get_name());
+    }
+}

@@ -39,8 +39,9 @@ impl Grants {
         use std::fmt::Write as _;
 
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)
-            .map_err(|why| Fault::new(FaultKind::Internal, "no random numbers").because(why.to_string()))?;
+        getrandom::fill(&mut bytes).map_err(|why| {
+            Fault::new(FaultKind::Internal, "the system gives no random numbers").because(why.to_string())
+        })?;
         let id = bytes.iter().fold(String::with_capacity(32), |mut hex, byte| {
             // Writing to a string cannot fail.
             let _ = write!(hex, "{byte:02x}");
@@ -120,7 +121,7 @@ impl Grant {
             (Some(name), true) => Ok(name),
             (Some(_), false) => Err(Fault::new(FaultKind::NeedsHuman, "several accounts answer for that address")
                 .because("more than one of those that this forwarded socket hands out")
-                .hint("name the account")),
+                .hint("name the account: `cloud-token helper CONSUMER ACCOUNT`")),
             (None, _) => Err(Fault::new(FaultKind::UnknownAccount, "no account answers for that address")
                 .because("none of those that this forwarded socket hands out")),
         }

@@ -273,7 +273,7 @@ impl Broker {
 
 fn lost(name: &AccountName) -> Fault {
     Fault::new(FaultKind::Internal, format!("the renewal of `{name}` ended without a result"))
-        .hint("this is a defect; the agent's log says more")
+        .hint("this is a defect: the agent's log says more; `cloud-token restart` starts it anew")
 }
 
 #[cfg(test)]

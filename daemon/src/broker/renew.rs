@@ -85,7 +85,8 @@ impl Broker {
         );
         soft.causes = std::iter::once(fault.message).chain(fault.causes).collect();
         // Once more, and not before it would count.
-        soft.retry_at(self.clock.now().after(left).seconds() + 1).hint("it is tried again in a moment")
+        soft.retry_at(self.clock.now().after(left).seconds() + 1)
+            .hint("it is tried again in a moment; `cloud-token status` says when")
     }
 
     async fn renew_now(&self, entry: &Entry) -> Outcome {

@@ -134,7 +134,7 @@ impl Broker {
                 let all = others.iter().chain(&last).map(|name| format!("`{name}`")).collect::<Vec<_>>();
                 Err(Fault::new(FaultKind::NeedsHuman, "several accounts answer for that address")
                     .because(all.join(", "))
-                    .hint("name the account, or say in `serves` of accounts.toml which address is whose"))
+                    .hint("name the account: `cloud-token helper CONSUMER ACCOUNT`; or say in `serves` of accounts.toml which address is whose"))
             }
         }
     }

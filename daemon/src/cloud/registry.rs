@@ -242,7 +242,7 @@ pub(crate) fn ours(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Faul
     }
     if metadata.mode() & 0o022 != 0 {
         return Err(Fault::new(FaultKind::Config, format!("`{shown}` can be written by others"))
-            .hint(format!("chmod go-w {shown}")));
+            .hint(format!("`chmod go-w {shown}`")));
     }
     Ok(())
 }
@@ -263,7 +263,7 @@ pub(crate) fn ours(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Faul
         return Ok(());
     }
     Err(fail(format!("can be written by others: {}", others.join(", ")))
-        .hint(format!("icacls \"{}\" /reset", path.display())))
+        .hint(format!("`icacls \"{}\" /reset`", path.display())))
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(super) fn fault(why: &reqwest::Error, host: &str) -> Fault {
     if why.is_dns() {
         return Fault::new(FaultKind::Unreachable, format!("the host `{host}` cannot be found"))
             .because("its name does not resolve")
-            .hint("is the address right, and the network up?");
+            .hint("is the network up, and the address right? `cloud-token login ACCOUNT --url URL` sets another");
     }
     if let Some(io) = io {
         return io_fault(io, host);
@@ -78,7 +78,8 @@ fn io_fault(io: &io::Error, host: &str) -> Fault {
         | ErrorKind::NotConnected
         | ErrorKind::UnexpectedEof => broken_off(host),
         ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => {
-            unreachable("cannot be reached from here").hint("is the network up?")
+            unreachable("cannot be reached from here")
+                .hint("is the network up? `cloud-token status` says when it is tried again")
         }
         ErrorKind::InvalidData => not_http(host),
         _ => unreachable("could not be talked to").because(io.to_string()),
@@ -116,22 +117,22 @@ fn broken_off(host: &str) -> Fault {
 
 fn not_http(host: &str) -> Fault {
     Fault::new(FaultKind::MalformedReply, format!("what `{host}` answered is not HTTP"))
-        .hint("are the address and its port right?")
+        .hint("are the address and its port right? `cloud-token login ACCOUNT --url URL` sets another")
 }
 
 fn tls_fault(tls: &rustls::Error, host: &str) -> Fault {
     let config = |message: String| Fault::new(FaultKind::Config, message);
     match tls {
         rustls::Error::InvalidCertificate(why) => certificate_fault(why, host),
-        rustls::Error::InvalidMessage(_) => {
-            config(format!("`{host}` does not speak TLS")).hint("are the address and its port right?")
-        }
+        rustls::Error::InvalidMessage(_) => config(format!("`{host}` does not speak TLS"))
+            .hint("are the address and its port right? `cloud-token login ACCOUNT --url URL` sets another"),
         rustls::Error::PeerIncompatible(_)
         | rustls::Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => {
             config(format!("`{host}` speaks no version of TLS that is safe")).because(tls.to_string())
         }
         rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => {
-            config(format!("`{host}` does not know itself by that name")).hint("is the address right?")
+            config(format!("`{host}` does not know itself by that name"))
+                .hint("is the address right? `cloud-token login ACCOUNT --url URL` sets another")
         }
         _ => Fault::new(FaultKind::Unreachable, format!("no secure connection to `{host}` came about"))
             .because(tls.to_string()),
@@ -142,13 +143,16 @@ fn certificate_fault(why: &CertificateError, host: &str) -> Fault {
     let config = |message: String| Fault::new(FaultKind::Config, message);
     match why {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            config(format!("the certificate of `{host}` has expired")).hint("is this machine's clock right?")
+            config(format!("the certificate of `{host}` has expired"))
+                .hint("is the clock of this machine right? `date` shows it")
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            config(format!("the certificate of `{host}` is not valid yet")).hint("is this machine's clock right?")
+            config(format!("the certificate of `{host}` is not valid yet"))
+                .hint("is the clock of this machine right? `date` shows it")
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            config(format!("the certificate that `{host}` shows is not for that name")).hint("is the address right?")
+            config(format!("the certificate that `{host}` shows is not for that name"))
+                .hint("is the address right? `cloud-token login ACCOUNT --url URL` sets another")
         }
         CertificateError::UnknownIssuer => {
             config(format!("the certificate of `{host}` is from nobody this machine trusts"))

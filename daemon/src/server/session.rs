@@ -232,7 +232,8 @@ impl<'a> Session<'a> {
             }
             Next::Broken(error) => Err(End::Fault(malformed(&error))),
             Next::NoHello => Err(End::Fault(
-                Fault::new(FaultKind::Usage, "that is not the protocol of cloud-agent").because("no hello"),
+                Fault::new(FaultKind::Usage, "that is not the protocol of cloud-agent")
+                    .because("it does not begin with a hello"),
             )),
         }
     }

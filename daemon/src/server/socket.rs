@@ -87,7 +87,9 @@ struct Bound {
 /// `Config` if the directory cannot be trusted or made, or if something that is no dead socket is in the way.
 pub async fn claim(path: &Path) -> Result<Claim, Fault> {
     let failed = |what: &str, e: &io::Error| {
-        Fault::new(FaultKind::Config, format!("cannot listen at `{}`", path.display())).because(format!("{what}: {e}"))
+        Fault::new(FaultKind::Config, format!("cannot listen at `{}`", path.display()))
+            .because(format!("{what}: {e}"))
+            .hint("`cloud-agent --socket PATH` listens elsewhere; clients look there with CLOUD_AGENT_SOCK")
     };
     let dir = endpoint::lock_directory(path);
     make_private(&dir).map_err(|e| failed("its directory cannot be made", &e))?;

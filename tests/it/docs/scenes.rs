@@ -2,12 +2,13 @@
 
 use std::any::Any;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
 use cloud_agent_tests::fake::cleura::{Cleura, Second};
 use cloud_agent_tests::fake::echome::EcHome;
 use cloud_agent_tests::fake::{Reply, Request, Server};
-use cloud_agent_tests::sandbox::{Sandbox, TOKEN};
+use cloud_agent_tests::sandbox::{AGENT, Sandbox, TOKEN};
 
 use crate::consumers::{Stage, git, is_authorised, site};
 use crate::support::{put_script, sandbox};
@@ -105,9 +106,15 @@ impl Scene {
     }
 }
 
-/// The programs, and nothing that runs.
+/// The programs, on `PATH` and where cargo installs them, and nothing that runs.
 fn bare() -> Scene {
-    Scene::new(sandbox())
+    let scene = Scene::new(sandbox());
+    let cargo = scene.sandbox.path("home/.cargo/bin");
+    fs::create_dir_all(&cargo).unwrap();
+    for program in [AGENT, TOKEN] {
+        symlink(scene.sandbox.program(program), cargo.join(program)).unwrap();
+    }
+    scene
 }
 
 /// An agent that knows nobody, and a cloud that waits for `ecHome`.

@@ -204,7 +204,7 @@ fn next_is_not_taken() -> Fault {
 #[cold]
 fn config_is_not_taken() -> Fault {
     not_taken("`--config`", "what it says might lead the headers anywhere")
-        .hint("give its options as arguments, or write them into ~/.curlrc")
+        .hint("give its options as arguments, or write them into `~/.curlrc`")
 }
 
 #[cold]

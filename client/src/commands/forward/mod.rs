@@ -34,7 +34,7 @@ pub(crate) struct Options {
 pub(crate) fn run(_options: &Options) -> Result<(), Failure> {
     use cloud_agent_protocol::{Fault, FaultKind};
 
-    Err(Fault::new(FaultKind::Unsupported, "forwarding needs Unix sockets, which this system has not").into())
+    Err(Fault::new(FaultKind::Unsupported, "forwarding needs Unix sockets, which this system does not have").into())
 }
 
 #[cfg(unix)]

@@ -144,7 +144,8 @@ fn told_of_the_cluster(text: &str) -> String {
 #[cold]
 fn view(copy: &Copy) -> Result<Value, Failure> {
     let text = kubectl(copy, &["view", "--raw", "--output=json"])?;
-    Value::parse(&text).map_err(|why| Fault::new(FaultKind::Config, "kubectl's JSON is none").because(why).into())
+    Value::parse(&text)
+        .map_err(|why| Fault::new(FaultKind::Config, "what kubectl prints is not JSON").because(why).into())
 }
 
 /// The entry of that name.

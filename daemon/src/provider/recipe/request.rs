@@ -20,7 +20,7 @@ pub(super) fn build(
     let Some(origin) = account.origins.get(&step.origin) else {
         let name = if step.origin.is_empty() { "main" } else { step.origin.as_str() };
         return Err(Fault::new(FaultKind::Config, format!("`{}` has no {name} address", account.name))
-            .hint(format!("`cloud-token login {} --url …`", account.name)));
+            .hint(format!("`cloud-token login {} --url URL`", account.name)));
     };
     // Judged again here, because accounts.toml may have been edited by hand, and a secret is about to go there.
     let origin = origin::normalise(origin, account.allow_plaintext).map_err(|fault| Fault {

@@ -218,7 +218,7 @@ fn no_json(step: &Step, document: &Document<'_>) -> Fault {
 pub(super) fn web_page(step: &Step) -> Fault {
     odd_reply(step)
         .because("it is a web page, not JSON")
-        .hint("is a network login page (captive portal) or a proxy in between? is the address right?")
+        .hint("is a network login page (captive portal) or a proxy in between? `cloud-token check ACCOUNT` asks again")
 }
 
 pub(super) fn odd_reply(step: &Step) -> Fault {

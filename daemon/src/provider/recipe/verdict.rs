@@ -135,7 +135,10 @@ impl Case<'_> {
         };
         Fault::new(FaultKind::MalformedReply, message)
             .because(format!("status {}", self.document.status()))
-            .hint("is the address right? a secret is never sent on to another host")
+            .hint(format!(
+                "a secret is never sent on to another host; is the address right? `cloud-token login {} --url URL` sets another",
+                self.account.name
+            ))
     }
 
     /// What every fault of its kind carries: the command that mends it, or when to try again.
