@@ -139,7 +139,7 @@ mod tests {
             unchanged(&format!("{head}\nSize: 4 kB\nAnonymous:   {anonymous}\nVmFlags: rd mr\n"))
         };
         for head in ["1000-2000 r-xp 00000000 fe:00 1   /bin/x", "1000-2000 r--p 00003000 fe:00 1   /lib/a b.so"] {
-            assert_eq!(one(head, "0 kB"), [0x1000..0x2000], "{head}");
+            assert_eq!(one(head, "0 kB"), std::slice::from_ref(&(0x1000..0x2000)), "{head}");
             assert_eq!(one(head, "4 kB"), [], "{head}");
         }
         for head in [
