@@ -37,6 +37,7 @@ fn count() -> Result<Option<usize>, Fault> {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")))]
+#[expect(clippy::unnecessary_wraps, reason = "as where reading them can fail")]
 fn count() -> Result<Option<usize>, Fault> {
     Ok(None)
 }
