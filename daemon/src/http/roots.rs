@@ -37,7 +37,7 @@ fn count() -> Result<Option<usize>, Fault> {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")))]
-#[allow(clippy::unnecessary_wraps, reason = "it may fail where there is something to count")]
+#[expect(clippy::unnecessary_wraps, reason = "as where reading them can fail")]
 fn count() -> Result<Option<usize>, Fault> {
     Ok(None)
 }

@@ -55,6 +55,8 @@ fn judged(line: &str, file: &str, facts: &Facts) -> Option<Finding> {
 mod tests {
     use super::*;
 
+    // It names programs as Unix has them.
+    #[cfg(unix)]
     #[test]
     fn a_process_that_is_ours_is_found_and_judged() {
         let facts = Facts { accounts: Some(vec!["work".into()]), served: None };

@@ -97,6 +97,8 @@ mod tests {
         }
     }
 
+    // It names programs as Unix has them.
+    #[cfg(unix)]
     #[test]
     fn a_helper_is_forgotten_by_an_empty_one_for_the_same_addresses_only() {
         let id = |said: &str| judged(said).map(|found| found.id);

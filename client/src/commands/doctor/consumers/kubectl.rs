@@ -118,6 +118,8 @@ mod tests {
         judged("u", &Value::parse(exec).unwrap(), is_used, &facts).map(|found| found.id)
     }
 
+    // It names programs as Unix has them.
+    #[cfg(unix)]
     #[test]
     fn a_plug_in_that_kubectl_would_not_run_or_that_could_not_answer_is_found() {
         // `sh` stands for a program that is there.
