@@ -14,6 +14,7 @@
 //! It changes nothing, starts no agent, and asks no cloud unless it is to prove something.
 
 mod agent;
+mod aside;
 mod consumers;
 mod directories;
 #[cfg(unix)]

@@ -3,9 +3,10 @@
 
 use std::io::{ErrorKind, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use super::aside::Aside;
 
 /// What a program is given. Those that are asked read a file or two.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,8 +51,8 @@ pub(super) fn ask(command: &mut Command, patience: Duration) -> Asked {
         Err(e) => return Asked::Failed(e.to_string()),
     };
     let (out, err) = (heard(child.stdout.take()), heard(child.stderr.take()));
-    let said = |channel: &Receiver<String>| channel.recv_timeout(end.saturating_duration_since(Instant::now())).ok();
-    let asked = match (said(&out), said(&err)) {
+    let said = |heard: Aside<String>| heard.wait(end.saturating_duration_since(Instant::now()));
+    let asked = match (said(out), said(err)) {
         (Some(stdout), Some(stderr)) => ended(&mut child, end).map(|status| {
             let complaint = stderr.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned();
             Said { code: status.code(), stdout, complaint }
@@ -64,14 +65,12 @@ pub(super) fn ask(command: &mut Command, patience: Duration) -> Asked {
     asked.map_or(Asked::Hung, Asked::Said)
 }
 
-fn heard(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
-    let (send, receive) = mpsc::channel();
-    thread::spawn(move || {
+fn heard(pipe: Option<impl Read + Send + 'static>) -> Aside<String> {
+    Aside::begin(move || {
         let mut bytes = Vec::new();
         let _ = pipe.map(|pipe| pipe.take(MOST).read_to_end(&mut bytes));
-        send.send(String::from_utf8_lossy(&bytes).into_owned())
-    });
-    receive
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 fn ended(child: &mut Child, end: Instant) -> Option<ExitStatus> {

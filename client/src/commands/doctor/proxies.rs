@@ -2,14 +2,14 @@
 //! months, and knows only the environment that it was started in.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::mpsc;
 use std::time::Duration;
-use std::{env, thread};
 
 use cloud_agent_protocol::FaultKind;
 use cloud_agent_protocol::v1::{Finding, Level, Setting};
 
+use super::aside::Aside;
 use crate::commands::setup::{self, Standing, Target};
 
 /// What is compared: each by the names that it may have, the first of which wins.
@@ -97,18 +97,16 @@ fn reached(name: &str, value: &str) -> Finding {
         let what = "the agent's proxy is no address of an HTTP proxy".to_owned();
         return bad("proxy.unusable", what, evidence, FaultKind::Config);
     };
-    let (send, answer) = mpsc::channel();
     let host = address.clone();
-    // A look-up has no deadline of its own; the thread may outlive its use, and ends with the program.
-    thread::spawn(move || send.send(connected(&host)));
-    let why = match answer.recv_timeout(PATIENCE * 2) {
-        Ok(Ok(())) => {
+    // A look-up has no deadline of its own.
+    let why = match Aside::begin(move || connected(&host)).wait(PATIENCE * 2) {
+        Some(Ok(())) => {
             let well =
                 Finding::new("proxy.answers", Level::Ok, format!("the agent's proxy `{address}` takes connections"));
             return well.about(value).seen(format!("{name} of the agent's environment"));
         }
-        Ok(Err(why)) => why,
-        Err(_) => format!("it did not answer within {} s", (PATIENCE * 2).as_secs()),
+        Some(Err(why)) => why,
+        None => format!("it did not answer within {} s", (PATIENCE * 2).as_secs()),
     };
     let what = format!("nobody answers at the agent's proxy `{address}`");
     bad("proxy.silent", what, format!("{name}: {why}"), FaultKind::Unreachable)
