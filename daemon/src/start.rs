@@ -246,8 +246,6 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     for fault in &unusable {
         tracing::warn!("{fault}");
     }
-    // Most of what a start runs through is never run again.
-    hardening::give_back();
     let place = Arc::new(place);
     let gate = Arc::new(Gate::default());
     let (control, told) = mpsc::channel(1);
@@ -283,6 +281,11 @@ async fn serve(cli: &Cli, path: PathBuf, paths: &Paths, files: usize, inherited:
     let reins = Reins { control: told, gate: gate.clone(), renewals };
     let server = tokio::spawn(server::run(listener, reins, broker, access, limits, surroundings, shutdown));
     manager.ready();
+    // Most of what a start runs through is never run again.
+    tokio::spawn(async {
+        hardening::others_first().await;
+        hardening::give_back();
+    });
     let result = tokio::select! {
         result = server => result.unwrap_or_else(|e| Err(defect(&e))),
         () = &mut again => {

@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(target_os = "linux")]
 use std::{ops::Range, sync::OnceLock};
 
+/// How often everybody else gets their turn before memory is given back.
+const TURNS: usize = 16;
+
 /// Something has run since memory was given back last that is seldom run.
 static GROWN: AtomicBool = AtomicBool::new(false);
 
@@ -20,6 +23,13 @@ pub fn give_back() {
     GROWN.store(true, Ordering::Relaxed);
     let_go_of_program();
     glibc::trim_heap();
+}
+
+/// Lets everybody else who has anything to do have their turn, again and again: what they run would come back right after.
+pub(crate) async fn others_first() {
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Gives back once more what was taken since [`give_back`], if that was called since.

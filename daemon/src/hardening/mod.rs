@@ -13,6 +13,7 @@ mod stack;
 pub(crate) mod windows;
 
 pub use allocator::ZeroOnFree;
+pub(crate) use footprint::others_first;
 pub use footprint::{give_back, give_back_the_rest};
 pub use inherited::let_go_of_inherited;
 #[cfg(target_os = "linux")]

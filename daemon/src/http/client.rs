@@ -21,9 +21,6 @@ use crate::cloud::origin::is_loopback;
 /// The largest file of certificate authorities that is read, in bytes.
 const MAX_CA_FILE: u64 = 4 * 1024 * 1024;
 
-/// How often everybody else gets their turn before the code is let go of.
-const TIDY_TURNS: usize = 16;
-
 /// How long a request may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
@@ -100,9 +97,7 @@ impl HttpClient {
 /// Lets go of the pages that an exchange ran through, and of what it has left on the stack, once its connection and whoever waited
 /// for it have come to their end.
 pub(super) async fn tidy() {
-    for _ in 0..TIDY_TURNS {
-        tokio::task::yield_now().await;
-    }
+    crate::hardening::others_first().await;
     crate::hardening::wipe_stack();
     crate::hardening::give_back();
 }

@@ -152,7 +152,8 @@ impl Drop for Place {
 /// A socket at `path`, where there is nothing.
 fn bind(path: &Path) -> io::Result<Listener> {
     let options = ListenerOptions::new().name(name(path)?).reclaim_name(false);
-    // Where the mode of a socket cannot be set before it is bound, that of its directory, which was verified, keeps others out.
+    // Where the mode of a socket cannot be set before it is bound, that of its directory, which was verified, keeps others out
+    // (T38).
     #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
     let options = {
         use interprocess::os::unix::local_socket::ListenerOptionsExt as _;

@@ -1,8 +1,9 @@
 //! Whoever gets to the socket's path first.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown, symlink};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -149,6 +150,26 @@ fn a_place_of_another_user_is_refused_with_their_uid() {
     chown(sandbox.socket(), Some(MALLORY), Some(MALLORY)).unwrap();
     refuses(&sandbox, &sandbox.socket(), &["is in the way", "owned by uid 4002"]);
     assert!(sandbox.socket().exists());
+}
+
+/// T38: where a socket has no mode of its own, as on macOS, or where somebody opens it, its directory keeps others out.
+#[test]
+fn a_socket_that_everybody_may_open_is_in_a_directory_that_nobody_else_may_enter() {
+    if !skip::unless_root("another user at an open socket") {
+        return;
+    }
+    let sandbox = sandbox();
+    sandbox.give_to(ALICE);
+    let _agent = sandbox.agent_from(sandbox.command(AGENT).args(["--vault", "memory"]).as_user(ALICE));
+    let socket = sandbox.socket();
+    mode(&socket, 0o666);
+    let place = socket.parent().unwrap();
+    for above in place.ancestors().skip(1).take_while(|above| above.starts_with(sandbox.path(""))) {
+        mode(above, 0o755);
+    }
+    let refused = as_user(MALLORY, || UnixStream::connect(&socket).unwrap_err().kind());
+    assert_eq!(refused, ErrorKind::PermissionDenied);
+    assert!(as_user(ALICE, || UnixStream::connect(&socket).is_ok()), "and its owner comes in");
 }
 
 /// T3: in a sticky directory, which is the worst place where an agent agrees to be.
