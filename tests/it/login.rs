@@ -86,6 +86,22 @@ fn whoever_gives_up_reads_why_on_a_line_of_its_own() {
 }
 
 #[test]
+fn whoever_asks_a_locked_agent_at_a_terminal_is_asked_for_its_passphrase_and_for_no_login() {
+    let cloud = EcHome::start();
+    let secret = cloud.add_key(KEY);
+    let home = sandbox();
+    let _agent = home.agent();
+    login(&home, "ecHome", &cloud.url(), &secret).finish().ok();
+    home.command(TOKEN).args(["lock", "--passphrase", "env:PW"]).env("PW", "sesame").finish().ok();
+    let terminal = Terminal::open();
+    let running = at(&terminal, &home, &["ecHome", "-o", "headers"]);
+    hidden(&terminal, "Passphrase that the agent was locked with", "sesame");
+    assert_eq!(running.finish().code(), 0, "{}", terminal.shown());
+    terminal.shows("Authorization: Bearer ");
+    assert_eq!(cloud.count(LOGIN), 1, "{}", terminal.shown());
+}
+
+#[test]
 fn where_nobody_can_be_asked_an_account_has_to_be_named() {
     let home = sandbox();
     let _agent = home.agent();
