@@ -153,7 +153,10 @@ fn moving_to_another_vault_keeps_every_login_and_leaves_nothing_behind() {
     scene.login();
     scene.sandbox.token(["vault", "move", "memory"]).fails(2);
     scene.sandbox.token(["vault", "move", "cupboard"]).fails(2);
-    scene.sandbox.token(["vault", "move", "passphrase", "--no-input"]).fails(4);
+    let unopened = scene.sandbox.token(["vault", "move", "passphrase", "--no-input"]);
+    let said = unopened.fails(4);
+    assert!(said.contains("the vault `passphrase`, to which all was to be moved, does not open"), "{said}");
+    assert!(said.contains("hint: `cloud-token vault move passphrase`") && !said.contains("unlock"), "{said}");
     assert!(scene.sandbox.token(["vault"]).ok().starts_with("memory (open)"));
     let to = |kind: &str| {
         let run = scene.sandbox.command(TOKEN).args(["vault", "move", kind, "--passphrase", "env:PW"]);
