@@ -94,6 +94,25 @@ fn the_passphrase_is_asked_for_hidden_and_twice_when_it_is_new() {
 }
 
 #[test]
+fn whoever_wants_a_token_of_a_locked_vault_at_a_terminal_is_asked_for_its_passphrase() {
+    let scene = Scene::new();
+    let agent = scene.sandbox.agent_with(["--vault", "passphrase"]);
+    let unlock = scene.sandbox.command(TOKEN).args(["unlock", "--passphrase", "env:PW"]).env("PW", PASSPHRASE);
+    unlock.finish().ok();
+    scene.login();
+    agent.crash();
+    let _agent = scene.sandbox.agent_with(["--vault", "passphrase"]);
+    let terminal = Terminal::open();
+    let running = terminal.run(&scene.sandbox, TOKEN, &["ecHome", "-o", "headers"]).spawn();
+    terminal.shows("Passphrase of the vault");
+    assert!(until(PATIENCE, || !terminal.echoes()), "what is typed is shown");
+    terminal.types(&format!("{PASSPHRASE}\n"));
+    assert_eq!(running.finish().code(), 0, "{}", terminal.shown());
+    terminal.shows("Authorization: Bearer ");
+    assert_eq!(scene.cloud.logins(), 1, "nobody has logged in anew");
+}
+
+#[test]
 fn the_service_manager_may_hand_the_passphrase_over() {
     let scene = Scene::new();
     let credentials = scene.passphrase_in_a_file().with_file_name("credentials");
