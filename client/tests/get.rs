@@ -293,7 +293,7 @@ fn a_full_disk_is_an_error() {
 #[test]
 fn usage_errors_are_exit_2_and_help_is_exit_0() {
     let sandbox = Sandbox::new();
-    for args in [&[][..], &["work", "-o", "yaml"], &["a/b"], &["doctor"], &["login"], &["work", "--shell", "csh"]] {
+    for args in [&[][..], &["work", "-o", "yaml"], &["a/b"], &["doctor", "work"], &["login"], &["work", "--shell", "csh"]] {
         let out = sandbox.run(args);
         assert_eq!((out.code, out.stdout.as_str()), (Some(2), ""), "{args:?} {}", out.stderr);
         assert!(!out.stderr.is_empty());
