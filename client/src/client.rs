@@ -9,7 +9,7 @@ use std::time::Duration;
 use cloud_agent_protocol::v1::{Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind, endpoint};
 
-use crate::connection::{Connection, NoAnswer, NoConnection};
+use crate::connection::{Connection, END, NoAnswer, NoConnection};
 use crate::deadline::Deadline;
 use crate::launch;
 use crate::report::Failure;
@@ -94,6 +94,6 @@ pub(crate) fn answered(answer: Result<Response, NoAnswer>) -> Result<Response, F
 pub(crate) fn unexpected(response: &Response) -> Failure {
     Fault::new(FaultKind::Internal, "the agent answered something else than was asked")
         .because(format!("message {:#06x}", response.kind()))
-        .hint("end the running agent with `pkill -x cloud-agent`, and install both programs in the same version")
+        .hint(format!("end the running agent with `{END}`, and install both programs in the same version"))
         .into()
 }

@@ -19,7 +19,14 @@ const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// What ends an agent that does not understand us.
-const END: &str = if cfg!(windows) { "taskkill /f /im cloud-agent.exe" } else { "pkill -x cloud-agent" };
+pub(crate) const END: &str = if cfg!(windows) { "taskkill /f /im cloud-agent.exe" } else { "pkill -x cloud-agent" };
+
+/// What helps where it says nothing. To ask for its status, as with other faults, would hang as well.
+const HANGS: &str = if cfg!(windows) {
+    "give it longer with `--timeout`; if it hangs, `taskkill /f /im cloud-agent.exe`: the next use starts another"
+} else {
+    "give it longer with `--timeout`; if it was stopped, `pkill -CONT -x cloud-agent`; if it hangs, `pkill -x cloud-agent`"
+};
 
 /// Why there is no connection.
 pub(crate) enum NoConnection {
@@ -136,9 +143,7 @@ fn silent(deadline: &Deadline, why: &str) -> Failure {
     let words =
         if waited.as_secs() >= 1 { moment::span(waited.as_secs()) } else { format!("{} ms", waited.as_millis()) };
     Failure::no_agent(
-        Fault::new(FaultKind::Busy, format!("the agent did not answer within {words}"))
-            .because(why)
-            .hint("look whether it is stopped or busy: `cloud-token status`; `--timeout` waits longer"),
+        Fault::new(FaultKind::Busy, format!("the agent did not answer within {words}")).because(why).hint(HANGS),
     )
 }
 

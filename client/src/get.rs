@@ -3,12 +3,12 @@
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use cloud_agent_protocol::v1::{Get, Request, Response};
+use cloud_agent_protocol::v1::{Get, Request, Response, UNLOCK};
 use cloud_agent_protocol::{AccountName, Credential, FaultKind};
 
 use crate::cli;
 use crate::client::{Client, unexpected};
-use crate::commands::login;
+use crate::commands::{login, unlock};
 use crate::output::{self, Format};
 use crate::report::{self, Failure};
 use crate::shell::Shell;
@@ -89,7 +89,12 @@ fn ask_after_human(options: &Options, failure: Failure) -> Result<Credential, Fa
     let asks = failure.fault.kind == FaultKind::NeedsHuman && !options.no_input && stdio::stderr_is_tty();
     if let Some(tty) = asks.then(tty::Tty::open).and_then(Result::ok) {
         report::note(&failure.fault.message);
-        login::at_terminal(&options.account, tty, options.timeout)?;
+        if failure.fault.hint.as_deref() == Some(UNLOCK) {
+            // A login is refused as well while the agent or its vault is locked.
+            unlock::at_terminal(tty, options.timeout)?;
+        } else {
+            login::at_terminal(&options.account, tty, options.timeout)?;
+        }
     } else {
         waiting::for_human(&options.account, failure, options.wait, options.timeout)?;
     }

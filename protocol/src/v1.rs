@@ -35,7 +35,7 @@ pub use life::Restart;
 pub use metrics::Metrics;
 pub use serve::{GetFor, Place, RejectFor, Served, Withheld};
 pub use status::{AccountStatus, Holding, Overview, Status};
-pub use vault::{LOCKED, Lock, Unlock, Vault, VaultStatus};
+pub use vault::{LOCKED, Lock, UNLOCK, Unlock, Vault, VaultStatus};
 
 use crate::{Credential, Fault, Frame, FrameError, Secret, codec};
 

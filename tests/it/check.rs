@@ -51,6 +51,10 @@ fn what_cannot_be_asked_or_done_says_so() {
     let (_cloud, sandbox, _agent) = logged_in();
     sandbox.token(["check", "nobody"]).fails(6);
     assert_eq!(sandbox.token(["do", "ecHome"]).ok(), "echome offers nothing but logins");
-    sandbox.token(["do", "ecHome", "dance", "--no-input"]).fails(2);
+    let refused = sandbox.token(["do", "ecHome", "dance", "--no-input"]);
+    assert!(
+        refused.fails(2).contains("hint: it offers nothing but logins; `cloud-token clouds echome`"),
+        "{refused:?}"
+    );
     sandbox.token(["do", "nobody", "dance", "--no-input"]).fails(4);
 }

@@ -41,7 +41,11 @@ fn a_stranger_is_asked_for_everything_and_told_how_to_do_without() {
     terminal.shows("ecHome: https://github.com/mgtrrz/echome/");
     terminal.shows("What to call the account [echome]: ");
     terminal.types("desk\n");
-    terminal.shows("Address of the ecHome server");
+    terminal.shows("Address of the ecHome server: ");
+    terminal.types("echome.example.org\n");
+    terminal.shows(
+        "(not accepted: the address does not begin with `https://`; did you mean `https://echome.example.org`?): ",
+    );
     terminal.types(&format!("{}\n", cloud.url()));
     terminal.shows("Access key id (of an access key, not the name that you log in to the panel with): ");
     terminal.types(&format!("{KEY}\n"));
@@ -67,6 +71,34 @@ fn a_stranger_is_asked_for_everything_and_told_how_to_do_without() {
     assert_eq!(done.code(), 0, "{script}: {done:?}");
     assert!(cloud.accepts(&token(&other, "desk")));
     assert!(!done.stderr.contains("Try next"), "a script is told nothing more than before: {done:?}");
+}
+
+#[test]
+fn whoever_gives_up_reads_why_on_a_line_of_its_own() {
+    let home = sandbox();
+    let _agent = home.agent();
+    let terminal = Terminal::open();
+    let running = at(&terminal, &home, &["login", "desk", "--cloud", "echome"]);
+    terminal.shows("Address of the ecHome server: ");
+    terminal.types("\x04");
+    assert_eq!(running.finish().code(), 4, "{}", terminal.shown());
+    terminal.shows("server: \r\nerror: ");
+}
+
+#[test]
+fn whoever_asks_a_locked_agent_at_a_terminal_is_asked_for_its_passphrase_and_for_no_login() {
+    let cloud = EcHome::start();
+    let secret = cloud.add_key(KEY);
+    let home = sandbox();
+    let _agent = home.agent();
+    login(&home, "ecHome", &cloud.url(), &secret).finish().ok();
+    home.command(TOKEN).args(["lock", "--passphrase", "env:PW"]).env("PW", "sesame").finish().ok();
+    let terminal = Terminal::open();
+    let running = at(&terminal, &home, &["ecHome", "-o", "headers"]);
+    hidden(&terminal, "Passphrase that the agent was locked with", "sesame");
+    assert_eq!(running.finish().code(), 0, "{}", terminal.shown());
+    terminal.shows("Authorization: Bearer ");
+    assert_eq!(cloud.count(LOGIN), 1, "{}", terminal.shown());
 }
 
 #[test]

@@ -16,7 +16,8 @@ pub(crate) fn show(as_json: bool, who: bool, timeout: Duration) -> Result<(), Fa
     let client = Client::new(timeout)?;
     let token = if who { Some(stdio::stdin(&client.deadline)?) } else { None };
     if token.as_ref().is_some_and(cloud_agent_protocol::Secret::is_empty) {
-        return Err(Failure::usage("there is no token on stdin"));
+        let fault = Fault::new(FaultKind::Usage, "there is no token on stdin");
+        return Err(fault.hint("`printf %s \"$token\" | cloud-token log --who`").into());
     }
     let (mut after, mut shown) = (0, 0);
     loop {

@@ -71,7 +71,12 @@ impl Human for Tty {
             return self.hidden(prompt);
         }
         (&self.file).write_all(prompt.as_bytes())?;
-        read_line(&self.file, &mut self.ahead, || Ok(()))
+        let answer = read_line(&self.file, &mut self.ahead, || Ok(()))?;
+        if answer.is_none() {
+            // Who gives up has typed no line end: what is said next would stand behind the question.
+            (&self.file).write_all(b"\n")?;
+        }
+        Ok(answer)
     }
 
     fn pass_time(&mut self, line: &str) {

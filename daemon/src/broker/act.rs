@@ -185,7 +185,9 @@ fn choose_action<'a>(request: &Do, cloud: &'a Cloud) -> Result<&'a Action, Fault
         let fault = Fault::new(FaultKind::Usage, format!("`{}` has no action `{wanted}`", cloud.name));
         match nearest(wanted, names.iter().copied()) {
             Some(near) => fault.hint(format!("did you mean `cloud-token do {} {near}`?", request.account)),
-            None if names.is_empty() => fault,
+            None if names.is_empty() => {
+                fault.hint(format!("it offers nothing but logins; `cloud-token clouds {}` shows which", cloud.name))
+            }
             None => fault.hint(format!("it has: {}", names.join(", "))),
         }
     })

@@ -15,9 +15,12 @@ use super::given::{Askable, Given, Missing};
 use super::lock::WhileOpen;
 use super::together::Everybody;
 use crate::accounts::{LIMITS, Stored, parse_span};
-use crate::cloud::{AskSpec, Cloud, Method, Target};
+use crate::cloud::{AskSpec, Cloud, Method, Origin, Target};
 use crate::hardening;
 use crate::provider::{Ask, Held};
+
+/// How often somebody is asked for an address, if what they say is none.
+const ATTEMPTS: u8 = 3;
 
 /// Settings of the account itself, whatever its cloud; given by `--set` like the others.
 pub(super) const ACCOUNT_SETTINGS: &[&str] =
@@ -224,27 +227,10 @@ impl Broker {
             let kept = known
                 .and_then(|k| if origin.name.is_empty() { k.url.clone() } else { k.urls.get(&origin.name).cloned() });
             let url = match given.or(kept) {
-                Some(url) => url,
+                Some(url) => origin.address(&url, stored.allow_plaintext)?,
                 None if origin.default.is_some() => continue,
-                None => {
-                    let question = Question {
-                        name: if origin.name.is_empty() { "url".into() } else { origin.name.clone() },
-                        prompt: origin.prompt.clone(),
-                        detail: None,
-                        secret: false,
-                        optional: false,
-                        choices: Vec::new(),
-                    };
-                    let flag =
-                        if origin.name.is_empty() { "--url URL".into() } else { format!("--url {}=URL", origin.name) };
-                    let said = ask
-                        .ask(question)
-                        .await
-                        .map_err(|fault| fault.hint(format!("`cloud-token login {} {flag}`", request.account)))?;
-                    said.expose().trim().to_owned()
-                }
+                None => ask_address(request, origin, stored.allow_plaintext, ask).await?,
             };
-            let url = origin.address(&url, stored.allow_plaintext)?;
             if origin.name.is_empty() {
                 stored.url = Some(url);
             } else {
@@ -252,6 +238,38 @@ impl Broker {
             }
         }
         Ok(())
+    }
+}
+
+/// Asks where a cloud is. A slip of the pen is asked about again, and costs nobody the rest of what they have typed.
+async fn ask_address(request: &Login, origin: &Origin, allow_plaintext: bool, ask: &dyn Ask) -> Result<String, Fault> {
+    let (name, flag) = match origin.name.as_str() {
+        "" => ("url", "--url URL".to_owned()),
+        name => (name, format!("--url {name}=URL")),
+    };
+    let mut why = None;
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        let question = Question {
+            name: name.into(),
+            prompt: origin.prompt.clone(),
+            detail: why.take(),
+            secret: false,
+            optional: false,
+            choices: Vec::new(),
+        };
+        let said = ask
+            .ask(question)
+            .await
+            .map_err(|fault| fault.hint(format!("`cloud-token login {} {flag}`", request.account)))?;
+        match origin.address(said.expose().trim(), allow_plaintext) {
+            Err(fault) if left > 0 => {
+                let hint = fault.hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                why = Some(format!("not accepted: {}{hint}", fault.message));
+            }
+            judged => return judged,
+        }
     }
 }
 

@@ -29,7 +29,7 @@ impl Session<'_> {
         let found = |words: String| {
             Finding::new("config.access", Level::Warning, words)
                 .seen(format!("read from `{}/accounts.toml`", examined.config))
-                .mend("mend that rule; docs/access.md says what rules say")
+                .mend("edit that rule; docs/access.md says what rules say")
                 .kind(FaultKind::Config)
         };
         warnings.into_iter().filter(is_news).map(found).collect()

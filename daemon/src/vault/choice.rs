@@ -11,7 +11,7 @@ use super::config::Config;
 use super::keyring::Keyring;
 use super::passphrase::Passphrase;
 use super::sealed::Sealed;
-use super::{Memory, Record, Saved, Turn, Vault};
+use super::{Memory, Record, Saved, Turn, UNLOCK, Vault};
 use crate::clock::Clock;
 use crate::paths::Paths;
 use crate::provider::{Ask, Boxed, Held};
@@ -183,6 +183,16 @@ impl Setup {
     }
 }
 
+/// Why nothing is moved there. `cloud-token unlock` opens the vault that is in use, and so would not help.
+fn unopened(kind: &str, fault: Fault) -> Fault {
+    if fault.hint.as_deref() != Some(UNLOCK) {
+        return fault;
+    }
+    let message = format!("the vault `{kind}`, to which all was to be moved, does not open");
+    Fault { message, ..fault }
+        .hint(format!("`cloud-token vault move {kind}` once it can be opened; nothing was changed"))
+}
+
 /// What a vault without a file means.
 const GONE: &str = "what is held is gone when the agent ends";
 
@@ -290,7 +300,7 @@ impl Vault for Choice {
             let setup = Setup { config: Config::read(&self.setup.file)?, ..self.setup.clone() };
             let vault = setup.vault(Kind::parse(kind)?, reason)?;
             if vault.ready().is_err() {
-                vault.unlock(given, ask).await?;
+                vault.unlock(given, ask).await.map_err(|fault| unopened(kind, fault))?;
             }
             Ok(vault)
         })

@@ -47,12 +47,10 @@ pub use turn::Turn;
 
 use std::sync::Arc;
 
+pub(crate) use cloud_agent_protocol::v1::UNLOCK;
 use cloud_agent_protocol::{Fault, FaultKind, Secret};
 
 use crate::provider::{Ask, Boxed, Held};
-
-/// What opens a locked vault.
-pub(crate) const UNLOCK: &str = "`cloud-token unlock`";
 
 /// What a vault has of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]

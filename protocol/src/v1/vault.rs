@@ -20,6 +20,9 @@ pub struct Vault {
 /// How the first warning of a locked agent's status begins.
 pub const LOCKED: &str = "the agent is locked";
 
+/// The hint of every fault that an unlock mends: of a locked agent, and of a locked vault.
+pub const UNLOCK: &str = "`cloud-token unlock`";
+
 /// Seal all that is secret in memory, until somebody unlocks it. What it takes is asked for, if `interactive`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {

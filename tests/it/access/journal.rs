@@ -72,7 +72,7 @@ fn a_token_that_was_found_somewhere_is_traced_to_whom_it_was_given() {
     let found = entries(who(&token).ok());
     assert!(found.len() == 1 && found[0]["fingerprint"] == fingerprint(&token).as_str(), "{found:?}");
     assert!(who("never-given").fails(1).contains("no entry"));
-    assert!(who("").fails(2).contains("stdin"));
+    assert!(who("").fails(2).contains("hint: `printf %s \"$token\" | cloud-token log --who`"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Scene, Wrong, are_named};
 use crate::support::put_script;
 
-pub(super) const TABLE: [Wrong; 22] = [
+pub(super) const TABLE: [Wrong; 23] = [
     Wrong {
         name: "git runs a program that was removed",
         scene: || with_file(".gitconfig", "[credential]\n\thelper = /opt/old/cloud-token helper git\n"),
@@ -32,7 +32,7 @@ pub(super) const TABLE: [Wrong; 22] = [
         scene: || with_file(".gitconfig", "[credential\n"),
         arguments: &[],
         finding: "git.config",
-        mend: "mend the line",
+        mend: "edit the line",
         code: 1,
     },
     Wrong {
@@ -110,6 +110,20 @@ pub(super) const TABLE: [Wrong; 22] = [
         arguments: &[],
         finding: "kubectl.api",
         mend: "`cloud-token setup kubectl`",
+        code: 1,
+    },
+    Wrong {
+        name: "kubectl asks for an account that is not there",
+        scene: || {
+            let scene = kubeconfig("cloud-token", "interactiveMode: IfAvailable")?;
+            let file = scene.sandbox.path("home/.kube/config");
+            let text = fs::read_to_string(&file).unwrap().replace("[helper, kubectl]", "[helper, kubectl, nobody]");
+            fs::write(file, text).unwrap();
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "kubectl.account",
+        mend: "`cloud-token login nobody`",
         code: 1,
     },
     Wrong {

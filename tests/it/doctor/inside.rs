@@ -89,7 +89,7 @@ pub(super) const TABLE: [Wrong; 24] = [
         },
         arguments: &[],
         finding: "config.access",
-        mend: "mend that rule",
+        mend: "edit that rule",
         code: 1,
     },
     Wrong {

@@ -116,7 +116,7 @@ pub(super) const TABLE: [Wrong; 18] = [
         },
         arguments: &["--timeout", "1s"],
         finding: "agent.silent",
-        mend: "look whether it is stopped",
+        mend: "`pkill -CONT -x cloud-agent`",
         code: 3,
     },
     Wrong {
@@ -216,7 +216,7 @@ pub(super) const TABLE: [Wrong; 18] = [
         },
         arguments: &[],
         finding: "directory.foreign",
-        mend: "`sudo chown -R ",
+        mend: ".foreign`",
         code: 1,
     },
     Wrong {

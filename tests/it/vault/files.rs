@@ -94,6 +94,25 @@ fn the_passphrase_is_asked_for_hidden_and_twice_when_it_is_new() {
 }
 
 #[test]
+fn whoever_wants_a_token_of_a_locked_vault_at_a_terminal_is_asked_for_its_passphrase() {
+    let scene = Scene::new();
+    let agent = scene.sandbox.agent_with(["--vault", "passphrase"]);
+    let unlock = scene.sandbox.command(TOKEN).args(["unlock", "--passphrase", "env:PW"]).env("PW", PASSPHRASE);
+    unlock.finish().ok();
+    scene.login();
+    agent.crash();
+    let _agent = scene.sandbox.agent_with(["--vault", "passphrase"]);
+    let terminal = Terminal::open();
+    let running = terminal.run(&scene.sandbox, TOKEN, &["ecHome", "-o", "headers"]).spawn();
+    terminal.shows("Passphrase of the vault");
+    assert!(until(PATIENCE, || !terminal.echoes()), "what is typed is shown");
+    terminal.types(&format!("{PASSPHRASE}\n"));
+    assert_eq!(running.finish().code(), 0, "{}", terminal.shown());
+    terminal.shows("Authorization: Bearer ");
+    assert_eq!(scene.cloud.logins(), 1, "nobody has logged in anew");
+}
+
+#[test]
 fn the_service_manager_may_hand_the_passphrase_over() {
     let scene = Scene::new();
     let credentials = scene.passphrase_in_a_file().with_file_name("credentials");
@@ -153,7 +172,10 @@ fn moving_to_another_vault_keeps_every_login_and_leaves_nothing_behind() {
     scene.login();
     scene.sandbox.token(["vault", "move", "memory"]).fails(2);
     scene.sandbox.token(["vault", "move", "cupboard"]).fails(2);
-    scene.sandbox.token(["vault", "move", "passphrase", "--no-input"]).fails(4);
+    let unopened = scene.sandbox.token(["vault", "move", "passphrase", "--no-input"]);
+    let said = unopened.fails(4);
+    assert!(said.contains("the vault `passphrase`, to which all was to be moved, does not open"), "{said}");
+    assert!(said.contains("hint: `cloud-token vault move passphrase`") && !said.contains("unlock"), "{said}");
     assert!(scene.sandbox.token(["vault"]).ok().starts_with("memory (open)"));
     let to = |kind: &str| {
         let run = scene.sandbox.command(TOKEN).args(["vault", "move", kind, "--passphrase", "env:PW"]);

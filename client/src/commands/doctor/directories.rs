@@ -48,6 +48,13 @@ pub(super) fn look(examined: Option<&Examined>) -> Vec<Finding> {
     findings
 }
 
+/// What root left behind is most often the user's own doing, by `sudo`. What another user put there may be meant for them to find:
+/// whoever takes it over uses its addresses.
+#[cfg(unix)]
+fn repossess(owner: u32, own: u32, shown: &str) -> String {
+    if owner == 0 { format!("`sudo chown -R {own} {shown}`") } else { format!("`mv {shown} {shown}.foreign`") }
+}
+
 fn is_bad(found: &Finding) -> bool {
     found.level() > Level::Note
 }
@@ -109,7 +116,7 @@ fn judged(name: &str, path: &Path, directory: bool) -> Finding {
         if meta.uid() != own && (directory || meta.uid() != 0) {
             let evidence = format!("it is owned by uid {}, and you are uid {own}", meta.uid());
             let what = format!("`{shown}` is somebody else's");
-            return bad("directory.foreign", what, evidence, format!("`sudo chown -R {own} {shown}`"));
+            return bad("directory.foreign", what, evidence, repossess(meta.uid(), own, &shown.to_string()));
         }
         // A group of the user's own is nobody else; by custom it has the user's number, and may write what the user makes.
         let others = if meta.gid() == own { 0o002 } else { 0o022 };
@@ -127,4 +134,15 @@ fn judged(name: &str, path: &Path, directory: bool) -> Finding {
     Finding::new("directory.own", Level::Ok, format!("the {name} directory is yours, and nobody else may write it"))
         .about(shown.to_string())
         .seen(format!("`{shown}`"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_user_has_put_there_is_moved_away_and_never_taken_over() {
+        assert_eq!(repossess(0, 1000, "/c"), "`sudo chown -R 1000 /c`");
+        assert_eq!(repossess(1001, 1000, "/c"), "`mv /c /c.foreign`");
+    }
 }

@@ -93,7 +93,11 @@ fn row(account: &AccountStatus, holding: &Holding, now: i64) -> Row {
         if holding.place.is_empty() { NOTHING.to_owned() } else { printable(&holding.place) },
         left(holding.until),
     ];
-    let notes = account.fault.iter().flat_map(|fault| notes(fault, now)).collect();
+    let mut notes: Vec<_> = account.fault.iter().flat_map(|fault| notes(fault, now)).collect();
+    // Nothing has failed where nobody has logged in yet, and still there is something to type.
+    if notes.is_empty() && account.state == "needs-login" {
+        notes.push(("mend:", Tone::Heading, format!("`cloud-token login {}`", printable(&account.name))));
+    }
     Row { cells, tone: tone(&account.state), notes }
 }
 

@@ -143,6 +143,15 @@ fn no_accounts_say_how_to_get_one() {
 }
 
 #[test]
+fn an_account_that_only_lacks_its_login_says_what_to_type() {
+    let mut overview = overview();
+    overview.status.accounts[1].state = "needs-login".into();
+    overview.status.accounts[1].fault = None;
+    let text = glance::words(&overview, 1000, &Paint::PLAIN);
+    assert!(text.ends_with("\n  mend: `cloud-token login longer-name`\n"), "{text}");
+}
+
+#[test]
 fn a_locked_agent_is_told_and_nothing_below_it() {
     let mut locked = overview();
     locked.status.accounts.clear();

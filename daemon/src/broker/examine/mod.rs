@@ -55,7 +55,7 @@ impl Broker {
         match accounts {
             Some(fault) => findings.push(
                 broken("config.accounts", Level::Error, fault, directory)
-                    .mend(format!("mend that line; `cloud-token status` reads `{directory}/accounts.toml` again")),
+                    .mend(format!("edit that line; `cloud-token status` reads `{directory}/accounts.toml` again")),
             ),
             None => findings.push(
                 Finding::new("config.accounts", Level::Ok, "`accounts.toml` is in order")
@@ -65,11 +65,12 @@ impl Broker {
         for fault in self.clouds.broken() {
             let hint = fault.hint.clone();
             let found = hint.into_iter().fold(broken("config.cloud", Level::Error, fault, directory), Finding::seen);
-            let mend = format!("mend it: `cloud-agent check {directory}/clouds/NAME.toml` says when it is right");
+            let mend =
+                format!("edit it until `cloud-agent check {directory}/clouds/NAME.toml` says that it is in order");
             findings.push(found.mend_instead(mend));
         }
         if let Some(fault) = self.vault.misconfigured() {
-            let mend = format!("mend `{directory}/vault.toml`: the next agent does not start with it");
+            let mend = format!("edit `{directory}/vault.toml`: the next agent does not start with it");
             findings.push(broken("config.vault", Level::Error, fault, directory).mend(mend));
         }
         findings

@@ -23,7 +23,7 @@ pub(super) fn look(facts: &Facts) -> Vec<Finding> {
         Ok(config) => config,
         Err(why) => {
             let what = format!("docker cannot read `{shown}`");
-            return vec![bad("docker.config", Level::Warning, what, why, format!("mend `{shown}`"))];
+            return vec![bad("docker.config", Level::Warning, what, why, format!("edit `{shown}`"))];
         }
     };
     let mut findings = Vec::new();

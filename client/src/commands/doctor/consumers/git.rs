@@ -10,7 +10,7 @@ use crate::commands::doctor::probe::{self, Asked, PATIENCE};
 use crate::commands::setup::Target;
 
 const SETUP: &str = "`cloud-token setup git`";
-const WHERE: &str = "`git config --show-origin --get-regexp '^credential\\.'` shows where it stands; mend that line";
+const WHERE: &str = "`git config --show-origin --get-regexp '^credential\\.'` shows where it stands; edit that line";
 
 #[cold]
 pub(super) fn look(_: &Facts) -> Vec<Finding> {
@@ -41,7 +41,7 @@ pub(super) fn look(_: &Facts) -> Vec<Finding> {
 }
 
 fn broken(why: String) -> Finding {
-    bad("git.config", Level::Error, "git cannot read its configuration", why, "mend the line that git names")
+    bad("git.config", Level::Error, "git cannot read its configuration", why, "edit the line that git names")
 }
 
 /// What is wrong with the helpers in what `git config --null` says, or that nothing is; nothing if none is ours.

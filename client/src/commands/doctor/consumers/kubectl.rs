@@ -14,7 +14,7 @@ const SETUP: &str = "`cloud-token setup kubectl`";
 #[cold]
 pub(super) fn look(facts: &Facts) -> Vec<Finding> {
     let config = |what: &str, why: String| {
-        let mend = "`kubectl config view` says the same; mend the file that it names";
+        let mend = "`kubectl config view` says the same; edit the file that it names";
         vec![bad("kubectl.config", Level::Warning, what, why, mend)]
     };
     // Without `--raw`, keys and tokens are left out.
