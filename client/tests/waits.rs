@@ -4,11 +4,11 @@
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cloud_agent_protocol::v1::{AwaitHuman, Done, Request, Response, Withheld};
 use cloud_agent_protocol::{Fault, FaultKind};
-use common::{Requests, Sandbox, credential, outcome};
+use common::{Requests, Sandbox, credential, outcome, until};
 
 fn needs_login() -> Fault {
     Fault::new(FaultKind::NeedsHuman, "`work` needs a login").hint("`cloud-token login work`")
@@ -138,8 +138,9 @@ fn an_agent_that_dies_meanwhile_is_asked_once_more_for_the_rest_of_the_time() {
             let before = if waits { waited.fetch_add(1, Ordering::SeqCst) } else { waited.load(Ordering::SeqCst) };
             match (waits, before) {
                 (true, 0) => {
-                    // The only way to tell the rest of the time from the whole.
-                    std::thread::sleep(Duration::from_millis(20));
+                    // What is told is milliseconds: one has to have passed for the rest of the time to be less than the whole.
+                    let since = Instant::now();
+                    until("a millisecond has passed", || since.elapsed() > Duration::from_millis(1));
                     return;
                 }
                 (true, _) => conversation.respond(&Response::Done(Done { notes: Vec::new() })),

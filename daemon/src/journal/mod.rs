@@ -71,10 +71,9 @@ struct Note {
 }
 
 impl Note {
-    fn is_like(&self, other: &Self) -> bool {
-        let origins = (self.origin.as_deref(), other.origin.as_deref());
-        let same = Arc::ptr_eq(&self.who, &other.who) && self.label.is(&other.label);
-        self.outcome == other.outcome && same && origins.0 == origins.1
+    fn is(&self, label: &Label, who: &Arc<Process>, outcome: Outcome, origin: Option<&Arc<str>>) -> bool {
+        let same = Arc::ptr_eq(&self.who, who) && self.label.is(label);
+        self.outcome == outcome && same && self.origin.as_ref() == origin
     }
 }
 
@@ -122,9 +121,9 @@ impl Journal {
 
     /// Notes what came of a question for `label`. No system call, and no memory if the same was noted a moment ago.
     pub fn note(&self, label: &Label, who: &Arc<Process>, outcome: Outcome, origin: Option<&Arc<str>>, at: Timestamp) {
-        let note = Note { at, label: label.clone(), who: who.clone(), outcome, origin: origin.cloned(), times: 1 };
         let mut pending = self.pending();
-        if let Some(same) = pending.notes.iter_mut().rev().take(LATEST).find(|known| known.is_like(&note)) {
+        let mut latest = pending.notes.iter_mut().rev().take(LATEST);
+        if let Some(same) = latest.find(|known| known.is(label, who, outcome, origin)) {
             same.times = same.times.saturating_add(1);
             return;
         }
@@ -132,6 +131,7 @@ impl Journal {
             pending.lost += 1;
             return;
         }
+        let note = Note { at, label: label.clone(), who: who.clone(), outcome, origin: origin.cloned(), times: 1 };
         pending.notes.push_back(note);
         let told = std::mem::replace(&mut pending.told, true);
         drop(pending);
