@@ -23,7 +23,7 @@ fn a_mistyped_command_account_cloud_or_option_is_met_with_the_nearest() {
         ("echome-wrok", 6, "hint: did you mean `ecHome-work`?"),
         ("check echome-wrk", 6, "hint: did you mean `ecHome-work`?"),
         ("grencloud", 6, "hint: did you mean `cloud-token login greencloud`?"),
-        ("reject ceura", 6, "hint: did you mean `cloud-token login cleura`?"),
+        ("exec ceura -- true", 6, "hint: did you mean `cloud-token login cleura`?"),
         // Clouds, and what they have.
         ("login new --cloud grenclud --no-input", 6, "hint: did you mean `greencloud`?"),
         ("clouds opnvcloud", 6, "hint: did you mean `openvcloud`?"),
@@ -43,6 +43,26 @@ fn a_mistyped_command_account_cloud_or_option_is_met_with_the_nearest() {
     }
     let agent = sandbox.command(cloud_agent_tests::sandbox::AGENT).args(["--vault", "memry"]).finish();
     assert!(agent.fails(2).contains("a similar value exists: 'memory'"), "{agent:?}");
+}
+
+#[test]
+fn whoever_looks_at_an_account_that_is_none_is_sent_to_those_there_are_and_to_no_login() {
+    let cloud = EcHome::start();
+    let secret = cloud.add_key(KEY);
+    let sandbox = sandbox();
+    let _agent = sandbox.agent();
+    login(&sandbox, "ecHome-work", &cloud.url(), &secret).finish().ok();
+    for (name, hint) in [
+        ("nobody", "hint: `cloud-token status` lists the accounts"),
+        ("cleura", "hint: `cloud-token status` lists the accounts"),
+        ("echome-wrok", "hint: did you mean `ecHome-work`?"),
+    ] {
+        for command in ["check", "logout", "reject"] {
+            let outcome = sandbox.token([command, name]);
+            let said = outcome.fails(6);
+            assert!(said.contains(hint) && !said.contains("cloud-token login"), "{command}: {said}");
+        }
+    }
 }
 
 #[test]

@@ -38,14 +38,15 @@ impl Broker {
     pub async fn login(self: &Arc<Self>, request: Login, ask: Arc<dyn Ask>) -> Result<Vec<String>, Fault> {
         let (broker, tracked) = (self.clone(), self.under_way.track());
         let task = tokio::spawn(async move {
-            let account = request.account.to_ascii_lowercase();
+            let name = request.account.clone();
+            let account = name.to_ascii_lowercase();
             let done = broker.log_in(request, &WhileOpen { ask: &*ask, lock: &broker.lock }).await;
             let entry = broker.entries().get(&account).cloned();
             entry.inspect(|entry| broker.save_later(entry));
             // What was compared and digested lies below; the next task to be made would take it along, and stay.
             hardening::wipe_stack();
             drop(tracked);
-            done
+            done.map_err(|fault| fault.of_account(&name))
         });
         task.await.unwrap_or_else(|e| {
             Err(Fault::new(FaultKind::Internal, "the login ended without a result").because(e.to_string()))

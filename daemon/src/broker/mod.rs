@@ -195,7 +195,7 @@ impl Broker {
         deadline: Duration,
     ) -> Result<Arc<Cached>, Fault> {
         self.lock.refuse()?;
-        let entry = self.entry(name)?;
+        let entry = self.entry(name).map_err(|fault| self.or_set_up(name, fault))?;
         {
             let mut state = entry.state();
             if let Some(end) = state.ended(&*self.clock) {
@@ -266,7 +266,7 @@ impl Broker {
         if let Some(entry) = self.entries().get(&key) {
             return Ok(entry.clone());
         }
-        let stored = self.accounts.find(name).map_err(|fault| self.or_a_cloud(name, fault))?;
+        let stored = self.accounts.find(name)?;
         Ok(self.entries().entry(key).or_insert_with(|| Entry::new(stored.name)).clone())
     }
 }
