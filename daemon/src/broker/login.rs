@@ -86,12 +86,12 @@ impl Broker {
         };
         let Given { mut settings, mut secrets } = askable.sort(&request.settings, &request.secrets)?;
         settle_account(&method.asks, &mut settings, &mut stored)?;
-        self.choose_origins(&request, known.as_ref(), &cloud, &mut stored, ask).await?;
-        let entry = self.entry_for_login(&name);
         if !request.ephemeral {
             // Before anybody is asked for anything: what came of it could not be kept.
             self.vault.ready()?;
         }
+        self.choose_origins(&request, known.as_ref(), &cloud, &mut stored, ask).await?;
+        let entry = self.entry_for_login(&name);
 
         let same_place = known.as_ref().is_some_and(|k| k.url == stored.url && k.urls == stored.urls);
         // What was given for another address is not even looked at.
@@ -180,8 +180,7 @@ impl Broker {
         if let Some(name) = request.cloud.as_deref().or(known.map(|k| k.cloud.as_str())) {
             return self.clouds.get(name);
         }
-        // `acme-work` is an account at `acme` unless somebody says otherwise.
-        let stem = request.account.split(['-', '.', '_', '@']).next().unwrap_or_default();
+        let stem = AccountName::stem(&request.account);
         match self.clouds.get(&request.account).or_else(|_| self.clouds.get(stem)) {
             Ok(cloud) => return Ok(cloud),
             // Its file is there and broken: to ask which cloud it is would lead nobody to that.

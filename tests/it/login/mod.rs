@@ -1,5 +1,9 @@
 //! A login as a conversation, at a terminal, with the programs as they are.
 
+mod hints;
+mod locked;
+mod refused;
+
 use std::time::Duration;
 
 use cloud_agent_tests::fake::echome::{EcHome, TOKEN as LOGIN};
