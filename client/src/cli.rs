@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
-use cloud_agent_protocol::suggest::nearest;
+use cloud_agent_protocol::suggest::{hinted, nearest};
 
 use crate::commands::{check, clouds, completions, curl, drop, exec, man, metrics, reject, restart, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
@@ -22,6 +22,7 @@ use crate::get;
 use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
+use crate::stdio;
 use accounts::{DO_EXAMPLES, Do, LOGIN_EXAMPLES, LOGOUT_EXAMPLES, Login, Logout};
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, SETUP_EXAMPLES, Setup};
 use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
@@ -304,7 +305,11 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
                 return Err(failure.hint(format!("did you mean `cloud-token {near}`?")));
             }
             // Its own words and streams: help on stdout with 0, a mistake on stderr with 2.
-            let _ = error.print();
+            if error.use_stderr() {
+                stdio::stderr(&hinted(&error.render().to_string()));
+            } else {
+                let _ = error.print();
+            }
             std::process::exit(error.exit_code());
         }
     };
