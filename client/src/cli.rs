@@ -202,6 +202,9 @@ Examples:
   cloud-token status --json | jq -r '.accounts[] | select(.fault != null).name'
   cloud-token status --metrics               for a collector
 
+RENEWS IN is before the end of a token that somebody has asked for since it came. Another is left to end, and only what renews it is
+kept alive, which may be later. Whoever asks gets a token in either case.
+
 It starts an agent where there is none, --metrics aside; CLOUD_AGENT_NO_AUTOSTART=1 keeps it from that.";
 
 const CLOUDS_EXAMPLES: &str = "\
