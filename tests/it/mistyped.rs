@@ -58,10 +58,11 @@ fn whoever_looks_at_an_account_that_is_none_is_sent_to_those_there_are_and_to_no
         ("cleura", "hint: `cloud-token status` lists the accounts"),
         ("echome-wrok", "hint: did you mean `ecHome-work`?"),
     ] {
-        for command in ["check", "logout", "reject"] {
-            let outcome = sandbox.token([command, name]);
+        for line in [&["check", name][..], &["logout", name], &["reject", name], &["forward", "--only", name, "socket"]]
+        {
+            let outcome = sandbox.token(line.iter().copied());
             let said = outcome.fails(6);
-            assert!(said.contains(hint) && !said.contains("cloud-token login"), "{command}: {said}");
+            assert!(said.contains(hint) && !said.contains("cloud-token login"), "{line:?}: {said}");
         }
     }
 }

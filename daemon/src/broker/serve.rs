@@ -95,7 +95,7 @@ impl Broker {
     /// # Errors
     /// `UnknownAccount`, `Config`.
     pub(crate) fn known(&self, name: &AccountName) -> Result<AccountName, Fault> {
-        self.accounts.find(name).map(|stored| stored.name).map_err(|fault| self.or_set_up(name, fault))
+        self.accounts.find(name).map(|stored| stored.name)
     }
 
     /// Takes the second question of one caller for a rejection, if the token that it got is still the one it would get.
