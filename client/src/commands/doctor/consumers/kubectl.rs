@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::v1::{Finding, Level};
 
-use super::{Facts, bad, found, ready};
+use super::{Facts, bad, found, knows, ready, stranger};
 use crate::commands::doctor::probe::{self, Asked, PATIENCE};
 use crate::json::Value;
 
@@ -89,24 +90,17 @@ fn judged(user: &str, exec: &Value, is_used: bool, facts: &Facts) -> Option<Find
             let what = "kubectl does not say which cluster it wants a token for";
             wrong("kubectl.cluster-info", what.to_owned(), SETUP.to_owned())
         }
-        Some(account) if !knows(facts, account) => wrong(
-            "kubectl.account",
-            format!("kubectl asks for `{account}`, which is no account"),
-            format!("`cloud-token login {account}`"),
-        ),
+        Some(account) if !knows(facts, account) => {
+            Some(stranger("kubectl.account", "kubectl asks", account, &evidence).about(user))
+        }
         _ if !is_used => Some(
             Finding::new("kubectl.unused", Level::Note, format!("no context of kubectl uses `{user}`"))
                 .about(user)
                 .seen(evidence)
-                .mend(format!("`kubectl config set-context --current --user={user}`")),
+                .mend(format!("`kubectl config set-context --current --user={}`", quoted(user))),
         ),
         _ => Some(ready("kubectl", evidence)),
     }
-}
-
-/// Whether there is such an account, as far as that is known.
-pub(super) fn knows(facts: &Facts, account: &str) -> bool {
-    facts.accounts.as_ref().is_none_or(|known| known.iter().any(|name| name.eq_ignore_ascii_case(account)))
 }
 
 #[cfg(test)]
