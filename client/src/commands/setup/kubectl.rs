@@ -62,7 +62,7 @@ fn changed(edit: &Edit, remove: bool) -> Result<Option<String>, Failure> {
     {
         let message = format!("the kubeconfig has a user `{USER}` that this did not write");
         return Err(Fault::new(FaultKind::Config, message)
-            .hint(format!("rename it: {}", edit.path().display()))
+            .hint(format!("rename it in `{}`", edit.path().display()))
             .into());
     }
     match (remove, there) {
