@@ -118,7 +118,11 @@ impl Scene {
         assert_eq!(schema::broken(&page::promised(), &found), Vec::<String>::new(), "{found:#}");
         assert_eq!(found["exit_code"], outcome.code(), "{found:#}");
         for finding in findings(&found) {
-            assert!(!finding["evidence"].as_array().unwrap().is_empty(), "no evidence: {finding:#}");
+            let evidence = finding["evidence"].as_array().unwrap();
+            assert!(!evidence.is_empty(), "no evidence: {finding:#}");
+            let what = finding["what"].as_str().unwrap();
+            let again = evidence.iter().any(|line| line.as_str().unwrap().contains(what));
+            assert!(!again, "it is said twice: {finding:#}");
             assert!(!is_bad(finding) || finding["mend"].is_string(), "no mend: {finding:#}");
         }
         let secrets = self.cloud.secrets();
