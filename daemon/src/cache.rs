@@ -164,7 +164,18 @@ impl Cached {
     /// Whether it lives on for as long as the caller wants; `None` is the default of the crate.
     #[must_use]
     pub fn serves(&self, min_valid: Option<Duration>, clock: &dyn Clock) -> bool {
-        let (Some(left), Some(life)) = (self.remaining(clock), self.life) else { return true };
+        self.is_enough(self.remaining(clock), min_valid)
+    }
+
+    /// Whether it serves, and it is not yet time to renew: by one look at the clocks, for whom nobody waits.
+    #[must_use]
+    pub fn is_warm(&self, min_valid: Option<Duration>, clock: &dyn Clock) -> bool {
+        let left = self.remaining(clock);
+        self.is_enough(left, min_valid) && left.is_none_or(|left| left > self.ahead())
+    }
+
+    fn is_enough(&self, left: Option<Duration>, min_valid: Option<Duration>) -> bool {
+        let (Some(left), Some(life)) = (left, self.life) else { return true };
         let wanted = min_valid.unwrap_or_else(|| MIN_VALID.min(life / MIN_VALID_PART)).min(life.mul_f64(BEST_PART));
         left > wanted
     }

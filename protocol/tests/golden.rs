@@ -58,7 +58,7 @@ fn every_golden_file_is_decoded_and_encoded_to_itself() {
     for (name, bytes) in written() {
         let again = if name.starts_with("request-") {
             let hello::Parsed::Hello { versions, consumed } = hello::parse(&bytes) else { panic!("{name}: no hello") };
-            assert_eq!(versions, [1], "{name}");
+            assert!(versions.iter().eq([1]), "{name}");
             let frame = Frame::read(&mut &bytes[consumed..], MAX_REQUEST).unwrap();
             let request = Request::decode(&frame).unwrap_or_else(|e| panic!("{name}: {e}"));
             request.encode().unwrap().encode_after(&bytes[..consumed]).to_vec()

@@ -111,7 +111,7 @@ fn unsafe_code_is_in_one_module_and_one_for_each_crate_on_windows() {
         sources(&["protocol", "client", "daemon", "tests"]).into_iter().filter(|(_, text)| uses(text)).collect();
     let mut names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
-    let hardening = ["allocator", "footprint", "inherited", "macos", "pages", "pidfd", "windows"];
+    let hardening = ["allocator", "footprint", "inherited", "macos", "pages", "pidfd", "watched", "windows"];
     let mut expected = vec!["client/src/windows.rs".to_owned()];
     expected.extend(hardening.map(|name| format!("daemon/src/hardening/{name}.rs")));
     expected.push("protocol/src/windows.rs".to_owned());

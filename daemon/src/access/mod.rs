@@ -124,7 +124,7 @@ impl Access {
 
     /// What started the caller is looked at only now, when it has its answer.
     fn note(&self, who: &Arc<Process>, label: &Label, outcome: Outcome, origin: Option<&Arc<str>>) {
-        self.callers.trace(who, self.clock.uptime());
-        self.journal.note(label, who, outcome, origin, self.clock.now());
+        self.callers.trace(who, || self.clock.uptime());
+        self.journal.note(label, who, outcome, origin, || self.clock.now());
     }
 }

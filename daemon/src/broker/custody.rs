@@ -102,7 +102,7 @@ impl Broker {
 
     pub(super) fn entry_of(&self, account: &str) -> Option<Arc<Entry>> {
         let name = AccountName::parse(account).ok()?;
-        Some(self.entries().entry(account.to_owned()).or_insert_with(|| Entry::new(name)).clone())
+        Some(self.entries().entry(account.into()).or_insert_with(|| Entry::new(name)).clone())
     }
 
     /// The accounts that something is held of, be it only in memory because the vault would not take it.
@@ -110,9 +110,9 @@ impl Broker {
         let mut names: BTreeSet<String> = self.vault.accounts().await?.into_iter().collect();
         let mut entries = self.entries();
         let unsaved = entries.iter().filter(|(_, entry)| !entry.is_ephemeral() && entry.state().unsaved.is_some());
-        names.extend(unsaved.map(|(key, _)| key.clone()));
+        names.extend(unsaved.map(|(key, _)| String::from(&**key)));
         let names = names.into_iter().filter_map(|key| Some((AccountName::parse(&key).ok()?, key)));
-        Ok(names.map(|(name, key)| entries.entry(key).or_insert_with(|| Entry::new(name)).clone()).collect())
+        Ok(names.map(|(name, key)| entries.entry(key.into()).or_insert_with(|| Entry::new(name)).clone()).collect())
     }
 
     /// Copies one account, and looks whether it has arrived.

@@ -60,7 +60,7 @@ impl Broker {
         let (mut accounts, mut holdings) = (Vec::new(), Vec::new());
         let patience = tokio::time::Instant::now() + VAULT_PATIENCE;
         for account in stored {
-            let entry = self.entries().get(&account.name.key()).cloned();
+            let entry = self.held(account.name.as_str());
             let vault = entry.as_ref().map_or(&*self.vault, |entry| self.vault_of(entry));
             let record = tokio::time::timeout_at(patience, vault.load(&account.name.key())).await;
             let held = record.unwrap_or_else(|_| Err(self.silent())).map(|record| record.map(|record| record.held));
@@ -131,7 +131,7 @@ impl Broker {
 
     fn describe(&self, stored: &Stored, held: Result<Option<Held>, Fault>, ended: Option<Fault>) -> AccountStatus {
         let (held, unread) = held.map_or_else(|fault| (None, Some(fault)), |held| (held, None));
-        let entry = self.entries().get(&stored.name.key()).cloned();
+        let entry = self.held(stored.name.as_str());
         let (cached, failed, due_up) = entry.map_or((None, None, None), |entry| {
             let state = entry.state();
             let failed = state.memo.as_ref().map(|memo| memo.fault().clone());

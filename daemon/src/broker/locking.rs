@@ -70,7 +70,7 @@ impl Broker {
                 notes
                     .push(format!("what is held of `{}` could not be saved; it is lost if the agent ends", entry.name));
                 let follows = it.follows.map_or_else(|| "-".to_owned(), |follows| follows.to_string());
-                unsaved.push((account.clone(), Secret::new(format!("{follows} {}", it.held.0.len()))));
+                unsaved.push((String::from(&**account), Secret::new(format!("{follows} {}", it.held.0.len()))));
                 unsaved.extend(it.held.0);
             }
         }

@@ -40,7 +40,7 @@ impl Broker {
         let task = tokio::spawn(async move {
             let account = request.account.to_ascii_lowercase();
             let done = broker.log_in(request, &WhileOpen { ask: &*ask, lock: &broker.lock }).await;
-            let entry = broker.entries().get(&account).cloned();
+            let entry = broker.entries().get(&*account).cloned();
             entry.inspect(|entry| broker.save_later(entry));
             // What was compared and digested lies below; the next task to be made would take it along, and stay.
             hardening::wipe_stack();
@@ -64,7 +64,7 @@ impl Broker {
             Err(fault) if fault.kind == FaultKind::UnknownAccount => None,
             Err(fault) => return Err(fault),
         };
-        let logins = self.entries().get(&name.key()).map_or(0, |entry| entry.state().logins);
+        let logins = self.held(name.as_str()).map_or(0, |entry| entry.state().logins);
         let cloud = self.choose_cloud(&request, known.as_ref(), ask).await?;
         let known = known.filter(|stored| stored.cloud.eq_ignore_ascii_case(&cloud.name));
         let method = choose_method(&request, known.as_ref(), &cloud)?;
@@ -167,7 +167,7 @@ impl Broker {
 
     /// The account's entry; made even though the account is not set up yet, so that logins of one name take turns.
     fn entry_for_login(&self, name: &AccountName) -> Arc<Entry> {
-        self.entries().entry(name.key()).or_insert_with(|| Entry::new(name.clone())).clone()
+        self.entries().entry(name.key().into()).or_insert_with(|| Entry::new(name.clone())).clone()
     }
 
     pub(super) async fn choose_cloud(

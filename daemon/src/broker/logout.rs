@@ -58,7 +58,8 @@ impl Broker {
         // erased, send it while a renewal does, and save what came of it after.
         let successor = Entry::new(name.clone());
         let _first = successor.turn.lock().await;
-        let entry = self.entries().insert(key.clone(), successor.clone()).unwrap_or_else(|| Entry::new(name.clone()));
+        let entry =
+            self.entries().insert(key.as_str().into(), successor.clone()).unwrap_or_else(|| Entry::new(name.clone()));
         let credential = entry.state().cached.clone();
         // A renewal under way must not bring back what is forgotten here.
         entry.retire();
@@ -78,7 +79,7 @@ impl Broker {
         vault.erase(&key).await?;
         drop(turn);
         if forget {
-            self.entries().remove(&key);
+            self.entries().remove(&*key);
             self.accounts.remove(name)?;
         }
         crate::hardening::wipe_stack();

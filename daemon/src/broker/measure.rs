@@ -59,7 +59,7 @@ impl Broker {
         let stored = self.accounts.list().0.into_iter();
         stored
             .map(|account| {
-                let entry = self.entries().get(&account.name.key()).cloned();
+                let entry = self.held(account.name.as_str());
                 let mut counts = AccountCounts::of(account.name.as_str());
                 if let Some(entry) = entry {
                     let state = entry.state();

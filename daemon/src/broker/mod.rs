@@ -44,6 +44,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use cloud_agent_protocol::account::MAX_ACCOUNT_NAME;
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use tokio::sync::{Notify, watch};
 
@@ -87,7 +88,7 @@ pub struct Broker {
     vault: Arc<dyn Vault>,
     /// For logins that are not to outlive the agent.
     scratch: Memory,
-    entries: Mutex<HashMap<String, Arc<Entry>>>,
+    entries: Mutex<HashMap<Box<str>, Arc<Entry>>>,
     /// Who asked by address lately.
     repeats: Mutex<Repeats>,
     /// Renewals and logins under way, which a shutdown waits for: one of them may hold the only copy of a rotated secret.
@@ -155,10 +156,10 @@ impl Broker {
         if need.fresh {
             return None;
         }
-        let entry = self.entries().get(account.to_ascii_lowercase().as_str()).cloned()?;
+        let entry = self.held(account)?;
         let mut state = entry.state();
         let cached = state.cached.clone()?;
-        if !cached.serves(need.min_valid, &*self.clock) || cached.is_due(&*self.clock) {
+        if !cached.is_warm(need.min_valid, &*self.clock) {
             return None;
         }
         // Before any timer has noticed: the machine may have slept.
@@ -252,7 +253,7 @@ impl Broker {
         self.save_all().await && idle
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, Arc<Entry>>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Entry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -261,13 +262,23 @@ impl Broker {
     }
 
     /// The account's entry, made if the account exists.
+    /// What is held of the account that is called `account`, in whatever case. Every hand-out comes by here, so nothing is
+    /// allocated for it.
+    fn held(&self, account: &str) -> Option<Arc<Entry>> {
+        let mut key = [0; MAX_ACCOUNT_NAME];
+        let key = key.get_mut(..account.len())?;
+        key.copy_from_slice(account.as_bytes());
+        key.make_ascii_lowercase();
+        self.entries().get(std::str::from_utf8(key).ok()?).cloned()
+    }
+
     fn entry(&self, name: &AccountName) -> Result<Arc<Entry>, Fault> {
-        let key = name.key();
-        if let Some(entry) = self.entries().get(&key) {
-            return Ok(entry.clone());
+        if let Some(entry) = self.held(name.as_str()) {
+            return Ok(entry);
         }
+        let key = name.key();
         let stored = self.accounts.find(name).map_err(|fault| self.or_a_cloud(name, fault))?;
-        Ok(self.entries().entry(key).or_insert_with(|| Entry::new(stored.name)).clone())
+        Ok(self.entries().entry(key.into()).or_insert_with(|| Entry::new(stored.name)).clone())
     }
 }
 

@@ -111,7 +111,7 @@ impl Broker {
         }
         // Nobody is there to answer it here: as with any login, the account's turn is waited for.
         ask.is_anyone_there().then_some(())?;
-        let entry = self.entries().get(&key).cloned()?;
+        let entry = self.entries().get(&*key).cloned()?;
         let before = entry.state().logins;
         if let Err(fault) = self.answer_together(&key, name, &entry, open, ask).await {
             return Some(Err(fault));

@@ -55,10 +55,13 @@ impl Callers {
     }
 
     /// Looks at the rest of what started `process`, as far as can be seen, and at its unit: that need not hold an answer up.
-    pub fn trace(&self, process: &Arc<Process>, up: Duration) {
-        self.climb(process, up, process::LONGEST_CHAIN);
-        // One that was too short-lived to be looked at again was in the unit of what started it.
-        process.chain().into_iter().take(SHORT_LIVED).find(|process| process.find_unit().is_some());
+    /// `up` is the uptime now, for whom there is something left to look at.
+    pub fn trace(&self, process: &Arc<Process>, up: impl FnOnce() -> Duration) {
+        process.trace_once(|| {
+            self.climb(process, up(), process::LONGEST_CHAIN);
+            // One that was too short-lived to be looked at again was in the unit of what started it.
+            process.line().take(SHORT_LIVED).find(|process| process.find_unit().is_some());
+        });
     }
 
     fn climb(&self, process: &Arc<Process>, up: Duration, height: usize) {
@@ -111,7 +114,7 @@ mod tests {
         let later = callers.asking(std::process::id(), EVER, HOLDS);
         assert!(!Arc::ptr_eq(&first, &later));
         assert!(first.chain().len() <= SHORT_LIVED, "nobody has looked further");
-        callers.trace(&first, Duration::ZERO);
+        callers.trace(&first, || Duration::ZERO);
         let chain = first.chain();
         assert_eq!(chain[1].pid, std::os::unix::process::parent_id());
         assert!(chain.iter().all(|process| process.pid != 0));
@@ -121,7 +124,7 @@ mod tests {
     fn a_process_that_has_gone_is_a_label_all_the_same() {
         let callers = Callers::default();
         let gone = callers.asking(u32::MAX, EVER, Duration::ZERO);
-        callers.trace(&gone, Duration::ZERO);
+        callers.trace(&gone, || Duration::ZERO);
         assert_eq!((gone.pid, gone.started, gone.name.as_str(), gone.chain().len()), (u32::MAX, 0, "exited", 1));
     }
 

@@ -30,6 +30,7 @@ pub struct Process {
     parent: u32,
     above: OnceLock<Option<Arc<Self>>>,
     unit: OnceLock<Option<String>>,
+    traced: OnceLock<()>,
 }
 
 impl Process {
@@ -48,6 +49,7 @@ impl Process {
             parent,
             above: OnceLock::new(),
             unit: OnceLock::new(),
+            traced: OnceLock::new(),
         })
     }
 
@@ -64,21 +66,24 @@ impl Process {
             parent: 0,
             above: OnceLock::new(),
             unit: OnceLock::new(),
+            traced: OnceLock::new(),
         }
     }
 
     /// The process that started this one, if somebody has looked; itself first, then its parent, and so on.
     #[must_use]
     pub fn chain(&self) -> Vec<&Self> {
-        let mut chain = vec![self];
-        let mut last = self;
-        while let Some(Some(above)) = last.above.get()
-            && chain.len() < LONGEST_CHAIN
-        {
-            chain.push(above);
-            last = above;
-        }
-        chain
+        self.line().collect()
+    }
+
+    /// The same, one by one.
+    pub(super) fn line(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |last| last.above.get()?.as_deref()).take(LONGEST_CHAIN)
+    }
+
+    /// Does `trace`, if nobody has.
+    pub(super) fn trace_once(&self, trace: impl FnOnce()) {
+        self.traced.get_or_init(trace);
     }
 
     /// The systemd unit that it belongs to, if somebody has looked and there is one.

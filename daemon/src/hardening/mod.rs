@@ -9,6 +9,8 @@ mod pages;
 #[cfg(unix)]
 mod pidfd;
 mod stack;
+#[cfg(target_os = "linux")]
+mod watched;
 #[cfg(windows)]
 pub(crate) mod windows;
 
@@ -22,6 +24,8 @@ pub(crate) use pages::Kept;
 #[cfg(unix)]
 pub(crate) use pidfd::peer_pidfd;
 pub(crate) use stack::wipe_stack;
+#[cfg(target_os = "linux")]
+pub(crate) use watched::watched;
 
 /// Closes the doors that are open by default: core dumps, `ptrace` and `/proc/PID/mem` for programs of the same user, and
 /// files that others may read. Called first in `main`.

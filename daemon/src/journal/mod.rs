@@ -120,7 +120,15 @@ impl Journal {
     }
 
     /// Notes what came of a question for `label`. No system call, and no memory if the same was noted a moment ago.
-    pub fn note(&self, label: &Label, who: &Arc<Process>, outcome: Outcome, origin: Option<&Arc<str>>, at: Timestamp) {
+    /// `at` is the time now, for what is new.
+    pub fn note(
+        &self,
+        label: &Label,
+        who: &Arc<Process>,
+        outcome: Outcome,
+        origin: Option<&Arc<str>>,
+        at: impl FnOnce() -> Timestamp,
+    ) {
         let mut pending = self.pending();
         let mut latest = pending.notes.iter_mut().rev().take(LATEST);
         if let Some(same) = latest.find(|known| known.is(label, who, outcome, origin)) {
@@ -131,6 +139,7 @@ impl Journal {
             pending.lost += 1;
             return;
         }
+        let at = at();
         let note = Note { at, label: label.clone(), who: who.clone(), outcome, origin: origin.cloned(), times: 1 };
         pending.notes.push_back(note);
         let told = std::mem::replace(&mut pending.told, true);

@@ -32,7 +32,7 @@ impl Desk {
 
     fn note(&self, account: &str, pid: u32) {
         let (label, who) = (label(account, Some([7; 6])), Arc::new(Process::gone(pid)));
-        self.journal.note(&label, &who, Outcome::Given, None, Timestamp::from_seconds(1));
+        self.journal.note(&label, &who, Outcome::Given, None, || Timestamp::from_seconds(1));
     }
 
     async fn hand_out(&self, count: u32) {
@@ -91,9 +91,9 @@ async fn one_caller_that_asks_again_and_again_is_one_line() {
     let desk = Desk::new();
     let (label, who) = (label("work", None), Arc::new(Process::gone(7)));
     for _ in 0..1000 {
-        desk.journal.note(&label, &who, Outcome::Given, None, Timestamp::from_seconds(1));
+        desk.journal.note(&label, &who, Outcome::Given, None, || Timestamp::from_seconds(1));
     }
-    desk.journal.note(&label, &who, Outcome::Denied, None, Timestamp::from_seconds(1));
+    desk.journal.note(&label, &who, Outcome::Denied, None, || Timestamp::from_seconds(1));
     let all = desk.all().await;
     assert_eq!(
         all.iter().map(|entry| (entry.outcome.as_str(), entry.times)).collect::<Vec<_>>(),
@@ -244,7 +244,7 @@ async fn two_agents_of_one_state_directory_write_one_chain() {
     let (label, who) = (label("home", None), Arc::new(Process::gone(9)));
     for _ in 0..3 {
         desk.hand_out(1).await;
-        other.note(&label, &who, Outcome::Given, None, Timestamp::from_seconds(1));
+        other.note(&label, &who, Outcome::Given, None, || Timestamp::from_seconds(1));
         other.flush().await;
     }
     assert_eq!(desk.journal.verify().await.unwrap(), Verdict { sound: 6, faults: vec![] });

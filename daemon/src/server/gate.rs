@@ -6,10 +6,10 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use interprocess::local_socket::tokio::Stream;
 use tokio::sync::{Notify, mpsc};
 use zeroize::Zeroizing;
 
+use super::connection::Connection;
 use crate::tracker::{Tracked, Tracker};
 
 /// See the module.
@@ -30,7 +30,7 @@ const GONE: u8 = 2;
 /// A connection on its way to the other agent.
 #[derive(Debug)]
 pub(crate) struct Moving {
-    pub(crate) stream: Stream,
+    pub(crate) connection: Connection,
     /// The client has said hello.
     pub(crate) greeted: bool,
     /// What it has sent and nobody has answered yet.
@@ -39,8 +39,8 @@ pub(crate) struct Moving {
 
 impl Moving {
     /// One that has just come, to be served here.
-    pub(super) fn fresh(stream: Stream) -> Self {
-        Self { stream, greeted: false, received: Zeroizing::default() }
+    pub(super) fn fresh(connection: Connection) -> Self {
+        Self { connection, greeted: false, received: Zeroizing::default() }
     }
 }
 

@@ -27,7 +27,7 @@ impl Session<'_> {
         } else {
             lap = Some(self.shared.broker.waits(lap));
             let Some(busy) = self.shared.gate.enter().await else {
-                return Err(End::Moves(Some(Request::Get(get))));
+                return Err(End::with(Request::Get(get)));
             };
             let cached = self.shared.broker.get(&get.account, need, self.patience(get.deadline_ms)).await;
             drop(busy);
@@ -64,7 +64,7 @@ impl Session<'_> {
         let cached = match permitted {
             Ok(name) => {
                 let Some(busy) = self.shared.gate.enter().await else {
-                    return Err(End::Moves(Some(Request::GetFor(get))));
+                    return Err(End::with(Request::GetFor(get)));
                 };
                 let cached = broker.get_for(&name, &get, caller, self.patience(get.deadline_ms)).await;
                 drop(busy);
@@ -80,7 +80,7 @@ impl Session<'_> {
 
     /// Whether the rules let the caller have a credential of `account`.
     pub(super) async fn permit(&self, account: &str, deadline_ms: u32) -> Result<(), Refusal> {
-        let peer = Peer { stream: &self.stream, pid: self.peer, since: self.since };
+        let peer = Peer { connection: &self.connection, pid: self.peer, since: self.since };
         let wanted = Wanted {
             account,
             origin: self.grant.as_ref().map(|grant| &*grant.origin),

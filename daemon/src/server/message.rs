@@ -1,8 +1,19 @@
 //! Takes requests out of the bytes of a connection, however they were cut.
 
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+
 use cloud_agent_protocol::frame::{HEADER, MAX_REQUEST};
 use cloud_agent_protocol::{FrameError, FrameHeader, hello};
+use tokio::io::{AsyncRead as _, ReadBuf};
 use zeroize::Zeroize as _;
+
+use super::connection::Connection;
+
+/// Most requests come in one read of this many bytes.
+const READ: usize = 1024;
 
 /// Bytes that were received and not yet taken. May hold secrets; wiped as they are taken.
 #[derive(Default)]
@@ -27,6 +38,24 @@ impl Inbox {
     /// Whether a request has begun.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// Adds what the client sends next, and says how many bytes that are: none at the end. The buffer is on the stack only while it
+    /// is filled, so that a thousand idle connections cost nothing, and is wiped, because a login's secrets pass through it.
+    ///
+    /// # Errors
+    /// As `recv(2)`.
+    pub(super) async fn receive(&mut self, connection: &mut Connection) -> io::Result<usize> {
+        poll_fn(|context| {
+            let mut space = [MaybeUninit::<u8>::uninit(); READ];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            Pin::new(&mut *connection).poll_read(context, &mut buffer).map_ok(|()| {
+                self.extend(buffer.filled());
+                buffer.filled_mut().zeroize();
+                buffer.filled().len()
+            })
+        })
+        .await
     }
 
     pub(super) fn extend(&mut self, received: &[u8]) {

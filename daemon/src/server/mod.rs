@@ -1,11 +1,13 @@
 //! Accepts connections, and ends in good order.
 
 mod asker;
+mod connection;
 mod examine;
 mod forward;
 mod gate;
 mod handout;
 mod idle;
+mod incoming;
 mod locked;
 mod log;
 mod message;
@@ -17,9 +19,8 @@ mod workers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_agent_protocol::Fault;
+use cloud_agent_protocol::{Fault, FaultKind};
 use interprocess::local_socket::tokio::Listener;
-use interprocess::local_socket::traits::tokio::Listener as _;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::access::Access;
@@ -28,6 +29,7 @@ use crate::shutdown::Shutdown;
 use crate::tracker::{Tracked, Tracker};
 pub(crate) use gate::{Gate, Moving};
 use idle::Idle;
+use incoming::Incoming;
 use session::Session;
 use workers::Workers;
 
@@ -134,9 +136,9 @@ pub(crate) struct Reins {
 /// Serves connections from `listener` until `shutdown`, then lets what is under way come to its end.
 ///
 /// # Errors
-/// None today; whatever the listener does, the agent lives on.
+/// `Internal` if the kernel does not watch the listener; whatever comes of it later, the agent lives on.
 pub(crate) async fn run(
-    mut listener: Listener,
+    listener: Listener,
     reins: Reins,
     broker: Arc<Broker>,
     access: Arc<Access>,
@@ -144,6 +146,8 @@ pub(crate) async fn run(
     surroundings: Surroundings,
     shutdown: Shutdown,
 ) -> Result<(), Fault> {
+    let mut incoming = Incoming::new(listener)
+        .map_err(|e| Fault::new(FaultKind::Internal, "the socket cannot be listened at").because(e.to_string()))?;
     let Reins { mut control, gate, renewals } = reins;
     let room = Arc::new(Semaphore::new(limits.connections));
     let sessions = Tracker::default();
@@ -174,45 +178,48 @@ pub(crate) async fn run(
         };
         let accepted = tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
+            accepted = incoming.accept() => accepted,
             () = shared.shutdown.requested() => break false,
             Some(told) = control.recv() => match told {
                 // Nobody waits at the old one by now: that was asked first, and nobody finds it any more.
                 Control::Listen(anew) => {
-                    listener = anew;
+                    match Incoming::new(anew) {
+                        Ok(anew) => incoming = anew,
+                        Err(e) => tracing::error!("the new socket cannot be listened at: {e}"),
+                    }
                     continue;
                 }
                 Control::Serve(moving) => {
-                    if let Some(peer) = peer::trusted(&moving.stream) {
+                    if let Some(peer) = peer::trusted(&moving.connection) {
                         workers.give((moving, peer, permit, sessions.track()));
                     }
                     continue;
                 }
                 #[cfg(unix)]
                 Control::Lend(answer) => {
-                    let _ = answer.send(socket::copy_of(&listener));
+                    let _ = answer.send(incoming.copy());
                     continue;
                 }
                 Control::HandOver => break true,
             },
         };
-        let stream = match accepted {
-            Ok(stream) => stream,
+        let connection = match accepted {
+            Ok(connection) => connection,
             Err(e) => {
                 tracing::warn!("no connection could be accepted: {e}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let peer = peer::trusted(&stream);
+        let peer = peer::trusted(&connection);
         shared.broker.metrics().connection(peer.is_some());
         let Some(peer) = peer else { continue };
         if let Some(idle) = &shared.idle {
             idle.stir(&shared.broker);
         }
-        workers.give((Moving::fresh(stream), peer, permit, sessions.track()));
+        workers.give((Moving::fresh(connection), peer, permit, sessions.track()));
     };
-    drop(listener);
+    drop(incoming);
     // Idle sessions leave now; the others finish what they were asked, and then see that they are to leave.
     shared.leave.notify_waiters();
     let drained = if handed_over {

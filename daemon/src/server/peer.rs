@@ -1,32 +1,27 @@
 //! Who is at the other end, by the kernel's word.
 
 #[cfg(unix)]
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use interprocess::local_socket::tokio::Stream;
-
+use super::connection::Connection;
 use crate::access;
 use crate::broker::Caller;
 use crate::callers::{Callers, Process, stat};
 
 /// The caller, if it runs as our user: its process id, 0 where the kernel does not say. Anybody else is closed without reading
 /// a byte or writing one; so is a caller the kernel cannot name (it has gone, or lives in another process namespace).
-pub(super) fn trusted(stream: &Stream) -> Option<u32> {
+pub(super) fn trusted(connection: &Connection) -> Option<u32> {
     #[cfg(unix)]
     {
-        use interprocess::local_socket::traits::StreamCommon as _;
         static OWN: LazyLock<u32> = LazyLock::new(|| rustix::process::geteuid().as_raw());
         let own = *OWN;
-        match stream.peer_creds() {
+        match connection.peer_creds() {
             Ok(creds) if creds.euid() == Some(own) => {
                 let pid = creds.pid().and_then(|pid| u32::try_from(pid).ok());
                 #[cfg(target_os = "macos")]
-                let pid = pid.or_else(|| {
-                    let Stream::UdSocket(socket) = stream;
-                    crate::hardening::macos::peer(socket.as_fd())
-                });
+                let pid = pid.or_else(|| crate::hardening::macos::peer(connection.descriptor()?));
                 Some(pid.unwrap_or_default())
             }
             Ok(creds) => {
@@ -42,9 +37,10 @@ pub(super) fn trusted(stream: &Stream) -> Option<u32> {
     // The pipe's access list lets nobody else in; this is the second lock on the same door.
     #[cfg(windows)]
     {
+        use interprocess::local_socket::tokio::Stream;
         use std::os::windows::io::AsHandle as _;
         static OWN: LazyLock<Option<String>> = LazyLock::new(|| cloud_agent_protocol::windows::own_sid().ok());
-        let Stream::NamedPipe(pipe) = stream;
+        let Connection::Watched(Stream::NamedPipe(pipe)) = connection;
         match crate::hardening::windows::caller(pipe.as_handle()) {
             Ok(sid) if OWN.as_ref() == Some(&sid) => Some(0),
             Ok(sid) => {
@@ -74,7 +70,7 @@ pub(super) fn parent(child: u32) -> Option<Caller> {
 /// A process at the other end, to be looked at when something depends on it.
 pub(super) struct Peer<'a> {
     #[cfg_attr(windows, expect(dead_code, reason = "nothing pins a process by it there"))]
-    pub(super) stream: &'a Stream,
+    pub(super) connection: &'a Connection,
     /// Its id when it connected; 0 where the kernel does not say.
     pub(super) pid: u32,
     /// The uptime at which its connection was taken.
@@ -88,7 +84,7 @@ impl access::Caller for Peer<'_> {
         let pinned = self.pinned();
         let callers = Callers::default();
         let process = callers.asking(self.pid, self.since, self.since);
-        callers.trace(&process, self.since);
+        callers.trace(&process, || self.since);
         let is_same = stat(self.pid).is_some_and(|now| now.started == process.started);
         if is_same && !pinned.is_some_and(|pinned| has_ended(&pinned)) {
             process
@@ -101,8 +97,7 @@ impl access::Caller for Peer<'_> {
 impl Peer<'_> {
     #[cfg(unix)]
     fn pinned(&self) -> Option<OwnedFd> {
-        let Stream::UdSocket(socket) = self.stream;
-        crate::hardening::peer_pidfd(socket.as_fd()).ok()
+        crate::hardening::peer_pidfd(self.connection.descriptor()?).ok()
     }
 
     #[cfg(not(unix))]

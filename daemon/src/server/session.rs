@@ -3,30 +3,28 @@
 mod accounting;
 mod converse;
 mod parked;
+mod patience;
 mod renewal;
 
 use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use cloud_agent_protocol::v1::{Done, Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind, Frame, FrameError, FrameHeader, hello, v1};
-use interprocess::local_socket::tokio::Stream;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 use tokio::time::timeout;
-use zeroize::Zeroize as _;
 
+use super::connection::Connection;
 use super::log;
 use super::message::{Inbox, Next};
 use super::{Moving, Shared};
 use crate::access::Grant;
 use crate::callers::Process;
-
-/// Most requests come in one read of this many bytes.
-const READ: usize = 1024;
+use patience::Patience;
 
 /// Why a session ends. Each is as ordinary as the next: clients come and go, and some are broken or hostile.
 #[derive(Debug)]
@@ -34,9 +32,23 @@ pub(super) enum End {
     /// The client closed, or was too slow, or had to make room.
     Over,
     /// It does not speak the protocol; it is told why, if it can be.
-    Fault(Fault),
+    Fault(Box<Fault>),
     /// Another agent answers, from this request on if there is one.
-    Moves(Option<Request>),
+    Moves(Option<Box<Request>>),
+}
+
+// What is rare is in boxes, for this is in every result on the way of an answer.
+impl End {
+    /// Another agent answers, from `request` on.
+    pub(super) fn with(request: Request) -> Self {
+        Self::Moves(Some(Box::new(request)))
+    }
+}
+
+impl From<Fault> for End {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
 }
 
 impl From<io::Error> for End {
@@ -47,7 +59,7 @@ impl From<io::Error> for End {
 }
 
 pub(super) struct Session<'a> {
-    pub(super) stream: Stream,
+    pub(super) connection: Connection,
     /// The caller's process id; 0 where the kernel does not say.
     pub(super) peer: u32,
     /// The uptime at which the connection was taken.
@@ -57,6 +69,7 @@ pub(super) struct Session<'a> {
     pub(super) grant: Option<Arc<Grant>>,
     pub(super) shared: &'a Shared,
     inbox: Inbox,
+    idle: Patience,
     greeted: bool,
     /// The number of the request that is being answered.
     kind: u16,
@@ -64,13 +77,24 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn new(moving: Moving, peer: u32, shared: &'a Shared) -> Self {
-        let Moving { stream, greeted, received } = moving;
+        let Moving { connection, greeted, received } = moving;
         let mut inbox = Inbox::default();
         if !received.is_empty() {
             inbox.extend(&received);
         }
         let since = shared.access.clock().uptime();
-        Self { stream, peer, since, who: None, grant: None, shared, inbox, greeted, kind: 0 }
+        Self {
+            connection,
+            peer,
+            since,
+            who: None,
+            grant: None,
+            shared,
+            inbox,
+            idle: Patience::default(),
+            greeted,
+            kind: 0,
+        }
     }
 
     /// Answers until the client leaves, breaks the rules, or the agent ends; or until another agent does it, to which the
@@ -86,7 +110,7 @@ impl<'a> Session<'a> {
             End::Fault(fault) => {
                 self.shared.broker.metrics().request(0, Err(fault.kind));
                 tracing::debug!("a client is told to go: {fault}");
-                let _ = self.answer(&Response::Fault(fault)).await;
+                let _ = self.answer(&Response::Fault(*fault)).await;
                 None
             }
             // What a connection may is known here only: on the other side it could do anything.
@@ -123,7 +147,7 @@ impl<'a> Session<'a> {
                 self.conclude(&response).await
             }
             Ok(request) => {
-                let Some(busy) = self.shared.gate.enter().await else { return Err(End::Moves(Some(request))) };
+                let Some(busy) = self.shared.gate.enter().await else { return Err(End::with(request)) };
                 let response = self.perform(request).await?;
                 // Whoever is slow to take an answer holds up nobody.
                 drop(busy);
@@ -135,7 +159,7 @@ impl<'a> Session<'a> {
                     .hint("`cloud-token stop`; the next use starts the newer agent");
                 self.conclude(&Response::Fault(fault)).await
             }
-            Err(error) => Err(End::Fault(malformed(&error))),
+            Err(error) => Err(malformed(&error).into()),
         }
     }
 
@@ -193,6 +217,9 @@ impl<'a> Session<'a> {
     async fn await_request(&mut self) -> Result<(FrameHeader, usize), End> {
         let limits = &self.shared.limits;
         if self.inbox.is_empty() {
+            if self.connection.may_be_over() {
+                tokio::task::yield_now().await;
+            }
             if self.shared.shutdown.is_requested() {
                 return Err(End::Over);
             }
@@ -203,7 +230,8 @@ impl<'a> Session<'a> {
             let patience = if self.greeted { limits.idle } else { limits.first_byte };
             tokio::select! {
                 biased;
-                received = timeout(patience, self.receive()) => received.map_err(|_| End::Over)??,
+                received = self.inbox.receive(&mut self.connection) => more(received)?,
+                () = self.idle.ends(patience) => return Err(End::Over),
                 () = shared.leave.notified() => {
                     return Err(if shared.gate.is_gone() { End::Moves(None) } else { End::Over });
                 }
@@ -230,29 +258,15 @@ impl<'a> Session<'a> {
                 self.greeted = true;
                 Ok(Some((header, start)))
             }
-            Next::Broken(error) => Err(End::Fault(malformed(&error))),
-            Next::NoHello => Err(End::Fault(
-                Fault::new(FaultKind::Usage, "that is not the protocol of cloud-agent")
-                    .because("it does not begin with a hello"),
-            )),
+            Next::Broken(error) => Err(malformed(&error).into()),
+            Next::NoHello => Err(Fault::new(FaultKind::Usage, "that is not the protocol of cloud-agent")
+                .because("it does not begin with a hello")
+                .into()),
         }
     }
 
-    /// Adds what the client sends next to the inbox. The buffer is on the stack only while it is filled, so that a
-    /// thousand idle connections cost nothing, and is wiped, because a login's secrets pass through it.
     pub(super) async fn receive(&mut self) -> Result<(), End> {
-        let (stream, inbox) = (&mut self.stream, &mut self.inbox);
-        let count = poll_fn(|context| {
-            let mut space = [MaybeUninit::<u8>::uninit(); READ];
-            let mut buffer = ReadBuf::uninit(&mut space);
-            Pin::new(&mut *stream).poll_read(context, &mut buffer).map_ok(|()| {
-                inbox.extend(buffer.filled());
-                buffer.filled_mut().zeroize();
-                buffer.filled().len()
-            })
-        })
-        .await?;
-        if count == 0 { Err(End::Over) } else { Ok(()) }
+        more(self.inbox.receive(&mut self.connection).await)
     }
 
     pub(super) async fn answer(&mut self, response: &Response) -> Result<(), End> {
@@ -269,10 +283,24 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Writes. Nearly always the kernel takes an answer at once; no timer is made for those.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
-        timeout(self.shared.limits.answer, self.stream.write_all(bytes)).await.map_err(|_| End::Over)??;
+        let connection = &mut self.connection;
+        let taken = poll_fn(|context| match Pin::new(&mut *connection).poll_write(context, bytes) {
+            Poll::Ready(taken) => Poll::Ready(taken),
+            Poll::Pending => Poll::Ready(Ok(0)),
+        });
+        let rest = &bytes[taken.await?..];
+        if !rest.is_empty() {
+            timeout(self.shared.limits.answer, self.connection.write_all(rest)).await.map_err(|_| End::Over)??;
+        }
         Ok(())
     }
+}
+
+/// Nothing more is the end.
+fn more(received: io::Result<usize>) -> Result<(), End> {
+    if received? == 0 { Err(End::Over) } else { Ok(()) }
 }
 
 fn malformed(error: &FrameError) -> Fault {

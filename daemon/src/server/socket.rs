@@ -22,8 +22,6 @@ use interprocess::{ConnectWaitMode, local_socket::ConnectOptions};
 #[cfg(target_os = "linux")]
 pub(crate) use adopted::adopt;
 pub(crate) use guard::guard;
-#[cfg(unix)]
-pub(crate) use passing::copy_of;
 #[cfg(target_os = "linux")]
 pub(crate) use passing::inherit;
 

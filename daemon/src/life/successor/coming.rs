@@ -10,8 +10,6 @@ use std::sync::Arc;
 
 use cloud_agent_protocol::v1::Response;
 use cloud_agent_protocol::{Fault, FaultKind};
-use interprocess::os::unix::uds_local_socket::tokio::Stream;
-use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
@@ -128,10 +126,9 @@ impl Estate {
         drop(packed);
         while let Ok(Some(Message { kind: Kind::Caller, body, descriptors })) = channel.receive().await {
             let Some((greeted, received)) = body.split_first() else { continue };
-            let stream = descriptors.into_iter().next().map(std::os::unix::net::UnixStream::from);
-            let Some(Ok(stream)) = stream.map(UnixStream::from_std) else { continue };
+            let Some(socket) = descriptors.into_iter().next() else { continue };
             let received = Zeroizing::new(received.to_vec());
-            let moving = Moving { stream: Stream::from(stream).into(), greeted: *greeted == 1, received };
+            let moving = Moving { connection: socket.into(), greeted: *greeted == 1, received };
             if server.send(Control::Serve(moving)).await.is_err() {
                 return;
             }

@@ -8,7 +8,6 @@ use std::process::{Child, Command, Stdio};
 use cloud_agent_protocol::frame::MAX_RESPONSE;
 use cloud_agent_protocol::v1::Response;
 use cloud_agent_protocol::{Fault, FaultKind, Frame};
-use interprocess::local_socket::tokio::Stream;
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
@@ -147,12 +146,12 @@ impl Leaving {
         let mut callers = self.gate.hand_over();
         let _ = self.server.send(Control::HandOver).await;
         tracing::info!(pid, version, "another agent has taken over");
-        while let Some(Moving { stream, greeted, received }) = callers.recv().await {
-            let Stream::UdSocket(stream) = &stream;
+        while let Some(Moving { connection, greeted, received }) = callers.recv().await {
+            let Some(descriptor) = connection.descriptor() else { continue };
             let mut body = Zeroizing::new(Vec::with_capacity(1 + received.len()));
             body.push(u8::from(greeted));
             body.extend_from_slice(&received);
-            if let Err(why) = successor.channel.send(Kind::Caller, &body, &[stream.as_fd()]).await {
+            if let Err(why) = successor.channel.send(Kind::Caller, &body, &[descriptor]).await {
                 tracing::warn!("a caller could not be passed on: {why}");
             }
         }

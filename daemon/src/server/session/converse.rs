@@ -100,8 +100,8 @@ impl Session<'_> {
                 self.inbox.take(header, start);
                 return match request {
                     Ok(Request::Answer(answer)) => Ok(answer.value),
-                    Ok(_) => Err(End::Fault(Fault::new(FaultKind::Usage, "a question was asked and not answered"))),
-                    Err(error) => Err(End::Fault(malformed(&error))),
+                    Ok(_) => Err(Fault::new(FaultKind::Usage, "a question was asked and not answered").into()),
+                    Err(error) => Err(malformed(&error).into()),
                 };
             }
             self.receive().await?;

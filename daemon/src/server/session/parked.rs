@@ -59,7 +59,7 @@ impl Session<'_> {
 fn moves(wait: &AwaitHuman, until: Instant) -> End {
     let left = until.saturating_duration_since(Instant::now()).as_millis();
     let wait_ms = u32::try_from(left).unwrap_or(wait.wait_ms);
-    End::Moves(Some(Request::AwaitHuman(AwaitHuman { wait_ms, ..wait.clone() })))
+    End::with(Request::AwaitHuman(AwaitHuman { wait_ms, ..wait.clone() }))
 }
 
 fn ended(fault: Fault) -> Fault {

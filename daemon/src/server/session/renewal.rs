@@ -12,7 +12,7 @@ use crate::server::{Moving, Renewal};
 
 impl Session<'_> {
     /// The connection, with all that nobody has answered yet: `request`, and what came behind it.
-    pub(super) fn moving(self, request: Option<Request>) -> Option<Moving> {
+    pub(super) fn moving(self, request: Option<Box<Request>>) -> Option<Moving> {
         let mut received = match request {
             Some(request) => request.encode().ok()?.encode(),
             None => Zeroizing::default(),
@@ -21,7 +21,7 @@ impl Session<'_> {
         // In one step: a buffer that grows leaves copies behind.
         received.reserve_exact(rest.len());
         received.extend_from_slice(rest);
-        Some(Moving { stream: self.stream, greeted: self.greeted, received })
+        Some(Moving { connection: self.connection, greeted: self.greeted, received })
     }
 
     /// The program started anew, and all that this one has handed to it. Whoever asks for that while somebody else's wish is
@@ -39,7 +39,7 @@ impl Session<'_> {
             () = self.shared.gate.gone() => None,
         };
         if done.is_none() && self.shared.gate.is_gone() {
-            return Err(End::Moves(Some(Request::Restart(restart))));
+            return Err(End::with(Request::Restart(restart)));
         }
         let done = done.unwrap_or_else(|| {
             Err(Fault::new(FaultKind::Unsupported, "this agent cannot be restarted in place")

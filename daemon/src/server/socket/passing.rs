@@ -2,26 +2,17 @@
 
 #[cfg(target_os = "linux")]
 use std::fs::File;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 use std::io;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 use std::os::fd::OwnedFd;
 #[cfg(target_os = "linux")]
 use std::path::Path;
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 use interprocess::local_socket::tokio::Listener;
 
 use super::Place;
-
-/// Another descriptor of the same socket.
-#[cfg(unix)]
-pub(crate) fn copy_of(listener: &Listener) -> io::Result<OwnedFd> {
-    use std::os::fd::AsFd as _;
-
-    let Listener::UdSocket(listener) = listener;
-    listener.as_fd().try_clone_to_owned()
-}
 
 /// The place that another agent has: the lock goes with what is open, not with who opened it. It looks after it until
 /// [`Place::take_over`].
