@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Scene, Wrong, are_named};
 use crate::support::put_script;
 
-pub(super) const TABLE: [Wrong; 27] = [
+pub(super) const TABLE: [Wrong; 28] = [
     Wrong {
         name: "git runs a program that was removed",
         scene: || with_file(".gitconfig", "[credential]\n\thelper = /opt/old/cloud-token helper git\n"),
@@ -127,8 +127,24 @@ pub(super) const TABLE: [Wrong; 27] = [
         code: 6,
     },
     Wrong {
-        name: "no context of kubectl uses the user that is set up",
+        name: "kubectl has no context for the user that is set up",
         scene: || kubeconfig("cloud-token", "{interactiveMode: IfAvailable, provideClusterInfo: true}"),
+        arguments: &[],
+        finding: "kubectl.unused",
+        mend: "`kubectl config set-context NAME --cluster=CLUSTER --user='my cloud' && kubectl config use-context NAME`",
+        code: 0,
+    },
+    Wrong {
+        name: "kubectl's context uses another user than the one that is set up",
+        scene: || {
+            let scene = kubeconfig("cloud-token", "{interactiveMode: IfAvailable, provideClusterInfo: true}")?;
+            let kubectl = |arguments: &[&str]| {
+                scene.sandbox.command("kubectl").arg("config").args(arguments.iter().copied()).finish().ok().to_owned()
+            };
+            kubectl(&["set-context", "mine", "--cluster=mine", "--user=other"]);
+            kubectl(&["use-context", "mine"]);
+            Some(scene)
+        },
         arguments: &[],
         finding: "kubectl.unused",
         mend: "`kubectl config set-context --current --user='my cloud'`",
