@@ -15,6 +15,10 @@ use crate::report::{self, Failure};
 /// How long to wait, where no option says. Read only where something is to be waited for: a warm get pays nothing for it.
 const VARIABLE: &str = "CLOUD_AGENT_WAIT";
 
+/// An agent that dies of what it was asked dies sooner. One that let go of whoever waits later than that was restarted: through a
+/// forwarded socket, the connection does not move on to the next.
+const LIVED: Duration = Duration::from_secs(1);
+
 /// Whether a human may be able to mend `failure`; the agent knows.
 pub(crate) fn may_help(failure: &Failure) -> bool {
     matches!(failure.fault.kind, FaultKind::NeedsHuman | FaultKind::Refused) && !failure.is_of_no_agent()
@@ -45,9 +49,10 @@ pub(crate) fn for_human(
             wait_ms: millis(client.deadline.left().saturating_sub(timeout)),
             deadline_ms: millis(timeout),
         });
+        let left = client.deadline.left();
         match client.connect()?.ask(&request, &client.deadline) {
-            // As with every question: once more, and with what is left of the time.
-            Err(NoAnswer::Died) if !died => died = true,
+            // As with every question: once more, and with what is left of the time. But a long wait may see several restarts.
+            Err(NoAnswer::Died) if !died || left.saturating_sub(client.deadline.left()) > LIVED => died = true,
             other => break answered(other),
         }
     };

@@ -215,7 +215,8 @@ mod unix {
             let fault = fault(format!("its mode is {mode:04o}, which lets others in"));
             // Of a directory that is meant for everybody, such as /tmp, nobody must be told to close it.
             let shared = stat.st_mode & 0o1002 != 0;
-            return Err(if shared { fault } else { fault.hint(format!("`chmod 700 {}`", dir.display())) });
+            let hint = format!("`chmod 700 {}`", crate::shell::quoted(dir.display()));
+            return Err(if shared { fault } else { fault.hint(hint) });
         }
         Ok(true)
     }

@@ -9,6 +9,7 @@
 //! | [`credential`] | the answer: headers, token, expiry | how a cloud issues it |
 //! | [`secret`] | the only type that holds a secret | how to print one |
 //! | [`suggest`] | "did you mean" | what the names are of |
+//! | [`shell`] | a word of a command that people are told to paste | what the command is |
 //! | [`account`] | what an account may be called | accounts that exist |
 //! | [`endpoint`] | where the socket is, and whether that place can be trusted | connections |
 //! | `windows` | whose an object of Windows is; only there | what the object is for |
@@ -23,6 +24,7 @@ pub mod fault;
 pub mod frame;
 pub mod hello;
 pub mod secret;
+pub mod shell;
 pub mod suggest;
 pub mod v1;
 #[cfg(windows)]

@@ -181,3 +181,28 @@ fn plain_http_beyond_loopback_is_refused_before_a_byte_is_sent() {
     assert_fault(&outcome, &[2], "http");
     assert!(outcome.took < Duration::from_secs(5), "{outcome:?}");
 }
+
+#[test]
+fn after_a_login_that_came_to_nothing_an_account_is_as_unknown_as_before_and_no_time_changes_that() {
+    let sandbox = sandbox();
+    let _agent = sandbox.agent();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = login(&sandbox, "ecHome", &format!("http://{nobody}"), "secret").finish();
+    assert!(
+        refused.fails(5).contains("hint: try again in a moment; if the address or its port is wrong"),
+        "{refused:?}"
+    );
+    for _ in 0..2 {
+        let unknown = sandbox.token(["ecHome", "--no-input"]);
+        let said = unknown.fails(6);
+        assert!(said.starts_with("error: no account `ecHome`\n") && !said.contains("next try"), "{said}");
+    }
+}
+
+#[test]
+fn a_variable_that_the_shell_has_not_exported_is_met_with_the_word_that_does() {
+    let sandbox = sandbox();
+    let missing = sandbox.token(["login", "ecHome", "--no-input", "--secret", "secret=env:MY_SECRET"]);
+    let said = missing.fails(2);
+    assert!(said.contains("caused by: `$MY_SECRET` is not set\nhint: `export MY_SECRET`"), "{said}");
+}

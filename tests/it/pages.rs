@@ -148,10 +148,10 @@ fn shells_complete_commands_options_and_the_names_of_accounts_and_clouds() {
         }
     }
     // The others are not asked here, but answered as they ask.
-    for shell in ["zsh", "powershell"] {
-        let ask = sandbox.command(TOKEN).args(["--", "cloud-token", "logout", "ec"]);
+    for (shell, typed, answer) in [("zsh", "ec", "ecHome"), ("powershell", ":ec", "ecHome\tecHome\techome")] {
+        let ask = sandbox.command(TOKEN).args(["--", "cloud-token", "logout", typed]);
         let ask = ask.env("CLOUD_TOKEN_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", "2");
-        assert!(ask.finish().ok().contains("ecHome"), "{shell}");
+        assert!(ask.finish().ok().contains(answer), "{shell}");
         assert!(sandbox.token(["completions", shell]).ok().contains("CLOUD_TOKEN_COMPLETE"), "{shell}");
     }
     if skip::unless_tool(what, "zsh").is_some() {

@@ -58,7 +58,12 @@ impl Source {
             Self::Stdin => stdio::stdin(deadline)?,
             Self::Env(variable) => match std::env::var(variable) {
                 Ok(value) => Secret::new(value),
-                Err(std::env::VarError::NotPresent) => return Err(failed(format!("`${variable}` is not set"))),
+                Err(std::env::VarError::NotPresent) => {
+                    // Most often the shell knows it, and this program was not given it.
+                    return Err(failed(format!("`${variable}` is not set")).hint(format!(
+                        "`export {variable}` if only the shell has it; `file:PATH`, `stdin` and `cmd:COMMAND` are read as well"
+                    )));
+                }
                 Err(_) => return Err(failed(format!("`${variable}` is not text (UTF-8)"))),
             },
             Self::File(path) => {

@@ -126,7 +126,7 @@ fn denied(who: &Process, wanted: Wanted<'_>, rules: &Rules, rule: Option<&Rule>,
     let path = || rules.path.display();
     match (rule, no) {
         (Some(rule), None) => {
-            fault.because(format!("the policy at {} denies it", place(rule))).hint(format!("edit {}", path()))
+            fault.because(format!("the policy at {} denies it", place(rule))).hint(format!("edit `{}`", path()))
         }
         (Some(rule), Some(no)) => {
             fault.because(format!("the policy at {} has you asked, and {no}", place(rule))).hint(advice(&rules.confirm))

@@ -313,7 +313,7 @@ pub(crate) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Fault 
     let fault = unusable(path, line).because(error.message().trim().to_owned());
     match unknown_key(error.message()) {
         Some((given, near)) => fault.hint(format!("`{given}` is not known here; did you mean `{near}`?")),
-        None => fault.hint(format!("edit {}", path.display())),
+        None => fault.hint(format!("edit `{}`", path.display())),
     }
 }
 

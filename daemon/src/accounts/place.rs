@@ -55,6 +55,9 @@ pub(crate) fn trusted(path: &Path) -> Result<(), Fault> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
+
+        use cloud_agent_protocol::shell::quoted;
+
         let meta = fs::metadata(path).map_err(|e| unusable(path, None).because(e.to_string()))?;
         let own = rustix::process::geteuid().as_raw();
         if meta.uid() != own && meta.uid() != 0 {
@@ -63,7 +66,7 @@ pub(crate) fn trusted(path: &Path) -> Result<(), Fault> {
         if meta.mode() & 0o022 != 0 {
             return Err(unusable(path, None)
                 .because("others may write it, and so send your secrets where they like")
-                .hint(format!("`chmod go-w {}`", path.display())));
+                .hint(format!("`chmod go-w {}`", quoted(path.display()))));
         }
     }
     #[cfg(windows)]

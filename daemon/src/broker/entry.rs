@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cloud_agent_protocol::{AccountName, Fault};
+use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 use tokio::sync::watch;
 
 use super::hold::Unsaved;
@@ -125,8 +125,12 @@ impl Entry {
         state.forced = std::mem::take(&mut state.rejected);
     }
 
-    /// Remembers a failure; returns it with the time of the next try.
+    /// Remembers a failure; returns it with the time of the next try. That there is no such account is looked up each time: it may be
+    /// set up at any moment, and no time makes it one.
     pub(super) fn fail(&self, fault: Fault, clock: &dyn Clock) -> Fault {
+        if fault.kind == FaultKind::UnknownAccount {
+            return fault;
+        }
         let mut state = self.state();
         state.streak = state.streak.saturating_add(1);
         let memo = Memo::new(fault, state.streak, jitter(), clock);

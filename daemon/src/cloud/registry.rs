@@ -234,6 +234,8 @@ pub(crate) fn read(path: &Path) -> Result<String, Fault> {
 pub(crate) fn ours(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Fault> {
     use std::os::unix::fs::MetadataExt as _;
 
+    use cloud_agent_protocol::shell::quoted;
+
     let shown = path.display();
     let me = rustix::process::geteuid().as_raw();
     if metadata.uid() != me && metadata.uid() != 0 {
@@ -242,7 +244,7 @@ pub(crate) fn ours(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Faul
     }
     if metadata.mode() & 0o022 != 0 {
         return Err(Fault::new(FaultKind::Config, format!("`{shown}` can be written by others"))
-            .hint(format!("`chmod go-w {shown}`")));
+            .hint(format!("`chmod go-w {}`", quoted(shown))));
     }
     Ok(())
 }

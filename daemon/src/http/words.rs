@@ -70,7 +70,9 @@ pub(super) fn fault(why: &reqwest::Error, host: &str) -> Fault {
 fn io_fault(io: &io::Error, host: &str) -> Fault {
     let unreachable = |what: &str| Fault::new(FaultKind::Unreachable, format!("`{host}` {what}"));
     match io.kind() {
-        ErrorKind::ConnectionRefused => unreachable("refuses connections"),
+        ErrorKind::ConnectionRefused => unreachable("refuses connections").hint(
+            "try again in a moment; if the address or its port is wrong, `cloud-token login ACCOUNT --url URL` sets another",
+        ),
         ErrorKind::TimedOut => silent(host),
         ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted

@@ -181,7 +181,7 @@ impl Journal {
             Some(why) => {
                 if !std::mem::replace(&mut *failing, true) {
                     tracing::warn!(
-                        "the journal of hand-outs cannot be written, tokens are handed out all the same: {why}"
+                        "the journal of hand-outs cannot be written; tokens are handed out all the same: {why}"
                     );
                 }
                 self.put_back(kept, lost);

@@ -194,7 +194,7 @@ fn unopened(kind: &str, fault: Fault) -> Fault {
 }
 
 /// What a vault without a file means.
-const GONE: &str = "what is held is gone when the agent ends";
+pub(crate) const GONE: &str = "what is held is gone when the agent ends";
 
 /// What the service manager calls the passphrase.
 const CREDENTIAL: &str = "cloud-agent.passphrase";

@@ -108,6 +108,9 @@ fn trusted(path: &Path) -> Result<(), Fault> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
+
+        use cloud_agent_protocol::shell::quoted;
+
         let meta = fs::metadata(path).map_err(|why| unusable(path, why.to_string()))?;
         let own = rustix::process::geteuid().as_raw();
         if meta.uid() != own && meta.uid() != 0 {
@@ -115,7 +118,7 @@ fn trusted(path: &Path) -> Result<(), Fault> {
         }
         if meta.mode() & 0o022 != 0 {
             return Err(unusable(path, "others may write it, and so have a program of theirs run".into())
-                .hint(format!("`chmod go-w {}`", path.display())));
+                .hint(format!("`chmod go-w {}`", quoted(path.display()))));
         }
     }
     #[cfg(windows)]

@@ -163,7 +163,7 @@ pub(super) fn make_private(dir: &Path) -> io::Result<()> {
         return denied(format!(
             "it is open to others (mode {:03o}); `chmod 700 {}`",
             meta.mode() & 0o777,
-            dir.display()
+            cloud_agent_protocol::shell::quoted(dir.display())
         ));
     }
     Ok(())

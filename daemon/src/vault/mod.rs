@@ -35,6 +35,7 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use choice::GONE;
 pub use choice::{Choice, Kind};
 pub use command::Command;
 pub use keyring::Keyring;

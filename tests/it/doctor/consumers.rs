@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Scene, Wrong, are_named};
 use crate::support::put_script;
 
-pub(super) const TABLE: [Wrong; 23] = [
+pub(super) const TABLE: [Wrong; 28] = [
     Wrong {
         name: "git runs a program that was removed",
         scene: || with_file(".gitconfig", "[credential]\n\thelper = /opt/old/cloud-token helper git\n"),
@@ -124,7 +124,31 @@ pub(super) const TABLE: [Wrong; 23] = [
         arguments: &[],
         finding: "kubectl.account",
         mend: "`cloud-token login nobody`",
-        code: 1,
+        code: 6,
+    },
+    Wrong {
+        name: "kubectl has no context for the user that is set up",
+        scene: || kubeconfig("cloud-token", "{interactiveMode: IfAvailable, provideClusterInfo: true}"),
+        arguments: &[],
+        finding: "kubectl.unused",
+        mend: "`kubectl config set-context NAME --cluster=CLUSTER --user='my cloud' && kubectl config use-context NAME`",
+        code: 0,
+    },
+    Wrong {
+        name: "kubectl's context uses another user than the one that is set up",
+        scene: || {
+            let scene = kubeconfig("cloud-token", "{interactiveMode: IfAvailable, provideClusterInfo: true}")?;
+            let kubectl = |arguments: &[&str]| {
+                scene.sandbox.command("kubectl").arg("config").args(arguments.iter().copied()).finish().ok().to_owned()
+            };
+            kubectl(&["set-context", "mine", "--cluster=mine", "--user=other"]);
+            kubectl(&["use-context", "mine"]);
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "kubectl.unused",
+        mend: "`kubectl config set-context --current --user='my cloud'`",
+        code: 0,
     },
     Wrong {
         name: "kubectl cannot read its configuration",
@@ -207,7 +231,7 @@ pub(super) const TABLE: [Wrong; 23] = [
         arguments: &[],
         finding: "aws.account",
         mend: "`cloud-token login nobody`",
-        code: 1,
+        code: 6,
     },
     Wrong {
         name: "the AWS tools run a program that was removed",
@@ -230,6 +254,45 @@ pub(super) const TABLE: [Wrong; 23] = [
         arguments: &[],
         finding: "systemd.outdated",
         mend: "`cloud-token setup systemd && systemctl --user daemon-reload`",
+        code: 1,
+    },
+    Wrong {
+        name: "one of the two units that setup has written is somebody else's since",
+        scene: || {
+            let scene = set_up("systemd");
+            let unit = scene.sandbox.path("config/systemd/user/cloud-agent.service");
+            fs::write(unit, "[Service]\nExecStart=/usr/bin/cloud-agent\n").unwrap();
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "systemd.block",
+        mend: "move it away",
+        code: 1,
+    },
+    Wrong {
+        name: "half of what setup has written for the shell is gone",
+        scene: || {
+            let scene = set_up("shell");
+            let before = fs::read_to_string(scene.sandbox.path("home/.profile")).unwrap();
+            scene.write(".profile", &before.replace("# <<< cloud-agent <<<\n", ""));
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "shell.block",
+        mend: "by hand",
+        code: 1,
+    },
+    Wrong {
+        name: "what setup has written for the shell is of another release",
+        scene: || {
+            let scene = set_up("shell");
+            let before = fs::read_to_string(scene.sandbox.path("home/.profile")).unwrap();
+            scene.write(".profile", &before.replace("cloud_env", "cloud_env_of_old"));
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "shell.outdated",
+        mend: "`cloud-token setup shell`",
         code: 1,
     },
     Wrong {
@@ -266,12 +329,15 @@ fn set_up(what: &str) -> Scene {
 /// One where kubectl runs `command`, with `more` in its entry.
 fn kubeconfig(command: &str, more: &str) -> Option<Scene> {
     skip::unless_tool("kubectl and its plug-in", "kubectl")?;
+    with_file(".kube/config", &plugged_in(command, more))
+}
+
+fn plugged_in(command: &str, more: &str) -> String {
     let more = more.trim_matches(['{', '}']).replace(", ", "\n      ");
-    let text = format!(
-        "apiVersion: v1\nkind: Config\nusers:\n- name: cloud\n  user:\n    exec:\n      \
+    format!(
+        "apiVersion: v1\nkind: Config\nusers:\n- name: my cloud\n  user:\n    exec:\n      \
          apiVersion: client.authentication.k8s.io/v1\n      command: {command}\n      args: [helper, kubectl]\n      {more}\n"
-    );
-    with_file(".kube/config", &text)
+    )
 }
 
 fn docker(host: &str) -> String {
@@ -283,9 +349,19 @@ fn what_is_wrong_with_a_consumers_configuration_is_named_with_its_mend() {
     are_named(&TABLE);
 }
 
+/// What is found of those that are set up as docs/consumers.md says.
+pub(super) const READY: [&str; 6] =
+    ["kubectl.ready", "docker.ready", "cargo.ready", "bazel.ready", "terraform.ready", "aws.ready"];
+
 #[test]
 fn consumers_that_are_set_up_as_the_page_says_are_well() {
     let scene = Scene::healthy();
+    let with_kubectl = skip::unless_tool("kubectl that is set up", "kubectl").is_some();
+    let context = "contexts:\n- name: mine\n  context:\n    cluster: mine\n    user: my cloud\n";
+    scene.write(
+        ".kube/config",
+        &(plugged_in("cloud-token", "interactiveMode: IfAvailable, provideClusterInfo: true") + context),
+    );
     let serves = ["--set", "serves=https://images.acme.example"];
     scene.login("ecHome", &serves);
     for name in ["docker-credential", "cargo-credential", "bazel-credential"] {
@@ -301,8 +377,7 @@ fn consumers_that_are_set_up_as_the_page_says_are_well() {
     scene.write(".aws/config", "[default]\ncredential_process = cloud-token helper aws ecHome\n");
     let (outcome, found) = scene.examined(&[]);
     assert_eq!((super::bad(&found), outcome.code()), (Vec::new(), 0));
-    for consumer in ["docker", "cargo", "bazel", "terraform", "aws"] {
-        let id = format!("{consumer}.ready");
-        assert!(super::findings(&found).iter().any(|finding| finding["id"] == id.as_str()), "{id}: {found:#}");
+    for id in READY.into_iter().filter(|id| with_kubectl || *id != "kubectl.ready") {
+        assert!(super::findings(&found).iter().any(|finding| finding["id"] == id), "{id}: {found:#}");
     }
 }

@@ -1,4 +1,4 @@
-//! What only the agent knows: configuration, vault, network, accounts.
+//! What only the agent knows: configuration, vault, network.
 
 use std::any::Any;
 use std::fs;
@@ -11,9 +11,10 @@ use cloud_agent_tests::skip;
 use cloud_agent_tests::wait::{PATIENCE, until};
 use serde_json::json;
 
-use super::{Scene, Wrong, are_named};
+use super::proofs::with_vault;
+use super::{Scene, Wrong, are_named, bad, findings};
 
-pub(super) const TABLE: [Wrong; 24] = [
+pub(super) const TABLE: [Wrong; 19] = [
     Wrong {
         name: "the agent is locked",
         scene: || {
@@ -167,6 +168,21 @@ pub(super) const TABLE: [Wrong; 24] = [
         code: 1,
     },
     Wrong {
+        name: "the vault takes no more",
+        scene: || {
+            let scene = with_vault(KEEPS);
+            scene.login("ecHome", &[]);
+            scene.write("full", "");
+            // What it was to keep is in memory by then.
+            scene.login("ecHome", &[]);
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "vault.unsaved",
+        mend: "`cloud-token vault`",
+        code: 1,
+    },
+    Wrong {
         name: "the clock is wrong",
         scene: || {
             let scene = Scene::healthy();
@@ -250,89 +266,16 @@ pub(super) const TABLE: [Wrong; 24] = [
         mend: "HTTPS_PROXY",
         code: 1,
     },
-    Wrong {
-        name: "an account is not logged in",
-        scene: || {
-            let scene = Scene::healthy();
-            scene.sandbox.token(["logout", "ecHome"]).ok();
-            Some(scene)
-        },
-        arguments: &["--prove"],
-        finding: "account.needs-login",
-        mend: "`cloud-token login ecHome",
-        code: 4,
-    },
-    Wrong {
-        name: "the cloud has ended the session",
-        scene: || {
-            let scene = Scene::healthy();
-            crate::support::spoil(&scene.sandbox, &scene.cloud, "ecHome");
-            scene.cloud.revoke_refresh_tokens();
-            assert_eq!(scene.sandbox.token(["ecHome", "--no-input"]).code(), 4);
-            Some(scene)
-        },
-        arguments: &[],
-        finding: "account.needs-login",
-        mend: "`cloud-token login ecHome",
-        code: 4,
-    },
-    Wrong {
-        name: "the cloud is away",
-        scene: || {
-            let scene = Scene::healthy();
-            crate::support::spoil(&scene.sandbox, &scene.cloud, "ecHome");
-            scene.cloud.break_always(REFRESH, Fault::status(503, &json!({})));
-            assert_eq!(scene.sandbox.token(["ecHome", "--no-input"]).code(), 5);
-            Some(scene)
-        },
-        arguments: &[],
-        finding: "account.failing",
-        mend: "`cloud-token check ecHome`",
-        code: 5,
-    },
-    Wrong {
-        name: "the cloud is away, and the token still lives",
-        scene: || {
-            let scene = Scene::healthy();
-            scene.cloud.break_next(3, REFRESH, Fault::status(503, &json!({})));
-            assert_eq!(scene.sandbox.token(["ecHome", "--no-input", "--fresh"]).code(), 5);
-            Some(scene)
-        },
-        arguments: &[],
-        finding: "account.failing",
-        mend: "`cloud-token check ecHome`",
-        code: 5,
-    },
-    Wrong {
-        name: "an account is of no cloud",
-        scene: || {
-            let scene = Scene::healthy();
-            scene.configure("\n[account.lost]\ncloud = \"atlantis\"\nmethod = \"password\"\n");
-            Some(scene)
-        },
-        arguments: &[],
-        finding: "account.config",
-        mend: "`cloud-token login lost --cloud CLOUD`",
-        code: 6,
-    },
-    Wrong {
-        name: "the file of an account's certificate authority is gone",
-        scene: || {
-            let scene = Scene::healthy();
-            let ca = scene.sandbox.path("home/ca.pem");
-            fs::write(&ca, "").unwrap();
-            let path = scene.sandbox.config().join("accounts.toml");
-            let text = fs::read_to_string(&path).unwrap();
-            let cloud = "cloud = \"echome\"\n";
-            fs::write(path, text.replacen(cloud, &format!("{cloud}ca-file = \"{}\"\n", ca.display()), 1)).unwrap();
-            Some(scene)
-        },
-        arguments: &[],
-        finding: "account.ca-file",
-        mend: "--set ca-file=",
-        code: 1,
-    },
 ];
+
+/// A vault that keeps what it is given, until there is a file `full` in the home.
+const KEEPS: &str = "cd \"$HOME\"
+case $1 in
+    load) cat \"$2.record\" 2>/dev/null; exit 0 ;;
+    save) cat >new; [ ! -e full ] || { echo 'no room' >&2; exit 1; }; mv new \"$2.record\" ;;
+    erase) rm -f \"$2.record\" ;;
+    list) for record in *.record; do [ ! -e \"$record\" ] || echo \"${record%.record}\"; done ;;
+esac";
 
 /// With an agent whose way leads over a proxy.
 fn behind(proxy: &str) -> Scene {
@@ -357,7 +300,35 @@ fn with_keyring(what: &str, happens: impl FnOnce(Keyring, &Bus) -> Box<dyn Any>)
     Some(scene)
 }
 
+/// Something that is well, by the finding that says so.
+type Well = (&'static str, fn() -> Scene);
+
+pub(super) const WELL: [Well; 3] = [
+    ("vault.open", || with_vault(KEEPS)),
+    ("account.renewable", || {
+        let scene = Scene::healthy();
+        scene.sandbox.token(["drop"]).ok();
+        scene
+    }),
+    ("proxy.answers", || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut scene = behind(&format!("http://{}", listener.local_addr().unwrap()));
+        scene.kept.push(Box::new(listener));
+        scene
+    }),
+];
+
 #[test]
-fn what_is_wrong_with_configuration_vault_network_and_accounts_is_named_with_its_mend() {
+fn what_is_well_is_said_and_is_no_trouble() {
+    for (id, scene) in WELL {
+        let (outcome, found) = scene().examined(&[]);
+        let said = findings(&found).iter().find(|finding| finding["id"] == id);
+        assert_eq!(said.map(|said| &said["level"]), Some(&json!("ok")), "{id}: {found:#}");
+        assert_eq!((bad(&found), outcome.code()), (Vec::new(), 0), "{id}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_configuration_vault_and_network_is_named_with_its_mend() {
     are_named(&TABLE);
 }

@@ -2,14 +2,20 @@
 //!
 //! | module | what is wrong |
 //! |---|---|
-//! | `sockets` | the programs, the socket, who listens there, the directories |
-//! | `inside` | what only the agent knows: configuration, vault, network, accounts |
+//! | `sockets` | the programs, the socket, who listens there |
+//! | `directories` | the agent's files |
+//! | `inside` | what only the agent knows: configuration, vault, network |
+//! | `accounts` | the accounts |
 //! | `consumers` | the configuration of git and others |
 //! | `proofs` | what only `--prove` finds |
+//! | `pasted` | what directories are called |
 
+mod accounts;
 mod consumers;
+mod directories;
 mod inside;
 mod page;
+mod pasted;
 mod proofs;
 mod sockets;
 
@@ -18,7 +24,7 @@ use std::fs;
 use std::time::Duration;
 
 use cloud_agent_tests::fake::echome::{EcHome, MACHINES};
-use cloud_agent_tests::sandbox::{Agent, Outcome, Sandbox, TOKEN};
+use cloud_agent_tests::sandbox::{Agent, Outcome, Run, Sandbox, TOKEN};
 use cloud_agent_tests::schema;
 use cloud_agent_tests::terminal::Terminal;
 use serde_json::Value;
@@ -47,6 +53,8 @@ struct Scene {
     sandbox: Sandbox,
     cloud: EcHome,
     secret: String,
+    /// Who asks, if it is not whoever runs the tests.
+    user: Option<u32>,
     /// What lives as long.
     kept: Vec<Box<dyn Any>>,
 }
@@ -61,7 +69,7 @@ impl Scene {
         sandbox.set("PATH", path);
         // What this machine's git is told is not the matter.
         sandbox.set("GIT_CONFIG_NOSYSTEM", "1");
-        Self { sandbox, cloud, secret, agent: None, kept: Vec::new() }
+        Self { sandbox, cloud, secret, agent: None, user: None, kept: Vec::new() }
     }
 
     /// One with an agent, its vault in memory by choice.
@@ -98,7 +106,8 @@ impl Scene {
     }
 
     fn doctor(&self, arguments: &[&str]) -> Outcome {
-        self.sandbox.command(TOKEN).arg("doctor").args(arguments.iter().copied()).finish()
+        let run = self.sandbox.command(TOKEN).arg("doctor").args(arguments.iter().copied());
+        self.user.into_iter().fold(run, Run::as_user).finish()
     }
 
     /// Everything that it finds, held against the page.
@@ -109,7 +118,11 @@ impl Scene {
         assert_eq!(schema::broken(&page::promised(), &found), Vec::<String>::new(), "{found:#}");
         assert_eq!(found["exit_code"], outcome.code(), "{found:#}");
         for finding in findings(&found) {
-            assert!(!finding["evidence"].as_array().unwrap().is_empty(), "no evidence: {finding:#}");
+            let evidence = finding["evidence"].as_array().unwrap();
+            assert!(!evidence.is_empty(), "no evidence: {finding:#}");
+            let what = finding["what"].as_str().unwrap();
+            let again = evidence.iter().any(|line| line.as_str().unwrap().contains(what));
+            assert!(!again, "it is said twice: {finding:#}");
             assert!(!is_bad(finding) || finding["mend"].is_string(), "no mend: {finding:#}");
         }
         let secrets = self.cloud.secrets();
@@ -133,19 +146,42 @@ fn bad(found: &Value) -> Vec<&Value> {
     findings(found).iter().filter(|finding| is_bad(finding)).collect()
 }
 
-/// That each is named, with what mends it, and decides how the program ends.
+/// That each is named, with what mends it, and how the program ends then.
 #[track_caller]
 fn are_named(table: &[Wrong]) {
     for wrong in table {
         let Some(scene) = (wrong.scene)() else { continue };
         let (outcome, found) = scene.examined(wrong.arguments);
-        let named = bad(&found).into_iter().find(|finding| finding["id"] == wrong.finding);
+        let mut told = findings(&found).iter().filter(|finding| finding["level"] != "ok");
+        let named = told.find(|finding| finding["id"] == wrong.finding);
         let Some(named) = named else { panic!("{}: `{}` is not named: {found:#}", wrong.name, wrong.finding) };
         let mend = named["mend"].as_str().unwrap_or_default();
         assert!(mend.contains(wrong.mend), "{}: {named:#}", wrong.name);
         assert_eq!(outcome.code(), wrong.code, "{}: {:#?}", wrong.name, bad(&found));
     }
 }
+
+/// What is found where all is as it should be.
+const WELL: [&str; 12] = [
+    "peer.own",
+    "agent.answers",
+    "directory.own",
+    "vault.memory",
+    "clock.right",
+    "tls.roots",
+    "proxy.none",
+    "account.valid",
+    "git.ready",
+    "systemd.ready",
+    "shell.ready",
+    "setup.unused",
+];
+
+/// What is found there besides, with `--prove`.
+const PROVED: [&str; 2] = ["account.alive", "vault.round-trip"];
+
+/// What is found where no agent runs.
+const WITHOUT_AN_AGENT: [&str; 4] = ["program.agent", "agent.absent", "directory.fresh", "git.ready"];
 
 #[test]
 fn where_all_is_as_it_should_be_nothing_is_worse_than_a_note() {
@@ -158,15 +194,10 @@ fn where_all_is_as_it_should_be_nothing_is_worse_than_a_note() {
         assert_eq!((bad(&found), outcome.code()), (Vec::<&Value>::new(), 0), "{found:#}");
         assert_eq!((outcome.stderr.as_str(), &found["worst"]), ("", &Value::from("note")));
         let ids: Vec<&str> = findings(&found).iter().filter_map(|finding| finding["id"].as_str()).collect();
-        for id in
-            ["peer.own", "agent.answers", "directory.own", "vault.memory", "clock.right", "tls.roots", "proxy.none"]
-        {
+        for id in WELL {
             assert!(ids.contains(&id), "{id}: {ids:?}");
         }
-        for id in ["account.valid", "git.ready", "systemd.ready", "shell.ready", "setup.unused"] {
-            assert!(ids.contains(&id), "{id}: {ids:?}");
-        }
-        for id in ["account.alive", "vault.round-trip"] {
+        for id in PROVED {
             assert_eq!(ids.contains(&id), !arguments.is_empty(), "{id}: {ids:?}");
         }
     }
@@ -207,7 +238,7 @@ fn it_starts_no_agent_and_looks_at_all_that_it_can_without_one() {
     let (outcome, found) = scene.examined(&["--prove"]);
     assert_eq!((outcome.code(), scene.sandbox.agents()), (3, Vec::new()));
     let ids: Vec<&str> = findings(&found).iter().filter_map(|finding| finding["id"].as_str()).collect();
-    for id in ["program.agent", "agent.absent", "directory.fresh", "git.ready"] {
+    for id in WITHOUT_AN_AGENT {
         assert!(ids.contains(&id), "{id}: {ids:?}");
     }
 }

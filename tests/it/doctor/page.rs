@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{consumers, inside, proofs, sockets};
+use super::{Wrong, accounts, consumers, directories, inside, proofs, sockets};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -57,10 +57,40 @@ fn the_page_lists_every_finding_that_there_is() {
     assert!(missing.is_empty(), "not in docs/doctor.md: {missing:?}");
 }
 
+fn rows() -> Vec<&'static Wrong> {
+    let tables =
+        [&sockets::TABLE[..], &directories::TABLE, &inside::TABLE, &accounts::TABLE, &consumers::TABLE, &proofs::TABLE];
+    tables.into_iter().flatten().collect()
+}
+
+#[test]
+fn every_finding_that_the_page_lists_is_provoked() {
+    let mut provoked: BTreeSet<&str> = rows().iter().map(|wrong| wrong.finding).collect();
+    provoked.extend(super::WELL.iter().chain(&super::PROVED).chain(&super::WITHOUT_AN_AGENT).chain(&consumers::READY));
+    provoked.extend(inside::WELL.iter().map(|(id, _)| id));
+    // There is no launchd where these tests run; what it has in common with systemd, systemd's show.
+    let missing = listed().into_iter().filter(|id| !provoked.contains(id.as_str()) && !id.starts_with("launchd."));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+/// The exit codes of the page's table, in its order.
+fn ranked() -> Vec<char> {
+    let page = page();
+    let table = page.lines().skip_while(|line| !line.starts_with("| exit code |")).skip(2);
+    table.map_while(|line| line.strip_prefix("| ")?.chars().next()).collect()
+}
+
+#[test]
+fn help_and_the_page_rank_the_exit_codes_alike() {
+    let help = crate::support::sandbox().token(["doctor", "--help"]);
+    let told = help.ok().split_once("The worst finding is the exit code:").expect("it is said").1;
+    let told: Vec<char> = told.chars().filter(char::is_ascii_digit).collect();
+    assert_eq!((ranked(), told.len()), (told, 6));
+}
+
 #[test]
 fn it_is_wrong_in_more_than_twenty_ways_each_named_by_a_finding_that_the_page_lists() {
-    let tables = [&sockets::TABLE[..], &inside::TABLE, &consumers::TABLE, &proofs::TABLE];
-    let rows: Vec<_> = tables.into_iter().flatten().collect();
+    let rows = rows();
     let names: BTreeSet<_> = rows.iter().map(|wrong| wrong.name).collect();
     let findings: BTreeSet<_> = rows.iter().map(|wrong| wrong.finding).collect();
     assert!(names.len() == rows.len() && findings.len() >= 20, "{} ways, {} findings", names.len(), findings.len());

@@ -1,8 +1,7 @@
-//! The programs, the socket, who listens there, and the directories.
+//! The programs, the socket, and who listens there.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use cloud_agent_protocol::frame::MAX_REQUEST;
@@ -14,14 +13,12 @@ use cloud_agent_tests::wait::{PATIENCE, until};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 use rustix::process::Signal;
 
-use super::{Scene, Wrong, are_named, findings};
+use super::directories::{STRANGER, private, somebodys};
+use super::{Scene, Wrong, are_named};
 use crate::support::put_script;
 use crate::threats::as_user;
 
-/// A user that nobody is.
-const STRANGER: u32 = 4003;
-
-pub(super) const TABLE: [Wrong; 18] = [
+pub(super) const TABLE: [Wrong; 16] = [
     Wrong {
         name: "no agent runs",
         scene: || Some(Scene::empty()),
@@ -164,92 +161,62 @@ pub(super) const TABLE: [Wrong; 18] = [
         code: 1,
     },
     Wrong {
-        name: "others may write the configuration",
+        name: "the agent answers what makes no sense",
+        scene: || Some(answered_by(Scene::empty(), |_| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())),
+        arguments: &[],
+        finding: "agent.failed",
+        mend: "`pkill -x cloud-agent`",
+        code: 3,
+    },
+    Wrong {
+        name: "the socket is a forwarded one",
         scene: || {
-            let scene = Scene::healthy();
-            fs::set_permissions(scene.sandbox.config(), fs::Permissions::from_mode(0o777)).unwrap();
+            let mut scene = Scene::healthy();
+            let directory = scene.sandbox.path("home/forward");
+            private(&directory);
+            let socket = directory.join("agent.sock");
+            let run = scene.sandbox.command(TOKEN).args(["forward", "--only", "ecHome"]).arg(&socket);
+            let mut forward = run.spawn();
+            assert!(until(PATIENCE, || socket.exists() || !forward.runs()));
+            scene.sandbox.set("CLOUD_AGENT_SOCK", &socket);
+            scene.kept.push(Box::new(forward));
             Some(scene)
         },
         arguments: &[],
-        finding: "directory.open",
-        mend: "`chmod go-w ",
-        code: 1,
+        finding: "agent.forwarded",
+        mend: "where the agent runs",
+        code: 0,
     },
     Wrong {
-        name: "a group of others may write the configuration",
+        name: "a shell finds no `cloud-token`",
         scene: || {
-            if !skip::unless_root("a group of others may write the configuration") {
+            let scene = Scene::healthy();
+            scene.sandbox.set("PATH", scene.sandbox.path("home"));
+            Some(scene)
+        },
+        arguments: &[],
+        finding: "program.path",
+        mend: "PATH",
+        code: 0,
+    },
+    Wrong {
+        name: "nobody can become another user",
+        scene: || {
+            let what = "nobody can become another user";
+            if !skip::unless_root(what) {
                 return None;
             }
-            let scene = Scene::healthy();
-            chown(scene.sandbox.config(), None, Some(STRANGER)).unwrap();
-            fs::set_permissions(scene.sandbox.config(), fs::Permissions::from_mode(0o770)).unwrap();
+            let mut scene = somebodys(what, "home/state")?;
+            let run = scene.sandbox.command(AGENT).args(["--vault", "memory"]).as_user(STRANGER);
+            scene.agent = Some(scene.sandbox.agent_from(run));
             Some(scene)
         },
-        arguments: &[],
-        finding: "directory.open",
-        mend: "`chmod go-w ",
-        code: 1,
-    },
-    Wrong {
-        name: "the state directory is a file",
-        scene: || {
-            let scene = Scene::healthy();
-            let _ = fs::remove_dir_all(scene.sandbox.state());
-            fs::write(scene.sandbox.state(), "").unwrap();
-            Some(scene)
-        },
-        arguments: &[],
-        finding: "directory.obstacle",
-        mend: "`mv ",
-        code: 1,
-    },
-    Wrong {
-        name: "the configuration is somebody else's",
-        scene: || {
-            if !skip::unless_root("the configuration is somebody else's") {
-                return None;
-            }
-            let scene = Scene::healthy();
-            chown(scene.sandbox.config(), Some(STRANGER), None).unwrap();
-            Some(scene)
-        },
-        arguments: &[],
-        finding: "directory.foreign",
-        mend: ".foreign`",
-        code: 1,
-    },
-    Wrong {
-        name: "the agent has another configuration than this shell names",
-        scene: || {
-            let scene = Scene::healthy();
-            scene.sandbox.set("CLOUD_AGENT_CONFIG", scene.sandbox.path("home/elsewhere"));
-            Some(scene)
-        },
-        arguments: &[],
-        finding: "directory.other",
-        mend: "unset CLOUD_AGENT_CONFIG",
-        code: 1,
-    },
-    Wrong {
-        name: "nobody knows where the configuration is",
-        scene: || {
-            let scene = Scene::empty();
-            for name in ["HOME", "XDG_CONFIG_HOME"] {
-                scene.sandbox.unset(name);
-            }
-            Some(scene)
-        },
-        arguments: &[],
-        finding: "directory.unknown",
-        mend: "set `CLOUD_AGENT_CONFIG`",
-        code: 1,
+        arguments: &["--prove"],
+        finding: "peer.second-user-untried",
+        mend: "",
+        code: 0,
     },
 ];
-
-fn private(directory: &Path) {
-    fs::DirBuilder::new().mode(0o700).create(directory).unwrap();
-}
 
 /// With an agent that is older than this program: it answers a status, and knows of no examination.
 fn of_old(scene: Scene) -> Scene {
@@ -299,22 +266,6 @@ fn old_status() -> Status {
 }
 
 #[test]
-fn a_forwarded_socket_is_nothing_wrong_and_is_called_what_it_is() {
-    let scene = Scene::healthy();
-    let directory = scene.sandbox.path("home/forward");
-    private(&directory);
-    let socket = directory.join("agent.sock");
-    let run = scene.sandbox.command(TOKEN).args(["forward", "--only", "ecHome"]).arg(&socket);
-    let mut forward = run.spawn();
-    assert!(until(PATIENCE, || socket.exists() || !forward.runs()));
-    scene.sandbox.set("CLOUD_AGENT_SOCK", &socket);
-    let (outcome, found) = scene.examined(&[]);
-    let finding = findings(&found).iter().find(|finding| finding["id"] == "agent.forwarded");
-    assert!(finding.is_some_and(|finding| finding["level"] == "note"), "{found:#}");
-    assert_eq!(outcome.code(), 0);
-}
-
-#[test]
-fn what_is_wrong_with_programs_socket_and_directories_is_named_with_its_mend() {
+fn what_is_wrong_with_programs_and_socket_is_named_with_its_mend() {
     are_named(&TABLE);
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cloud_agent_tests::fake::echome::EcHome;
-use cloud_agent_tests::sandbox::{Agent, Running, Sandbox, TOKEN};
+use cloud_agent_tests::sandbox::{AGENT, Agent, Running, Sandbox, TOKEN};
 use cloud_agent_tests::wait::{PATIENCE, until};
 
 use crate::support::{KEY, login, sandbox, spoil, token};
@@ -31,7 +31,15 @@ impl Scene {
     }
 
     fn told_by(command: &str) -> Self {
-        Self::with(|sandbox| sandbox.agent_with(["--vault", "memory", "--notify-with", command]))
+        Self::telling(&["--notify-with", command])
+    }
+
+    /// As the agent tells by itself, but for these arguments.
+    fn telling(arguments: &[&str]) -> Self {
+        Self::with(|sandbox| {
+            let run = sandbox.command(AGENT).args(["--vault", "memory"]);
+            sandbox.agent_that_tells(run.args(arguments.iter().copied()))
+        })
     }
 
     fn with(start: impl FnOnce(&Sandbox) -> Agent) -> Self {

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use cloud_agent_tests::process;
+use cloud_agent_tests::sandbox::Sandbox;
 use cloud_agent_tests::wait::{PATIENCE, until};
 
 use super::{Scene, token};
@@ -71,7 +72,7 @@ fn a_command_that_hangs_holds_up_nobody_and_ends_with_the_agent() {
 
 #[test]
 fn the_accounts_file_says_how_and_is_heard_at_once() {
-    let scene = Scene::with(cloud_agent_tests::sandbox::Sandbox::agent);
+    let scene = Scene::telling(&[]);
     let file = scene.sandbox.config().join("accounts.toml");
     let accounts = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("notify = \"echo by the file >>'{}'\"\n{accounts}", scene.file("told").display()))
@@ -86,6 +87,22 @@ fn the_accounts_file_says_how_and_is_heard_at_once() {
     fs::write(&file, format!("notfy = \"none\"\n{accounts}")).unwrap();
     let status = scene.sandbox.token(["status"]);
     assert!(status.stdout.contains("did you mean `notify`?"), "{status:?}");
+}
+
+#[test]
+fn the_agents_of_other_tests_tell_nobody() {
+    let scene = Scene::with(Sandbox::agent);
+    let file = scene.sandbox.config().join("accounts.toml");
+    let accounts = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("notify = \"echo other >>'{}'\"\n{accounts}", scene.file("told").display())).unwrap();
+    // Of two agents the one that tells begins later: once it has, the other would have.
+    let telling = Scene::new();
+    for scene in [&scene, &telling] {
+        scene.lose();
+        scene.is_refused();
+    }
+    telling.is_told();
+    assert_eq!(scene.told(), Vec::<String>::new());
 }
 
 #[cfg(target_os = "linux")]
@@ -110,7 +127,7 @@ mod on_a_desktop {
             let session = Bus::start(sandbox);
             desktop = Some(Desktop::start(&session));
             bus = Some(session);
-            sandbox.agent()
+            sandbox.agent_that_tells(sandbox.command(AGENT).args(["--vault", "memory"]))
         });
         let desktop = desktop.unwrap();
         scene.lose();
@@ -133,7 +150,7 @@ mod on_a_desktop {
 
     #[test]
     fn a_desktop_that_is_not_there_is_a_line_in_the_log_and_nothing_more() {
-        let scene = Scene::with(|sandbox| sandbox.agent_with(["--vault", "memory", "-v"]));
+        let scene = Scene::telling(&["-v"]);
         scene.lose();
         scene.is_refused();
         assert!(until(PATIENCE, || scene.agent.log().contains("nobody could be told on a desktop")));

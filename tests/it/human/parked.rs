@@ -1,5 +1,7 @@
 //! `--wait`: callers are parked at the agent until a login, an unlock or an answered code serves them all.
 
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::DirBuilderExt as _;
 use std::time::Duration;
 
 use cloud_agent_protocol::v1::{AwaitHuman, Login, Request, Response};
@@ -139,6 +141,40 @@ fn a_forwarded_socket_lets_callers_wait_for_its_own_accounts_only() {
         let Response::Fault(fault) = through.then(&wait(account)) else { panic!("{account}") };
         assert!(fault.message.contains(said), "{account}: {fault}");
     }
+}
+
+/// Longer than an agent lives that dies of what it was asked.
+#[cfg(target_os = "linux")]
+const A_WHILE: Duration = Duration::from_millis(1200);
+
+#[cfg(target_os = "linux")]
+#[test]
+fn whoever_waits_through_a_forwarded_socket_goes_on_waiting_at_the_next_agent_and_at_the_one_after_it() {
+    let scene = Scene::new();
+    let socket = scene.sandbox.path("run/forwarded/agent.sock");
+    std::fs::DirBuilder::new().mode(0o700).create(socket.parent().unwrap()).unwrap();
+    let forward = scene.sandbox.command(TOKEN).args(["forward", "--only", "ecHome"]).arg(&socket);
+    let mut forward = forward.deadline(Duration::from_mins(2)).spawn();
+    assert!(until(PATIENCE, || socket.exists()));
+    scene.lose();
+    let caller = scene.sandbox.command(TOKEN).args(["ecHome", "--no-input", "--wait", LONG]);
+    let caller = caller.env("CLOUD_AGENT_SOCK", &socket).env("CLOUD_AGENT_NO_AUTOSTART", "1");
+    let mut caller = caller.deadline(Duration::from_mins(2)).spawn();
+    scene.is_told();
+    for _ in 0..2 {
+        std::thread::sleep(A_WHILE);
+        scene.sandbox.token(["restart"]).ok();
+        // The next agent has let its connection in.
+        let is_there = || {
+            let counts = scene.sandbox.token(["status", "--metrics"]);
+            counts.ok().contains("cloud_agent_requests_total{kind=\"forwarded\",outcome=\"ok\"} 1")
+        };
+        assert!(until(PATIENCE, is_there) && caller.runs() && forward.runs(), "{}", scene.sandbox.log());
+    }
+    scene.log_in();
+    let outcome = caller.finish();
+    assert!(scene.cloud.accepts(outcome.ok()), "{outcome:?}");
+    assert_eq!(scene.told(), ["ecHome: cloud-token login ecHome"], "nobody is told again");
 }
 
 const WHO: &str = "alice@example.com";

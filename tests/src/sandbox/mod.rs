@@ -167,6 +167,17 @@ impl Sandbox {
     #[track_caller]
     #[must_use]
     pub fn agent_from(&self, run: Run<'_>) -> Agent {
+        // Whoever runs the tests may have a desktop, which not every system finds by the environment alone.
+        self.agent_that_tells(run.args(["--notify-with", "none"]))
+    }
+
+    /// The same, which tells the human that they are needed as `run` and the accounts' file say: on the desktop, if they do not.
+    ///
+    /// # Panics
+    /// As [`Self::agent`].
+    #[track_caller]
+    #[must_use]
+    pub fn agent_that_tells(&self, run: Run<'_>) -> Agent {
         let agent = Agent::start(run, &self.path("agent.log"));
         let up = until(PATIENCE, || Raw::connect(&self.socket()).is_ok() || !agent.runs());
         assert!(up && agent.runs(), "the agent did not come up; its log:\n{}", agent.log());

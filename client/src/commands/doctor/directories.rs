@@ -1,11 +1,14 @@
 //! The agent's files: that they are the user's own, that nobody else may write them, and that agent and environment mean the same.
 
 use std::env;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use cloud_agent_protocol::FaultKind;
+use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::v1::{Examined, Finding, Level};
 
+use super::out_of_the_way;
 use crate::places;
 
 /// The two, with the variable that names each, the one that names the directory above it, and where that is else.
@@ -51,8 +54,12 @@ pub(super) fn look(examined: Option<&Examined>) -> Vec<Finding> {
 /// What root left behind is most often the user's own doing, by `sudo`. What another user put there may be meant for them to find:
 /// whoever takes it over uses its addresses.
 #[cfg(unix)]
-fn repossess(owner: u32, own: u32, shown: &str) -> String {
-    if owner == 0 { format!("`sudo chown -R {own} {shown}`") } else { format!("`mv {shown} {shown}.foreign`") }
+fn repossess(owner: u32, own: u32, path: &Path) -> String {
+    if owner == 0 {
+        format!("`sudo chown -R {own} {}`", quoted(path.display()))
+    } else {
+        out_of_the_way(path, "foreign")
+    }
 }
 
 fn is_bad(found: &Finding) -> bool {
@@ -78,6 +85,33 @@ fn other(name: &str, variable: &str, told: &Path, meant: &Path) -> Finding {
         .mend(format!("unset {variable}, or `cloud-token stop`: the next use starts an agent with it"))
 }
 
+/// What bars the way to `path`, from what can be looked at above it, and what opens it.
+fn barred(path: &Path) -> (String, String) {
+    let elsewhere = "name a directory that you may enter";
+    let above = path.ancestors().skip(1).find_map(|above| Some((above, above.metadata().ok()?)));
+    let Some((above, meta)) = above else { return ("nor can anything above it".to_owned(), elsewhere.to_owned()) };
+    let shown = above.display();
+    let (evidence, opens) = if meta.is_dir() {
+        (format!("the way there ends at `{shown}`"), format!("`chmod u+x {}`", quoted(&shown)))
+    } else {
+        (format!("`{shown}` is no directory"), out_of_the_way(above, "moved"))
+    };
+    (evidence, if is_own(&meta) { format!("{opens}, or {elsewhere}") } else { elsewhere.to_owned() })
+}
+
+#[cfg(unix)]
+fn is_own(meta: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    meta.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// Its attributes do not say whose it is.
+#[cfg(not(unix))]
+fn is_own(_: &Metadata) -> bool {
+    false
+}
+
 fn judged(name: &str, path: &Path, directory: bool) -> Finding {
     let shown = path.display();
     let bad = |id: &str, what: String, evidence: String, mend: String| {
@@ -95,8 +129,9 @@ fn judged(name: &str, path: &Path, directory: bool) -> Finding {
             .seen(format!("`{shown}` is not there"));
         }
         Err(e) => {
-            let what = format!("`{shown}` cannot be used");
-            return bad("directory.unusable", what, e.to_string(), format!("`ls -ld {shown}`"));
+            let (evidence, mend) = barred(path);
+            let what = format!("`{shown}` cannot be looked at");
+            return bad("directory.unusable", what, e.to_string(), mend).seen(evidence);
         }
     };
     if directory && !meta.is_dir() {
@@ -105,7 +140,7 @@ fn judged(name: &str, path: &Path, directory: bool) -> Finding {
             "directory.obstacle",
             format!("`{shown}` is no directory"),
             evidence,
-            format!("`mv {shown} {shown}.moved`"),
+            out_of_the_way(path, "moved"),
         );
     }
     #[cfg(unix)]
@@ -116,19 +151,19 @@ fn judged(name: &str, path: &Path, directory: bool) -> Finding {
         if meta.uid() != own && (directory || meta.uid() != 0) {
             let evidence = format!("it is owned by uid {}, and you are uid {own}", meta.uid());
             let what = format!("`{shown}` is somebody else's");
-            return bad("directory.foreign", what, evidence, repossess(meta.uid(), own, &shown.to_string()));
+            return bad("directory.foreign", what, evidence, repossess(meta.uid(), own, path));
         }
         // A group of the user's own is nobody else; by custom it has the user's number, and may write what the user makes.
         let others = if meta.gid() == own { 0o002 } else { 0o022 };
         if meta.mode() & others != 0 {
             let evidence = format!("its mode is {:04o}", meta.mode() & 0o7777);
             let what = format!("others may write `{shown}`, and so say where your secrets go");
-            return bad("directory.open", what, evidence, format!("`chmod go-w {shown}`"));
+            return bad("directory.open", what, evidence, format!("`chmod go-w {}`", quoted(&shown)));
         }
         if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
             let what = format!("`{shown}` cannot be written");
             let evidence = format!("its mode is {:04o}, or its file system is read-only", meta.mode() & 0o7777);
-            return bad("directory.read-only", what, evidence, format!("`chmod u+w {shown}`"));
+            return bad("directory.read-only", what, evidence, format!("`chmod u+w {}`", quoted(&shown)));
         }
     }
     Finding::new("directory.own", Level::Ok, format!("the {name} directory is yours, and nobody else may write it"))
@@ -142,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_another_user_has_put_there_is_moved_away_and_never_taken_over() {
-        assert_eq!(repossess(0, 1000, "/c"), "`sudo chown -R 1000 /c`");
-        assert_eq!(repossess(1001, 1000, "/c"), "`mv /c /c.foreign`");
+        assert_eq!(repossess(0, 1000, Path::new("/my c")), "`sudo chown -R 1000 '/my c'`");
+        assert_eq!(repossess(1001, 1000, Path::new("/c")), "`mv /c /c.foreign`");
     }
 }

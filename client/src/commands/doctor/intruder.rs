@@ -10,6 +10,7 @@ use std::time::Duration;
 use std::{env, io};
 
 use cloud_agent_protocol::hello;
+use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::v1::{Finding, Level, Request};
 
 use super::probe::{self, Asked};
@@ -64,7 +65,7 @@ pub(super) fn attempt(socket: &Path) -> Finding {
             .seen(format!("as uid {NOBODY}: {how}"));
     }
     if let Some(how) = found.strip_prefix(ANSWERED) {
-        let directory = socket.parent().unwrap_or(Path::new("/")).display();
+        let directory = quoted(socket.parent().unwrap_or(Path::new("/")).display());
         return Finding::new("peer.second-user", Level::Error, "another user is answered at the socket")
             .seen(format!("as uid {NOBODY}: {how}"))
             .mend(format!("`chmod 700 {directory}`, and end whoever listens there: it is not this agent"));

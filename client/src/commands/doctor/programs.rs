@@ -11,7 +11,7 @@ pub(super) fn look() -> Vec<Finding> {
     let agent = match places::agent_program() {
         Ok(path) => Finding::new("program.agent", Level::Ok, "`cloud-agent` is installed").seen(shown(&path)),
         Err(failure) => Finding::of_fault("program.agent", Level::Error, failure.fault)
-            .seen("no agent can be started, and one that runs not be restarted"),
+            .seen("no agent can be started, and one that runs cannot be restarted"),
     };
     vec![agent, own()]
 }

@@ -82,7 +82,7 @@ mod unix {
             ];
             match poll(&mut waits, None) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(e) => return Err(failed("it cannot be waited for callers", &e.into())),
+                Err(e) => return Err(failed("callers cannot be waited for", &e.into())),
             }
             let [signal, agent, caller] = waits.map(|wait| !wait.revents().is_empty());
             if signal {

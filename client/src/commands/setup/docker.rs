@@ -3,6 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::v1::{Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind};
 
@@ -135,7 +136,7 @@ fn link(remove: bool) -> Result<Result<Option<Edit>, String>, Failure> {
         return Ok(Ok(None));
     }
     if beside.symlink_metadata().is_ok() || !is_writable(&program) {
-        return Ok(Err(format!("docker looks for it on PATH: `ln -s {to} DIRECTORY/{PROGRAM}`")));
+        return Ok(Err(format!("docker looks for it on PATH: `ln -s {} DIRECTORY/{PROGRAM}`", quoted(&to))));
     }
     Ok(Ok(Some(Edit::link(beside, None, Some(to)))))
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
+use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use super::{Edit, Plan, mask};
@@ -25,15 +26,34 @@ pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
         Some(text) => edit.set(text),
         None => edit.drop_file(),
     }
-    let notes = [
-        "let a context use it: `kubectl config set-context --current --user=cloud-token`",
-        "an account answers for the clusters in its `serves`: `cloud-token login ACCOUNT --set serves=https://k8s.example:6443`",
-    ];
-    let mut notes = if remove { Vec::new() } else { notes.map(str::to_owned).to_vec() };
+    let mut notes = Vec::new();
+    if !remove {
+        notes.push(format!("let a context use it: {}", let_a_context_use(USER, has_context(edit.text()))));
+        notes.push(
+            "an account answers for the clusters in its `serves`: `cloud-token login ACCOUNT --set serves=https://k8s.example:6443`"
+                .to_owned(),
+        );
+    }
     if edit.changes() && edit.text().contains('#') {
         notes.push("kubectl writes the whole file anew, and keeps no comments; its entries stay".to_owned());
     }
     Ok(Plan { edits: vec![edit], notes })
+}
+
+/// What has a context of kubectl use `user`: the current one, if there is one.
+pub(crate) fn let_a_context_use(user: &str, has_context: bool) -> String {
+    let user = quoted(user);
+    if has_context {
+        format!("`kubectl config set-context --current --user={user}`")
+    } else {
+        format!("`kubectl config set-context NAME --cluster=CLUSTER --user={user} && kubectl config use-context NAME`")
+    }
+}
+
+/// Whether a kubeconfig, as kubectl writes it, has a current context.
+fn has_context(text: &str) -> bool {
+    let mut named = text.lines().filter_map(|line| line.strip_prefix("current-context:"));
+    named.any(|name| !["", "\"\""].contains(&name.trim()))
 }
 
 /// The first file of `$KUBECONFIG`, which is the one that kubectl writes to, or the usual one.
@@ -62,7 +82,7 @@ fn changed(edit: &Edit, remove: bool) -> Result<Option<String>, Failure> {
     {
         let message = format!("the kubeconfig has a user `{USER}` that this did not write");
         return Err(Fault::new(FaultKind::Config, message)
-            .hint(format!("rename it: {}", edit.path().display()))
+            .hint(format!("rename it in `{}`", edit.path().display()))
             .into());
     }
     match (remove, there) {
@@ -208,5 +228,18 @@ impl Copy {
 impl Drop for Copy {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_there_is_no_current_context_one_is_made() {
+        assert!(has_context("contexts:\n- name: a\ncurrent-context: a\n"));
+        assert!(!has_context("contexts: null\ncurrent-context: \"\"\n") && !has_context(""));
+        assert!(let_a_context_use("u", true).contains("set-context --current "));
+        assert!(let_a_context_use("u", false).contains("set-context NAME --cluster=CLUSTER "));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use super::{Plan, owned};
@@ -18,13 +19,13 @@ pub(super) fn plan(remove: bool) -> Result<Plan, Failure> {
     let path = home()?.join("Library/LaunchAgents/cloud-agent.plist");
     let text = if remove { None } else { Some(plist(&agent_program()?)?) };
     let edit = owned::edit(&path, text)?;
-    let shown = printable(&path.display().to_string());
+    let shown = printable(&quoted(path.display()));
     let notes = if remove {
         vec!["stop what runs of it: `launchctl bootout gui/$(id -u)/cloud-agent`".to_owned()]
     } else {
         vec![
             "an agent that runs already is ended by `cloud-token stop`".to_owned(),
-            format!("then `launchctl bootstrap gui/$(id -u) '{shown}'`; from the next login on it starts by itself"),
+            format!("then `launchctl bootstrap gui/$(id -u) {shown}`; from the next login on it starts by itself"),
         ]
     };
     Ok(Plan { edits: vec![edit], notes })

@@ -17,6 +17,8 @@ use crate::report::{self, Failure};
 use crate::stdio;
 use edit::Edit;
 
+pub(crate) use kubectl::let_a_context_use;
+
 /// Whose configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {

@@ -7,6 +7,7 @@ mod vault;
 
 use std::time::Duration;
 
+use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::v1::{Examined, Finding, Level};
 use cloud_agent_protocol::{Fault, FaultKind};
 
@@ -65,8 +66,8 @@ impl Broker {
         for fault in self.clouds.broken() {
             let hint = fault.hint.clone();
             let found = hint.into_iter().fold(broken("config.cloud", Level::Error, fault, directory), Finding::seen);
-            let mend =
-                format!("edit it until `cloud-agent check {directory}/clouds/NAME.toml` says that it is in order");
+            let clouds = quoted(format_args!("{directory}/clouds"));
+            let mend = format!("edit it until `cloud-agent check {clouds}/NAME.toml` says that it is in order");
             findings.push(found.mend_instead(mend));
         }
         if let Some(fault) = self.vault.misconfigured() {

@@ -8,7 +8,7 @@ use cloud_agent_protocol::{Fault, FaultKind, Secret};
 
 use super::super::Broker;
 use crate::provider::Held;
-use crate::vault::{Saved, UNLOCK, Vault};
+use crate::vault::{GONE, Saved, UNLOCK, Vault};
 
 /// What is written to be read back is of no account: this word of the command line can be none's name.
 const NOBODY: &str = "doctor";
@@ -98,9 +98,10 @@ fn how_it_is(vault: &dyn Vault) -> Finding {
     }
     // Whoever chose it knows; whoever has it for want of a keyring may not.
     let level = if reason.starts_with("auto") { Level::Warning } else { Level::Note };
-    Finding::new("vault.memory", level, "what is held is gone when the agent ends")
+    let why = reason.strip_suffix(GONE).unwrap_or(&reason).trim_end_matches("; ");
+    Finding::new("vault.memory", level, GONE)
         .about(kind)
-        .seen(format!("vault `{kind}`: {reason}"))
+        .seen(format!("vault `{kind}`: {why}"))
         .mend("`cloud-token vault move passphrase`")
         .kind(FaultKind::Config)
 }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use cloud_agent_protocol::v1::{Finding, Level};
 
-use super::kubectl::knows;
-use super::{Facts, bad, found, lines, ready};
+use super::{Facts, bad, found, knows, lines, ready, stranger};
 use crate::places;
 
 #[cold]
@@ -41,11 +40,7 @@ fn judged(line: &str, file: &str, facts: &Facts) -> Option<Finding> {
     }
     match account {
         Some(account) if !knows(facts, account) => {
-            let what = format!("the AWS tools ask for `{account}`, which is no account");
-            Some(
-                bad("aws.account", Level::Error, what, evidence, format!("`cloud-token login {account}`"))
-                    .about(*account),
-            )
+            Some(stranger("aws.account", "the AWS tools ask", account, &evidence).about(*account))
         }
         _ => Some(ready("aws", evidence)),
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::v1::{Finding, Level};
 
 use super::{Facts, bad, found, ready};
@@ -56,7 +57,7 @@ pub(super) fn look(facts: &Facts) -> Vec<Finding> {
     let strangers: Vec<&str> = hosts.iter().copied().filter(|host| !is_served(facts, host)).collect();
     for host in &strangers {
         let what = format!("docker asks for `{host}`, which no account answers for");
-        let mend = format!("`cloud-token login ACCOUNT --set serves=https://{host}`");
+        let mend = format!("`cloud-token login ACCOUNT --set {}`", quoted(format_args!("serves=https://{host}")));
         findings.push(bad("docker.host", Level::Warning, what, evidence.clone(), mend).about(*host));
     }
     if strangers.is_empty() {

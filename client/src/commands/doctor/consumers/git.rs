@@ -72,12 +72,23 @@ fn program(value: &str) -> String {
         Some(command) => (command.trim_start(), false),
         None => (value, !value.starts_with('/')),
     };
-    let word = match command.strip_prefix('\'') {
-        // As `setup` quotes a path that has to be.
-        Some(quoted) => quoted.split('\'').next().unwrap_or_default(),
-        None => command.split(' ').next().unwrap_or_default(),
-    };
-    if named { format!("git-credential-{word}") } else { word.to_owned() }
+    let word = first_word(command);
+    if named { format!("git-credential-{word}") } else { word }
+}
+
+/// As a shell reads it, with the quotes that `setup` puts around a path that has to have them.
+fn first_word(command: &str) -> String {
+    let (mut word, mut quoted) = (String::new(), false);
+    let mut rest = command.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => break,
+            '\\' if !quoted => word.extend(rest.next()),
+            c => word.push(c),
+        }
+    }
+    word
 }
 
 #[cfg(test)]
@@ -89,6 +100,7 @@ mod tests {
         for (value, expected) in [
             ("/usr/bin/cloud-token helper git", "/usr/bin/cloud-token"),
             ("!'/my dir/cloud-token' helper git", "/my dir/cloud-token"),
+            (r"!'/Joe'\''s dir/cloud-token' helper git", "/Joe's dir/cloud-token"),
             ("!cloud-token helper git", "cloud-token"),
             ("cloud-token", "git-credential-cloud-token"),
             ("cloud-token --account work", "git-credential-cloud-token"),

@@ -5,8 +5,9 @@ use std::process::Command;
 
 use cloud_agent_protocol::v1::{Finding, Level};
 
-use super::{Facts, bad, found, ready};
+use super::{Facts, bad, found, knows, ready, stranger};
 use crate::commands::doctor::probe::{self, Asked, PATIENCE};
+use crate::commands::setup;
 use crate::json::Value;
 
 const SETUP: &str = "`cloud-token setup kubectl`";
@@ -47,18 +48,20 @@ fn users(config: &Value, facts: &Facts) -> Vec<Finding> {
         of.member(names[0]).and_then(|inner| inner.member(names[1])).and_then(Value::text).map(str::to_owned)
     };
     let used: Vec<String> = list("contexts").iter().filter_map(|context| text(context, ["context", "user"])).collect();
+    let has_context = config.member("current-context").and_then(Value::text).is_some_and(|name| !name.is_empty());
     list("users")
         .iter()
         .filter_map(|user| {
             let name = user.member("name").and_then(Value::text)?;
             let exec = user.member("user")?.member("exec")?;
-            judged(name, exec, used.iter().any(|used| used == name), facts)
+            let is_used = used.iter().any(|used| used == name);
+            judged(name, exec, (!is_used).then(|| setup::let_a_context_use(name, has_context)), facts)
         })
         .collect()
 }
 
-/// A user's plug-in; nothing if it is not ours.
-fn judged(user: &str, exec: &Value, is_used: bool, facts: &Facts) -> Option<Finding> {
+/// A user's plug-in; nothing if it is not ours. `unused` is what has a context use it, if none does.
+fn judged(user: &str, exec: &Value, unused: Option<String>, facts: &Facts) -> Option<Finding> {
     let text = |name: &str| exec.member(name).and_then(Value::text).unwrap_or_default();
     let arguments: Vec<&str> = match exec.member("args") {
         Some(Value::Array(arguments)) => arguments.iter().filter_map(Value::text).collect(),
@@ -89,24 +92,17 @@ fn judged(user: &str, exec: &Value, is_used: bool, facts: &Facts) -> Option<Find
             let what = "kubectl does not say which cluster it wants a token for";
             wrong("kubectl.cluster-info", what.to_owned(), SETUP.to_owned())
         }
-        Some(account) if !knows(facts, account) => wrong(
-            "kubectl.account",
-            format!("kubectl asks for `{account}`, which is no account"),
-            format!("`cloud-token login {account}`"),
-        ),
-        _ if !is_used => Some(
-            Finding::new("kubectl.unused", Level::Note, format!("no context of kubectl uses `{user}`"))
-                .about(user)
-                .seen(evidence)
-                .mend(format!("`kubectl config set-context --current --user={user}`")),
-        ),
-        _ => Some(ready("kubectl", evidence)),
+        Some(account) if !knows(facts, account) => {
+            Some(stranger("kubectl.account", "kubectl asks", account, &evidence).about(user))
+        }
+        _ => Some(match unused {
+            None => ready("kubectl", evidence),
+            Some(mend) => {
+                let what = format!("no context of kubectl uses `{user}`");
+                Finding::new("kubectl.unused", Level::Note, what).about(user).seen(evidence).mend(mend)
+            }
+        }),
     }
-}
-
-/// Whether there is such an account, as far as that is known.
-pub(super) fn knows(facts: &Facts, account: &str) -> bool {
-    facts.accounts.as_ref().is_none_or(|known| known.iter().any(|name| name.eq_ignore_ascii_case(account)))
 }
 
 #[cfg(test)]
@@ -115,7 +111,7 @@ mod tests {
 
     fn id(exec: &str, is_used: bool) -> Option<String> {
         let facts = Facts { accounts: Some(vec!["Work".into()]), served: None };
-        judged("u", &Value::parse(exec).unwrap(), is_used, &facts).map(|found| found.id)
+        judged("u", &Value::parse(exec).unwrap(), (!is_used).then(String::new), &facts).map(|found| found.id)
     }
 
     // It names programs as Unix has them.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, thread};
 
 use cloud_agent_protocol::FaultKind;
+use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::v1::{Finding, Level};
 
 use super::Facts;
@@ -67,6 +68,18 @@ fn bad(
     mend: impl Into<String>,
 ) -> Finding {
     Finding::new(id, level, what).seen(evidence).kind(FaultKind::Config).mend(mend)
+}
+
+/// Whether there is such an account, as far as that is known.
+fn knows(facts: &Facts, account: &str) -> bool {
+    facts.accounts.as_ref().is_none_or(|known| known.iter().any(|name| name.eq_ignore_ascii_case(account)))
+}
+
+/// A consumer asks for an account that there is not.
+fn stranger(id: &str, asks: &str, account: &str, evidence: &str) -> Finding {
+    let what = format!("{asks} for `{account}`, which is no account");
+    let mend = format!("`cloud-token login {}`", quoted(account));
+    bad(id, Level::Error, what, evidence, mend).kind(FaultKind::UnknownAccount)
 }
 
 /// A consumer that asks us, and finds us.

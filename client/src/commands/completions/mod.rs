@@ -3,18 +3,21 @@
 //! The shell's part is a few lines that run this program with [`VARIABLE`] set and the words typed so far behind `--`. What
 //! may come next is decided here, by the same definitions that parse a command line, so that the two never disagree.
 
+mod powershell;
+
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use clap::Command;
 use clap_complete::CompletionCandidate;
-use clap_complete::env::{Bash, EnvCompleter, Fish, Powershell, Zsh};
+use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 use cloud_agent_protocol::v1::{ListClouds, Request, Response};
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use crate::client::Client;
 use crate::report::{Failure, printable};
 use crate::stdio;
+use powershell::Powershell;
 
 /// Set to the shell's name by the shell that asks.
 pub(crate) const VARIABLE: &str = "CLOUD_TOKEN_COMPLETE";
