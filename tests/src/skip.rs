@@ -43,7 +43,7 @@ pub fn unless_tool(what: &str, name: &str) -> Option<PathBuf> {
     found
 }
 
-/// Programs that Debian has no package of, and that the tests cannot fetch, or not in a minute: these may be missing even where
+/// Programs that Debian has no package of, and that `tests/run` cannot fetch, or not everywhere: these may be missing even where
 /// everything has to run. What of them is not played with the program itself is held otherwise: Terraform by a transcript,
 /// mdBook by a check of the pages that it renders.
 const OPTIONAL: [&str; 2] = ["terraform", "mdbook"];
