@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use cloud_agent_protocol::account::RESERVED;
-use cloud_agent_protocol::suggest::nearest;
+use cloud_agent_protocol::suggest::{hinted, nearest};
 
 use crate::commands::{check, clouds, completions, curl, drop, exec, man, metrics, reject, restart, status, stop};
 use crate::deadline::{parse_seconds, parse_timeout};
@@ -22,6 +22,7 @@ use crate::get;
 use crate::output::Format;
 use crate::report::Failure;
 use crate::shell::Shell;
+use crate::stdio;
 use accounts::{DO_EXAMPLES, Do, LOGIN_EXAMPLES, LOGOUT_EXAMPLES, Login, Logout};
 use consumers::{CURL_EXAMPLES, Curl, EXEC_EXAMPLES, Exec, HELPER_HELP, Helper, SETUP_EXAMPLES, Setup};
 use custody::{LOCK_EXAMPLES, Opener, RESTART_EXAMPLES, UNLOCK_EXAMPLES, VAULT_EXAMPLES, Vault};
@@ -201,6 +202,9 @@ Examples:
   cloud-token status --json | jq -r '.accounts[] | select(.fault != null).name'
   cloud-token status --metrics               for a collector
 
+RENEWS IN is before the end of a token that somebody has asked for since it came. Another is left to end, and only what renews it is
+kept alive, which may be later. Whoever asks gets a token in either case.
+
 It starts an agent where there is none, --metrics aside; CLOUD_AGENT_NO_AUTOSTART=1 keeps it from that.";
 
 const CLOUDS_EXAMPLES: &str = "\
@@ -304,7 +308,11 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
                 return Err(failure.hint(format!("did you mean `cloud-token {near}`?")));
             }
             // Its own words and streams: help on stdout with 0, a mistake on stderr with 2.
-            let _ = error.print();
+            if error.use_stderr() {
+                stdio::stderr(&hinted(&error.render().to_string()));
+            } else {
+                let _ = error.print();
+            }
             std::process::exit(error.exit_code());
         }
     };

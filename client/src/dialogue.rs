@@ -19,8 +19,23 @@ pub(crate) const CLOUD: &str = "waiting for the cloud";
 /// The same where only the agent has something to do.
 pub(crate) const AGENT: &str = "waiting for the agent";
 
-/// Hears each question that was answered, and the answer.
-pub(crate) type Hear<'a> = &'a mut dyn FnMut(&Question, &Secret);
+/// What is remembered of a dialogue by whoever may have to begin it anew.
+pub(crate) trait Memory {
+    /// A question was put, and answered; with `None` they gave up.
+    fn hear(&mut self, question: &Question, said: Option<&Secret>);
+
+    /// What an empty answer to `question` stands for.
+    fn proposal(&self, question: &Question) -> Option<String>;
+}
+
+/// Remembers nothing.
+impl Memory for () {
+    fn hear(&mut self, _: &Question, _: Option<&Secret>) {}
+
+    fn proposal(&self, _: &Question) -> Option<String> {
+        None
+    }
+}
 
 /// Logs in, with somebody to ask if `human` is there.
 #[cold]
@@ -28,11 +43,11 @@ pub(crate) fn log_in(
     mut login: Login,
     human: Option<&mut dyn Human>,
     client: Client,
-    hear: Hear<'_>,
+    memory: &mut dyn Memory,
 ) -> Result<Done, Failure> {
     login.interactive = human.is_some();
     login.deadline_ms = client.deadline.for_agent();
-    match hold(Request::Login(login), human, client, CLOUD, hear)? {
+    match hold(Request::Login(login), human, client, CLOUD, memory)? {
         Response::Done(done) => Ok(done),
         other => Err(unexpected(&other)),
     }
@@ -46,7 +61,7 @@ pub(crate) fn converse(
     client: Client,
     what: &str,
 ) -> Result<Response, Failure> {
-    hold(request, human, client, what, &mut |_, _| {})
+    hold(request, human, client, what, &mut ())
 }
 
 fn hold(
@@ -54,7 +69,7 @@ fn hold(
     mut human: Option<&mut dyn Human>,
     mut client: Client,
     what: &str,
-    hear: Hear<'_>,
+    memory: &mut dyn Memory,
 ) -> Result<Response, Failure> {
     let mut connection = client.connect()?;
     loop {
@@ -69,20 +84,23 @@ fn hold(
         let asked = Instant::now();
         let value = match (&response, &mut human) {
             (Response::Question(_) | Response::Show(_), None) => Ok(None),
-            (Response::Question(question), Some(human)) => put(question, *human),
+            (Response::Question(question), Some(human)) => put(question, memory.proposal(question).as_deref(), *human),
             (Response::Show(it), Some(human)) => show(it, *human).map(|()| Some(Secret::default())),
             _ => return Ok(response),
         };
-        let value = value.map_err(|e| {
-            let fault = Fault::new(FaultKind::NeedsHuman, "cannot ask at the terminal");
-            Failure::from(fault.because(e.to_string()))
-        })?;
-        if let (Response::Question(question), Some(said)) = (&response, &value) {
-            hear(question, said);
+        let value = value.map_err(|e| cannot_ask(&e))?;
+        if let Response::Question(question) = &response {
+            memory.hear(question, value.as_ref());
         }
         client.deadline.extend(asked.elapsed());
         request = Request::Answer(Answer { value });
     }
+}
+
+/// There is a terminal, and it does not do.
+#[cold]
+pub(crate) fn cannot_ask(why: &std::io::Error) -> Failure {
+    Fault::new(FaultKind::NeedsHuman, "cannot ask at the terminal").because(why.to_string()).into()
 }
 
 /// Shows something once. A picture is painted dark on light, whatever the terminal's colours are: not every camera reads
@@ -98,18 +116,30 @@ fn show(it: &Show, human: &mut dyn Human) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Puts a question; `None` if the human gives up.
+/// Puts a question; an empty answer is the `proposal`, if there is one. `None` if the human gives up.
 #[cold]
-fn put(question: &Question, human: &mut dyn Human) -> std::io::Result<Option<Secret>> {
+pub(crate) fn put(
+    question: &Question,
+    proposal: Option<&str>,
+    human: &mut dyn Human,
+) -> std::io::Result<Option<Secret>> {
     for (i, choice) in question.choices.iter().enumerate() {
         human.tell(&format!("  {}) {}", i + 1, printable(choice)))?;
     }
     let text = printable(question.prompt.trim_end_matches([':', ' ']));
     let detail = question.detail.as_deref().map(|detail| format!(" ({})", printable(detail))).unwrap_or_default();
-    let empty = if question.optional { " (may be empty)" } else { "" };
+    let empty = match proposal {
+        Some(proposal) => format!(" [{}]", printable(proposal)),
+        None if question.optional => " (may be empty)".to_owned(),
+        None => String::new(),
+    };
     let prompt = format!("{text}{detail}{empty}: ");
     for _ in 0..ATTEMPTS {
         let Some(answer) = human.ask(&prompt, question.secret)? else { return Ok(None) };
+        let answer = match proposal {
+            Some(proposal) if answer.is_empty() => Secret::from(proposal),
+            _ => answer,
+        };
         if answer.is_empty() {
             if question.optional {
                 return Ok(Some(answer));
@@ -176,7 +206,7 @@ mod tests {
     }
 
     fn answer(question: &Question, script: &mut Script) -> Option<String> {
-        put(question, script).unwrap().map(|secret| secret.expose().to_owned())
+        put(question, None, script).unwrap().map(|secret| secret.expose().to_owned())
     }
 
     #[test]
@@ -192,6 +222,16 @@ mod tests {
         assert_eq!(answer(&question(), &mut script).as_deref(), Some("x"));
         let optional = Question { optional: true, ..question() };
         assert_eq!(answer(&optional, &mut Script::answering(&[""])).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn an_empty_answer_is_what_was_proposed() {
+        for (typed, said) in [("", "me"), ("you", "you")] {
+            let mut script = Script::answering(&[typed]);
+            let visible = Question { secret: false, optional: true, ..question() };
+            let answer = put(&visible, Some("me"), &mut script).unwrap().unwrap();
+            assert_eq!((answer.expose(), script.shown), (said, vec!["Password [me]: ".to_owned()]));
+        }
     }
 
     #[test]

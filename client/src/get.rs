@@ -3,7 +3,7 @@
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use cloud_agent_protocol::v1::{Get, Request, Response, UNLOCK};
+use cloud_agent_protocol::v1::{Get, Request, Response};
 use cloud_agent_protocol::{AccountName, Credential, FaultKind};
 
 use crate::cli;
@@ -87,11 +87,11 @@ fn ask(options: &Options) -> Result<Credential, Failure> {
 #[cold]
 fn ask_after_human(options: &Options, failure: Failure) -> Result<Credential, Failure> {
     let asks = failure.fault.kind == FaultKind::NeedsHuman && !options.no_input && stdio::stderr_is_tty();
-    if let Some(tty) = asks.then(tty::Tty::open).and_then(Result::ok) {
+    if let Some(mut tty) = asks.then(tty::Tty::open).and_then(Result::ok) {
         report::note(&failure.fault.message);
-        if failure.fault.hint.as_deref() == Some(UNLOCK) {
+        if failure.is_of_a_lock() {
             // A login is refused as well while the agent or its vault is locked.
-            unlock::at_terminal(tty, options.timeout)?;
+            unlock::by(&mut tty, options.timeout)?;
         } else {
             login::at_terminal(&options.account, tty, options.timeout)?;
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use cloud_agent_protocol::v1::UNLOCK;
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use crate::moment;
@@ -83,6 +84,11 @@ impl Failure {
     /// Whether there is no agent that could be asked, or none that can be trusted.
     pub(crate) fn is_of_no_agent(&self) -> bool {
         self.no_agent
+    }
+
+    /// Whether an unlock mends it: of the agent, or of its vault.
+    pub(crate) fn is_of_a_lock(&self) -> bool {
+        self.fault.kind == FaultKind::NeedsHuman && self.fault.hint.as_deref() == Some(UNLOCK)
     }
 
     /// A wrong command line.

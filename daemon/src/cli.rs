@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use cloud_agent_protocol::suggest::hinted;
 
 use crate::accounts::parse_span;
 use crate::words;
@@ -66,6 +68,19 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// What the arguments of this process say. Else, what is wrong with them has been told, or the help that they ask for, and
+    /// this is how it ends.
+    pub(crate) fn of_process() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            if error.use_stderr() {
+                eprint!("{}", hinted(&error.render().to_string()));
+                return ExitCode::from(2);
+            }
+            let _ = error.print();
+            ExitCode::SUCCESS
+        })
+    }
+
     /// What an agent is to be started with that stands in for this one, but for where it listens. `config` is the directory that
     /// was given, whatever the working directory is by then.
     pub(crate) fn handed_down(&self, config: &Path) -> Vec<OsString> {

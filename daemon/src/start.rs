@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
 use cloud_agent_protocol::{Fault, FaultKind, endpoint};
 use tokio::sync::{Notify, mpsc};
 
@@ -35,7 +34,10 @@ use crate::{check, hardening, http, log, notice, vault};
 /// place that cannot be used.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::of_process() {
+        Ok(cli) => cli,
+        Err(ended) => return ended,
+    };
     if let Some(ended) = started_behind(&cli) {
         return ended.unwrap_or_else(|failed| match failed {
             Failed::Said(code) => code,

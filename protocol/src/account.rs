@@ -42,6 +42,13 @@ pub const RESERVED: &[&str] = &[
 pub struct AccountName(Arc<str>);
 
 impl AccountName {
+    /// What `name` begins with, up to the first of `-`, `.`, `_` and `@`: `acme-work` is an account at `acme`, unless somebody
+    /// says otherwise.
+    #[must_use]
+    pub fn stem(name: &str) -> &str {
+        name.split(['-', '.', '_', '@']).next().unwrap_or_default()
+    }
+
     /// Checks `name`: ASCII letters, digits, `.`, `_`, `-`, `@`; a letter or digit first; at most
     /// [`MAX_ACCOUNT_NAME`] bytes; no command of `cloud-token`.
     ///

@@ -161,6 +161,17 @@ impl Fault {
         self
     }
 
+    /// Puts `account` where the hint says ACCOUNT, or where the one of its kind does if it has none: whoever made the fault did
+    /// not know whose it would be.
+    #[must_use]
+    pub fn of_account(mut self, account: &str) -> Self {
+        let hint = self.hint.as_deref().unwrap_or_else(|| self.kind.mend());
+        if hint.contains("ACCOUNT") {
+            self.hint = Some(hint.replace("ACCOUNT", account));
+        }
+        self
+    }
+
     /// Sets when trying again is worth it, in seconds since the Unix epoch.
     #[must_use]
     pub fn retry_at(mut self, unix_seconds: i64) -> Self {
@@ -192,6 +203,20 @@ mod tests {
     #[test]
     fn an_unknown_kind_is_kept_not_refused() {
         assert_eq!(FaultKind::from(999), FaultKind::Other(999));
+    }
+
+    #[test]
+    fn a_hint_names_the_account_once_it_is_known_and_says_no_more_than_it_did() {
+        let hint = |fault: Fault| fault.of_account("work").hint;
+        let fault = Fault::new(FaultKind::Config, "");
+        assert_eq!(
+            hint(fault.clone().hint("`cloud-token login ACCOUNT --url URL`")).as_deref(),
+            Some("`cloud-token login work --url URL`")
+        );
+        assert_eq!(hint(fault.clone().hint("`date` shows it")).as_deref(), Some("`date` shows it"));
+        assert_eq!(hint(fault), None, "its kind says enough");
+        let refused = hint(Fault::new(FaultKind::Refused, "")).expect("its kind names an account");
+        assert!(refused.contains("`cloud-token login work`") && !refused.contains("ACCOUNT"), "{refused}");
     }
 
     #[test]

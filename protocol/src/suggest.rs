@@ -16,6 +16,12 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// What a command line's parser says of a mistake, with its suggestions told as all hints are.
+#[must_use]
+pub fn hinted(words: &str) -> String {
+    words.replace("\n\n  tip: ", "\nhint: ").replace("\n  tip: ", "\nhint: ")
+}
+
 /// Edits from `a` to `b`, a swap of neighbours counting as one.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
@@ -51,6 +57,13 @@ mod tests {
         assert_eq!(nearest("", keys), None);
         assert_eq!(nearest("a", ["b"]), None);
         assert_eq!((nearest("home", ["hole"]), nearest("home", ["hale"])), (Some("hole"), None));
+    }
+
+    #[test]
+    fn a_tip_is_a_hint_and_nothing_else_changes() {
+        let said = "error: no '--a'\n\n  tip: one\n  tip: two\n\nUsage: x\n\nFor more information, try '--help'.\n";
+        let wanted = "error: no '--a'\nhint: one\nhint: two\n\nUsage: x\n\nFor more information, try '--help'.\n";
+        assert_eq!((hinted(said).as_str(), hinted("a tip: b").as_str()), (wanted, "a tip: b"));
     }
 
     #[test]

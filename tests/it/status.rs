@@ -133,3 +133,22 @@ fn watching_shows_what_changes_and_ends_with_the_agent() {
     assert_eq!((watching.finish().code(), redrawn.finish().code()), (3, 3));
     assert_eq!(lines(), piped, "what has not changed is not printed again");
 }
+
+#[test]
+fn a_token_that_nobody_has_asked_for_is_left_to_end_and_only_what_renews_it_is_kept_alive() {
+    let scene = Scene::new();
+    let _agent = scene.sandbox.agent();
+    scene.login("ecHome", &[]);
+    let moments = || {
+        let status: Value = serde_json::from_str(scene.sandbox.token(["status", "--json"]).ok()).unwrap();
+        let moment = |name: &str| status["accounts"][0][name].as_i64().unwrap_or_else(|| panic!("no {name}: {status}"));
+        (moment("renews_at"), moment("expires_at"))
+    };
+    // Its refresh token dies of 24 idle hours, and is renewed after half of them.
+    let (renews, expires) = moments();
+    let ahead = renews - expires;
+    assert!((10 * 3600..12 * 3600).contains(&ahead), "{ahead} s");
+    scene.sandbox.token(["ecHome"]).ok();
+    let (renews, expires) = moments();
+    assert!(renews < expires, "somebody asks for it: {renews} {expires}");
+}

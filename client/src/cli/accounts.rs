@@ -14,6 +14,7 @@ Examples:
   cloud-token login ci --cloud CLOUD --secret 'password=cmd:pass show cloud/ci'
 
 `cloud-token clouds CLOUD` shows the names that --set, --secret and --url take.
+What the cloud refuses of what was typed is asked for again, three times in all; what was given by an option is not.
 SOURCE is env:VARIABLE, file:PATH, stdin or cmd:COMMAND (run by sh); the last line end is dropped.
 A secret itself is never an argument: `ps` would show it to everybody.";
 

@@ -17,20 +17,20 @@ use crate::tty::{Human, Tty};
 #[cold]
 pub(crate) fn run(source: Option<&str>, no_input: bool, timeout: Duration) -> Result<(), Failure> {
     let (passphrase, withheld) = passphrase(source, timeout)?;
-    let tty = if no_input || passphrase.is_some() { None } else { Tty::open().ok() };
-    open(passphrase, tty, Client::new(timeout)?.withhold(withheld))
-}
-
-/// Opens what is locked, asking at this terminal.
-#[cold]
-pub(crate) fn at_terminal(tty: Tty, timeout: Duration) -> Result<(), Failure> {
-    open(None, Some(tty), Client::new(timeout)?)
-}
-
-fn open(passphrase: Option<Secret>, mut tty: Option<Tty>, client: Client) -> Result<(), Failure> {
-    let deadline_ms = client.deadline.for_agent();
-    let unlock = Unlock { passphrase, interactive: tty.is_some(), deadline_ms };
+    let mut tty = if no_input || passphrase.is_some() { None } else { Tty::open().ok() };
     let human = tty.as_mut().map(|tty| tty as &mut dyn Human);
+    open(passphrase, human, Client::new(timeout)?.withhold(withheld))
+}
+
+/// Opens what is locked, asking this human.
+#[cold]
+pub(crate) fn by(human: &mut dyn Human, timeout: Duration) -> Result<(), Failure> {
+    open(None, Some(human), Client::new(timeout)?)
+}
+
+fn open(passphrase: Option<Secret>, human: Option<&mut dyn Human>, client: Client) -> Result<(), Failure> {
+    let deadline_ms = client.deadline.for_agent();
+    let unlock = Unlock { passphrase, interactive: human.is_some(), deadline_ms };
     super::done(dialogue::converse(Request::Unlock(unlock), human, client, dialogue::AGENT)?)
 }
 

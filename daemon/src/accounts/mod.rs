@@ -92,17 +92,11 @@ impl Accounts {
             match nearest(&key, stored.keys().chain(inner.ephemeral.keys()).map(String::as_str)) {
                 Some(near) => {
                     let near = stored.get(near).or_else(|| inner.ephemeral.get(near)).map_or(near, |a| a.name.as_str());
-                    fault.hint(format!("did you mean `{near}`? else set it up: `cloud-token login {name}`"))
+                    fault.hint(format!("did you mean `{near}`?"))
                 }
-                None => fault.hint(format!("set it up: `cloud-token login {name}`")),
+                None => fault,
             }
         }))
-    }
-
-    /// Whether an account is called nearly so.
-    pub fn has_near(&self, name: &AccountName) -> bool {
-        let inner = self.fresh();
-        nearest(&name.key(), inner.stored.keys().chain(inner.ephemeral.keys()).map(String::as_str)).is_some()
     }
 
     /// All accounts, in the order of their keys, and what is wrong with the file if it cannot be used.
@@ -347,13 +341,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_account_names_its_nearest_and_the_command() {
+    fn an_unknown_account_names_its_nearest() {
         let (_dir, accounts) = accounts(None);
         accounts.put(account("Greenhouse"), false).unwrap();
         let fault = accounts.find(&name("grenhouse")).unwrap_err();
-        assert_eq!(fault.kind, FaultKind::UnknownAccount);
-        let hint = fault.hint.unwrap();
-        assert!(hint.contains("`Greenhouse`") && hint.contains("cloud-token login grenhouse"), "{hint}");
+        assert_eq!(
+            (fault.kind, fault.hint.as_deref()),
+            (FaultKind::UnknownAccount, Some("did you mean `Greenhouse`?"))
+        );
+        assert_eq!(accounts.find(&name("home")).unwrap_err().hint, None);
     }
 
     #[test]

@@ -135,9 +135,10 @@ impl Broker {
     /// As [`Broker::get`]; `Refused` if it is dead, `Unsupported` if the cloud cannot be asked.
     pub async fn check(self: &Arc<Self>, account: &str, deadline: Duration) -> Result<String, Fault> {
         let end = tokio::time::Instant::now() + deadline;
-        let cached = self.get(account, Need::default(), deadline).await?;
         let name = AccountName::parse(account)?;
+        // Before a token is asked for: whoever only looks at an account wants none set up.
         let stored = self.accounts.find(&name)?;
+        let cached = self.get(account, Need::default(), deadline).await?;
         let resolved = self.resolve(&stored)?;
         let held = self.held_of(&*self.entry(&name)?, &resolved).await?.map(|hold| hold.held).unwrap_or_default();
         let credential = cached.credential();

@@ -180,16 +180,21 @@ impl Broker {
         Ok(Clouds { clouds: clouds.iter().map(|cloud| info(cloud)).collect() })
     }
 
-    /// What says that there is no account of that name, with the nearest cloud where no account is near: most accounts are
-    /// called like theirs.
-    pub(super) fn or_a_cloud(&self, name: &AccountName, fault: Fault) -> Fault {
-        if fault.kind != FaultKind::UnknownAccount || self.accounts.has_near(name) {
+    /// What says that there is no account of that name, to whoever wants a token of it: how to set it up, unless they meant the
+    /// nearest account, or the nearest cloud where no account is near, because most accounts are called like theirs.
+    pub(super) fn or_set_up(&self, name: &AccountName, fault: Fault) -> Fault {
+        if fault.kind != FaultKind::UnknownAccount {
             return fault;
+        }
+        let login = format!("set it up: `cloud-token login {name}`");
+        if let Some(near) = &fault.hint {
+            let hint = format!("{near} else {login}");
+            return fault.hint(hint);
         }
         let clouds = self.clouds.list();
         match nearest(&name.key(), clouds.iter().map(|cloud| cloud.name.as_str())) {
             Some(cloud) if cloud != name.key() => fault.hint(format!("did you mean `cloud-token login {cloud}`?")),
-            _ => fault,
+            _ => fault.hint(login),
         }
     }
 }

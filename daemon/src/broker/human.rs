@@ -62,7 +62,7 @@ impl Broker {
 
     async fn is_well(self: &Arc<Self>, name: &AccountName, patience: Duration) -> Result<(), Fault> {
         self.lock.refuse()?;
-        let entry = self.entry(name)?;
+        let entry = self.entry(name).map_err(|fault| self.or_set_up(name, fault))?;
         {
             let state = entry.state();
             if let Some(end) = state.ended(&*self.clock) {

@@ -38,14 +38,15 @@ impl Broker {
     pub async fn login(self: &Arc<Self>, request: Login, ask: Arc<dyn Ask>) -> Result<Vec<String>, Fault> {
         let (broker, tracked) = (self.clone(), self.under_way.track());
         let task = tokio::spawn(async move {
-            let account = request.account.to_ascii_lowercase();
+            let name = request.account.clone();
+            let account = name.to_ascii_lowercase();
             let done = broker.log_in(request, &WhileOpen { ask: &*ask, lock: &broker.lock }).await;
             let entry = broker.entries().get(&*account).cloned();
             entry.inspect(|entry| broker.save_later(entry));
             // What was compared and digested lies below; the next task to be made would take it along, and stay.
             hardening::wipe_stack();
             drop(tracked);
-            done
+            done.map_err(|fault| fault.of_account(&name))
         });
         task.await.unwrap_or_else(|e| {
             Err(Fault::new(FaultKind::Internal, "the login ended without a result").because(e.to_string()))
@@ -85,12 +86,12 @@ impl Broker {
         };
         let Given { mut settings, mut secrets } = askable.sort(&request.settings, &request.secrets)?;
         settle_account(&method.asks, &mut settings, &mut stored)?;
-        self.choose_origins(&request, known.as_ref(), &cloud, &mut stored, ask).await?;
-        let entry = self.entry_for_login(&name);
         if !request.ephemeral {
             // Before anybody is asked for anything: what came of it could not be kept.
             self.vault.ready()?;
         }
+        self.choose_origins(&request, known.as_ref(), &cloud, &mut stored, ask).await?;
+        let entry = self.entry_for_login(&name);
 
         let same_place = known.as_ref().is_some_and(|k| k.url == stored.url && k.urls == stored.urls);
         // What was given for another address is not even looked at.
@@ -179,8 +180,7 @@ impl Broker {
         if let Some(name) = request.cloud.as_deref().or(known.map(|k| k.cloud.as_str())) {
             return self.clouds.get(name);
         }
-        // `acme-work` is an account at `acme` unless somebody says otherwise.
-        let stem = request.account.split(['-', '.', '_', '@']).next().unwrap_or_default();
+        let stem = AccountName::stem(&request.account);
         match self.clouds.get(&request.account).or_else(|_| self.clouds.get(stem)) {
             Ok(cloud) => return Ok(cloud),
             // Its file is there and broken: to ask which cloud it is would lead nobody to that.

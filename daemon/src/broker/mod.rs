@@ -196,7 +196,7 @@ impl Broker {
         deadline: Duration,
     ) -> Result<Arc<Cached>, Fault> {
         self.lock.refuse()?;
-        let entry = self.entry(name)?;
+        let entry = self.entry(name).map_err(|fault| self.or_set_up(name, fault))?;
         {
             let mut state = entry.state();
             if let Some(end) = state.ended(&*self.clock) {
@@ -261,7 +261,6 @@ impl Broker {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The account's entry, made if the account exists.
     /// What is held of the account that is called `account`, in whatever case. Every hand-out comes by here, so nothing is
     /// allocated for it.
     fn held(&self, account: &str) -> Option<Arc<Entry>> {
@@ -272,13 +271,13 @@ impl Broker {
         self.entries().get(std::str::from_utf8(key).ok()?).cloned()
     }
 
+    /// The account's entry, made if the account exists.
     fn entry(&self, name: &AccountName) -> Result<Arc<Entry>, Fault> {
         if let Some(entry) = self.held(name.as_str()) {
             return Ok(entry);
         }
-        let key = name.key();
-        let stored = self.accounts.find(name).map_err(|fault| self.or_a_cloud(name, fault))?;
-        Ok(self.entries().entry(key.into()).or_insert_with(|| Entry::new(stored.name)).clone())
+        let stored = self.accounts.find(name)?;
+        Ok(self.entries().entry(name.key().into()).or_insert_with(|| Entry::new(stored.name)).clone())
     }
 }
 

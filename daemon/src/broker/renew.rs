@@ -156,7 +156,8 @@ impl Broker {
                     .hint(format!("`cloud-token login {} --url URL`", stored.name))
             })?;
             // Judged again at every use: the file may have been edited by hand.
-            origins.insert(origin.name.clone(), origin.address(url, stored.allow_plaintext)?);
+            let address = origin.address(url, stored.allow_plaintext);
+            origins.insert(origin.name.clone(), address.map_err(|fault| fault.of_account(stored.name.as_str()))?);
         }
         Ok(Account {
             name: stored.name.clone(),

@@ -50,7 +50,7 @@ impl Broker {
         deadline: Duration,
     ) -> Result<Arc<Cached>, Fault> {
         tracing::debug!(account = %name, consumer = request.consumer.escape_debug().to_string(), "asked by address");
-        let entry = self.entry(name)?;
+        let entry = self.entry(name).map_err(|fault| self.or_set_up(name, fault))?;
         let place = place_of(request);
         let caller = caller.filter(|_| request.repeat_rejects);
         if let Some(caller) = &caller {
@@ -95,7 +95,7 @@ impl Broker {
     /// # Errors
     /// `UnknownAccount`, `Config`.
     pub(crate) fn known(&self, name: &AccountName) -> Result<AccountName, Fault> {
-        self.accounts.find(name).map(|stored| stored.name).map_err(|fault| self.or_a_cloud(name, fault))
+        self.accounts.find(name).map(|stored| stored.name)
     }
 
     /// Takes the second question of one caller for a rejection, if the token that it got is still the one it would get.

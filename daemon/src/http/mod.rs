@@ -4,12 +4,14 @@ mod circuit;
 mod client;
 mod resolve;
 mod roots;
+mod way;
 mod words;
 
 pub use circuit::Circuit;
 pub(crate) use client::authorities;
 pub use client::{Deadlines, HttpClient};
 pub(crate) use roots::{STORE_PATIENCE, roots};
+pub(crate) use way::{Way, way};
 
 use std::future::Future;
 use std::pin::Pin;

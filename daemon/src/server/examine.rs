@@ -1,10 +1,10 @@
 //! What `doctor` asks: what the broker finds, and what is around it.
 
-use cloud_agent_protocol::v1::{Examine, Examined, Finding, Level};
+use cloud_agent_protocol::v1::{Examine, Examined, Finding, Level, Setting};
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use super::session::Session;
-use crate::http;
+use crate::http::{self, Way};
 
 impl Session<'_> {
     /// All that only the agent can know of. A locked agent says that it is, and names no account.
@@ -12,8 +12,9 @@ impl Session<'_> {
         let broker = &self.shared.broker;
         let patience = self.patience(examine.deadline_ms);
         let looked = broker.examine(&self.shared.surroundings, examine.prove, patience);
-        let (mut examined, roots) = tokio::join!(looked, http::roots());
-        examined.findings.push(trust(roots));
+        let network = &self.shared.surroundings.network;
+        let (mut examined, roots, way) = tokio::join!(looked, http::roots(), http::way(network));
+        examined.findings.extend([trust(roots), towards(way)]);
         if broker.refuse_locked().is_ok() {
             examined.findings.extend(self.rules(&examined));
         }
@@ -44,5 +45,30 @@ fn trust(roots: Result<Option<usize>, Fault>) -> Finding {
             .seen("it does not say whom it trusts"),
         Err(fault) => Finding::of_fault("tls.roots", Level::Error, fault)
             .mend("look at the file system that `SSL_CERT_FILE` or `/etc/ssl` is on"),
+    }
+}
+
+/// What is known of the way to the clouds.
+fn towards(way: Way) -> Finding {
+    let bad = |id: &str, what: String, proxy: String, kind: FaultKind| {
+        Finding::new(id, Level::Warning, what).about(proxy).kind(kind)
+    };
+    match way {
+        Way::Straight => Finding::new("proxy.none", Level::Ok, "the agent asks the clouds without a proxy")
+            .seen("its environment has neither HTTPS_PROXY nor ALL_PROXY"),
+        Way::Unusable(Setting { name, value }) => {
+            let evidence = format!("{name} of the agent's environment: `{value}`");
+            let what = "the agent's proxy is no address of an HTTP proxy".to_owned();
+            bad("proxy.unusable", what, value, FaultKind::Config).seen(evidence)
+        }
+        Way::Open(Setting { name, value }, address) => {
+            Finding::new("proxy.answers", Level::Ok, format!("the agent's proxy `{address}` takes connections"))
+                .about(value)
+                .seen(format!("{name} of the agent's environment"))
+        }
+        Way::Silent(Setting { name, value }, address, why) => {
+            let what = format!("nobody answers at the agent's proxy `{address}`");
+            bad("proxy.silent", what, value, FaultKind::Unreachable).seen(format!("{name}: {why}"))
+        }
     }
 }

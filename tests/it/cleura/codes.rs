@@ -251,7 +251,8 @@ fn who_has_a_security_key_only_is_told_what_to_do_instead() {
         let it = given(Second::WebAuthn);
         let outcome = it.login().args(["--method", method]).finish();
         let words = outcome.fails(4);
-        assert!(words.contains("security key") && words.contains("cloud-token login cleura --method token"), "{words}");
+        let mend = format!("`cloud-token login cleura --cloud cleura --url {} --method token`", it.cloud.url());
+        assert!(words.contains("security key") && words.contains(&mend), "{words}");
         let panel = it.cloud.panel_token(WHO);
         it.paste(&panel).ok();
         assert_eq!(it.token(), panel);

@@ -39,7 +39,10 @@ fn a_signal_at_the_hidden_prompt_gives_the_terminal_its_echo_back() {
         terminal.types("half a sec");
         terminal.types(keys);
         if name == "^D" {
-            // Ends a line that has begun; a second one would end the input.
+            // Ends a line that has begun. It is refused, and asked for again; there it ends the input.
+            terminal.shows("^D gives up");
+            assert!(until(PATIENCE, || !terminal.echoes()), "{}", terminal.shown());
+            terminal.types(keys);
             assert_eq!(running.finish().code(), 1);
         } else {
             assert_eq!(running.finish().code(), -1, "{name} ends it as ever");

@@ -84,7 +84,7 @@ fn findings(options: Options) -> Vec<Finding> {
     let (mut facts, mut proofs) = (Facts { accounts: None, served: seen.served }, Vec::new());
     if let Some(examined) = seen.examined {
         findings.extend(proxies::look(&examined.environment));
-        findings.extend(examined.findings);
+        findings.extend(examined.findings.into_iter().map(proxies::mend));
         if options.prove {
             let worth_a_try = examined.accounts.iter().filter(|account| prove::is_worth_a_try(account, &findings));
             proofs.extend(prove::accounts(&worth_a_try.cloned().collect::<Vec<_>>(), options.timeout));

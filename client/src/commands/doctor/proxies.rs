@@ -3,21 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
 
 use cloud_agent_protocol::FaultKind;
 use cloud_agent_protocol::v1::{Finding, Level, Setting};
 
-use super::aside::Aside;
 use crate::commands::setup::{self, Standing, Target};
 
 /// What is compared: each by the names that it may have, the first of which wins.
 const PROXIES: [[&str; 2]; 3] = [["HTTPS_PROXY", "https_proxy"], ["ALL_PROXY", "all_proxy"], ["NO_PROXY", "no_proxy"]];
 const CERTIFICATES: [[&str; 2]; 2] = [["SSL_CERT_FILE"; 2], ["SSL_CERT_DIR"; 2]];
-
-/// How long a proxy has to take a connection.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What starts an agent with the environment of whoever types it, in which `names` are set or are not.
 fn afresh(names: &str, are_set: bool) -> String {
@@ -39,14 +33,21 @@ pub(super) fn look(agents: &[Setting]) -> Vec<Finding> {
     let ours: Values = names.filter_map(|name| Some(((*name).to_owned(), masked(&env::var(name).ok()?)))).collect();
     let mut findings: Vec<Finding> = differing("proxy.differs", &PROXIES, &agents, &ours).into_iter().collect();
     findings.extend(differing("tls.differs", &CERTIFICATES, &agents, &ours));
-    match effective(&PROXIES[0], &agents).or_else(|| effective(&PROXIES[1], &agents)) {
-        Some((name, value)) => findings.push(reached(&name, &value)),
-        None => findings.push(
-            Finding::new("proxy.none", Level::Ok, "the agent asks the clouds without a proxy")
-                .seen("its environment has neither HTTPS_PROXY nor ALL_PROXY"),
-        ),
-    }
     findings
+}
+
+/// Says how the agent's way is mended where `finding` is of one that leads nowhere: the agent does not know what starts it.
+#[cold]
+pub(super) fn mend(finding: Finding) -> Finding {
+    let is_bad = finding.id.starts_with("proxy.") && finding.level() > Level::Note;
+    let variable = finding.evidence.first().and_then(|evidence| evidence.split([' ', ':']).next());
+    match variable.filter(|_| is_bad) {
+        Some(name) => {
+            let mend = format!("set {name} to the proxy's address, or unset it; then {}", afresh(name, true));
+            finding.mend(mend)
+        }
+        None => finding,
+    }
 }
 
 fn differing<const N: usize>(id: &str, names: &[[&str; 2]; N], agents: &Values, ours: &Values) -> Option<Finding> {
@@ -83,63 +84,6 @@ fn effective(names: &[&str; 2], values: &Values) -> Option<(String, String)> {
         .find_map(|name| Some(((*name).to_owned(), values.get(*name).filter(|value| !value.is_empty())?.clone())))
 }
 
-/// Whether anybody is at the proxy.
-fn reached(name: &str, value: &str) -> Finding {
-    let bad = |id: &str, what: String, evidence: String, kind: FaultKind| {
-        Finding::new(id, Level::Warning, what)
-            .about(value)
-            .seen(evidence)
-            .kind(kind)
-            .mend(format!("set {name} to the proxy's address, or unset it; then {}", afresh(name, true)))
-    };
-    let Some(address) = address(value) else {
-        let evidence = format!("{name} of the agent's environment: `{value}`");
-        let what = "the agent's proxy is no address of an HTTP proxy".to_owned();
-        return bad("proxy.unusable", what, evidence, FaultKind::Config);
-    };
-    let host = address.clone();
-    // A look-up has no deadline of its own.
-    let why = match Aside::begin(move || connected(&host)).wait(PATIENCE * 2) {
-        Some(Ok(())) => {
-            let well =
-                Finding::new("proxy.answers", Level::Ok, format!("the agent's proxy `{address}` takes connections"));
-            return well.about(value).seen(format!("{name} of the agent's environment"));
-        }
-        Some(Err(why)) => why,
-        None => format!("it did not answer within {} s", (PATIENCE * 2).as_secs()),
-    };
-    let what = format!("nobody answers at the agent's proxy `{address}`");
-    bad("proxy.silent", what, format!("{name}: {why}"), FaultKind::Unreachable)
-}
-
-fn connected(address: &str) -> Result<(), String> {
-    let found = address.to_socket_addrs().map_err(|e| e.to_string())?;
-    let mut last = "its name does not resolve".to_owned();
-    for place in found {
-        match TcpStream::connect_timeout(&place, PATIENCE) {
-            Ok(_) => return Ok(()),
-            Err(e) => last = e.to_string(),
-        }
-    }
-    Err(last)
-}
-
-/// `host:port` of an HTTP proxy's address.
-fn address(value: &str) -> Option<String> {
-    let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
-    let usual = match scheme {
-        "http" => 80,
-        "https" => 443,
-        _ => return None,
-    };
-    let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
-    let has_port = authority.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
-    match authority.rsplit_once(':').filter(|_| has_port) {
-        Some((host, port)) => (!host.is_empty() && port.parse::<u16>().is_ok()).then(|| authority.to_owned()),
-        None => Some(format!("{authority}:{usual}")),
-    }
-}
-
 /// Without user name and password, as the agent tells its own.
 fn masked(value: &str) -> String {
     let bare = |authority: &str| authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_owned();
@@ -152,23 +96,6 @@ fn masked(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_proxy_has_a_host_and_a_port() {
-        for (value, expected) in [
-            ("http://proxy.example:3128", Some("proxy.example:3128")),
-            ("proxy.example:3128", Some("proxy.example:3128")),
-            ("https://proxy.example/", Some("proxy.example:443")),
-            ("http://[::1]:8080", Some("[::1]:8080")),
-            ("http://[::1]", Some("[::1]:80")),
-            ("socks5://proxy.example:1080", None),
-            ("http://proxy.example:http", None),
-            ("http://", None),
-            ("http://:3128", None),
-        ] {
-            assert_eq!(address(value).as_deref(), expected, "{value}");
-        }
-    }
 
     #[test]
     fn what_the_agent_has_otherwise_is_told_without_a_password() {

@@ -8,6 +8,7 @@ use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
 use super::Options;
 use crate::client::{Client, unexpected};
+use crate::dialogue::cannot_ask;
 use crate::report::{Failure, printable};
 use crate::tty::Human;
 
@@ -108,7 +109,7 @@ fn pick(
 }
 
 fn told<T>(done: io::Result<T>) -> Result<T, Failure> {
-    done.map_err(|e| Fault::new(FaultKind::NeedsHuman, "cannot ask at the terminal").because(e.to_string()).into())
+    done.map_err(|e| cannot_ask(&e))
 }
 
 fn given_up(what: &str) -> Failure {

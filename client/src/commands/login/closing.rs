@@ -1,69 +1,24 @@
 //! What is said once somebody has logged in by answering questions: how to do the same without them, and what to try next.
 
-use std::time::Duration;
+use cloud_agent_protocol::v1::{AccountStatus, CloudInfo};
 
-use cloud_agent_protocol::Secret;
-use cloud_agent_protocol::v1::{AccountStatus, CloudInfo, ListClouds, Login, Question, Request, Response};
-
-use crate::client::Client;
+use super::talk::{Place, Talk, quote, quoted};
 use crate::report::printable;
 use crate::tty::Human;
 
-/// A login as it was given and answered. It keeps no secret.
-pub(super) struct Talk {
-    account: String,
-    remember: bool,
-    ephemeral: bool,
-    /// `--url`, `--set` and `--secret` as they were given.
-    given: Vec<(&'static str, String)>,
-    /// The questions, and their answers where they are no secrets.
-    heard: Vec<(String, Option<String>)>,
-}
-
 impl Talk {
-    pub(super) fn new(login: &Login, sources: &[String]) -> Self {
-        let named =
-            |name: &str, value: &str| if name.is_empty() { value.to_owned() } else { format!("{name}={value}") };
-        let origins = login.origins.iter().map(|it| ("--url", named(&it.name, &it.value)));
-        let settings = login.settings.iter().map(|it| ("--set", named(&it.name, &it.value)));
-        let secrets = sources.iter().map(|source| ("--secret", source.clone()));
-        Self {
-            account: login.account.clone(),
-            remember: login.remember,
-            ephemeral: login.ephemeral,
-            given: origins.chain(settings).chain(secrets).collect(),
-            heard: Vec::new(),
-        }
-    }
-
-    /// A question was answered.
-    pub(super) fn heard(&mut self, question: &Question, said: &Secret) {
-        let value = (!question.secret).then(|| said.expose().trim().to_owned());
-        self.heard.retain(|(name, _)| *name != question.name);
-        self.heard.push((question.name.clone(), value));
-    }
-
     /// Tells it, if anything was asked. The login has succeeded: whatever goes wrong here is not worth a word.
-    pub(super) fn close(&self, human: &mut dyn Human, timeout: Duration) {
-        if self.heard.is_empty() {
+    pub(super) fn close(&mut self, human: &mut dyn Human) {
+        if self.is_silent() || self.look().is_none() {
             return;
         }
-        if let Some((account, cloud)) = self.look(timeout) {
-            for line in self.lines(&account, &cloud) {
-                let _ = human.tell(&printable(&line));
-            }
+        for line in self.lines() {
+            let _ = human.tell(&printable(&line));
         }
     }
 
-    fn look(&self, timeout: Duration) -> Option<(AccountStatus, CloudInfo)> {
-        let Response::Status(status) = Client::new(timeout).ok()?.ask(&Request::Status).ok()? else { return None };
-        let account = status.accounts.into_iter().find(|it| it.name.eq_ignore_ascii_case(&self.account))?;
-        let only = Request::Clouds(ListClouds { name: Some(account.cloud.clone()) });
-        let Response::Clouds(clouds) = Client::new(timeout).ok()?.ask(&only).ok()? else { return None };
-        Some((account, clouds.clouds.into_iter().next()?))
-    }
-
-    fn lines(&self, account: &AccountStatus, cloud: &CloudInfo) -> Vec<String> {
+    fn lines(&self) -> Vec<String> {
+        let Some(Place { account: Some(account), cloud }) = self.place() else { return Vec::new() };
         let (command, variables) = self.equivalent(account, cloud);
         let secrets = match variables.as_slice() {
             [] => String::new(),
@@ -71,10 +26,10 @@ impl Talk {
             several => format!(", with the secrets in ${}", several.join(", $")),
         };
         let name = &account.name;
-        let origin = quoted(if account.origin.is_empty() { "URL" } else { &account.origin });
+        let origin = if account.origin.is_empty() { "URL" } else { &account.origin };
         let next = [
             (format!("cloud-token {name}"), "prints its token, renewed if need be"),
-            (format!("cloud-token curl {name} -- {origin}"), "calls the API with it"),
+            (format!("cloud-token curl {name} -- {}", quote(origin)), "calls the API with it"),
             ("cloud-token status".to_owned(), "how everything is"),
         ];
         let width = next.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();
@@ -84,64 +39,29 @@ impl Talk {
         lines
     }
 
-    /// The command that does the same without a question, and the variables that its secrets are read from. Codes are not in
-    /// it: the next login has others.
+    /// The command that does the same without a question, and the variables that its secrets are read from.
     fn equivalent(&self, account: &AccountStatus, cloud: &CloudInfo) -> (String, Vec<String>) {
         let mut words =
             vec!["cloud-token".to_owned(), "login".into(), account.name.clone(), "--cloud".into(), cloud.name.clone()];
-        let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
         if cloud.methods.first().is_some_and(|method| method.name != account.method) {
-            option("--method", account.method.clone());
+            words.extend(["--method".to_owned(), account.method.clone()]);
         }
-        let asks =
-            cloud.methods.iter().find(|method| method.name == account.method).map_or(&[][..], |method| &method.asks);
-        for (name, value) in &self.given {
-            option(name, value.clone());
-        }
-        let mut variables = Vec::new();
-        for (name, value) in &self.heard {
-            let ask = asks.iter().find(|ask| ask.name == *name);
-            match (ask, value) {
-                (Some(ask), _) if ask.at_login => {}
-                (Some(_), Some(value)) if value.is_empty() => {}
-                (Some(_), Some(value)) => option("--set", format!("{name}={value}")),
-                (_, None) => {
-                    let variable: String = name
-                        .chars()
-                        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
-                        .collect();
-                    option("--secret", format!("{name}=env:{variable}"));
-                    variables.push(variable);
-                }
-                (None, Some(value)) if name == "url" => option("--url", value.clone()),
-                (None, Some(value)) if cloud.origins.iter().any(|origin| origin.name == *name) => {
-                    option("--url", format!("{name}={value}"));
-                }
-                // Which cloud was asked is said already.
-                (None, Some(_)) => {}
-            }
-        }
-        let flags = [("--remember", self.remember), ("--ephemeral", self.ephemeral)];
-        words.extend(flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.to_owned()));
-        (words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "), variables)
-    }
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        let answers = self.answers();
+        let read = answers.iter().filter(|(option, _)| *option == "--secret");
+        let variables = read.filter_map(|(_, value)| Some(value.split_once("=env:")?.1.to_owned())).collect();
+        words.extend(self.given().chain(answers).flat_map(|(option, value)| [option.to_owned(), value]));
+        words.extend(self.flags().map(str::to_owned));
+        (quoted(&words), variables)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use cloud_agent_protocol::v1::{AskInfo, MethodInfo, OriginInfo, Setting};
+    use cloud_agent_protocol::Secret;
+    use cloud_agent_protocol::v1::{AskInfo, Login, MethodInfo, OriginInfo, Question, Setting};
 
     use super::*;
+    use crate::dialogue::Memory as _;
 
     fn cloud() -> CloudInfo {
         let ask = |name: &str, secret, at_login| AskInfo {
@@ -189,10 +109,11 @@ mod tests {
         Question { name: name.into(), prompt: String::new(), detail: None, secret, optional: false, choices: vec![] }
     }
 
-    fn talk(given: &Login, heard: &[(&str, bool, &str)]) -> Talk {
-        let mut talk = Talk::new(given, &["key=file:/k".to_owned()]);
+    fn talk(given: &Login, method: &str, heard: &[(&str, bool, &str)]) -> Talk {
+        let place = Place { account: Some(account(method)), cloud: cloud() };
+        let mut talk = Talk::at(place, given, &["key=file:/k".to_owned()]);
         for (name, secret, said) in heard {
-            talk.heard(&question(name, *secret), &Secret::from(*said));
+            talk.hear(&question(name, *secret), Some(&Secret::from(*said)));
         }
         talk
     }
@@ -202,7 +123,7 @@ mod tests {
         let setting = |name: &str, value: &str| Setting { name: name.into(), value: value.into() };
         let given = Login {
             origins: vec![setting("iam", "https://i.example")],
-            settings: vec![setting("hold-for", "8h")],
+            settings: vec![setting("hold-for", "8h"), setting("code", "543210")],
             remember: true,
             ..super::super::again("work")
         };
@@ -213,7 +134,7 @@ mod tests {
             ("pass-word", true, "hunter2"),
             ("code", false, "012345"),
         ];
-        let (command, variables) = talk(&given, &heard).equivalent(&account("other"), &cloud());
+        let (command, variables) = talk(&given, "other", &heard).equivalent(&account("other"), &cloud());
         assert_eq!(
             command,
             "cloud-token login work --cloud acme --method other --url iam=https://i.example --set hold-for=8h \
@@ -224,8 +145,7 @@ mod tests {
 
     #[test]
     fn it_ends_with_three_commands_to_try() {
-        let lines =
-            talk(&super::super::again("work"), &[("pass-word", true, "hunter2")]).lines(&account("password"), &cloud());
+        let lines = talk(&super::super::again("work"), "password", &[("pass-word", true, "hunter2")]).lines();
         assert_eq!(
             lines,
             [

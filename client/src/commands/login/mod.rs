@@ -3,16 +3,18 @@
 mod choose;
 mod closing;
 mod intro;
+mod mend;
+mod talk;
+mod tries;
 
 use std::time::Duration;
 
 use cloud_agent_protocol::v1::Login;
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
-use super::given;
-use crate::client::Client;
+use super::{given, unlock};
 use crate::dialogue;
-use crate::report::Failure;
+use crate::report::{Failure, printable};
 use crate::tty::{Human, Tty};
 
 /// What the command line said.
@@ -47,7 +49,7 @@ pub(crate) fn run(mut options: Options) -> Result<(), Failure> {
             unsaid = Some(options.cloud.clone().unwrap_or_else(|| account.clone()));
             account
         }
-        (None, Some(tty)) => choose::account(&mut options, tty)?,
+        (None, Some(tty)) => opened(tty, options.timeout, |tty| choose::account(&mut options, tty))?,
         (None, None) => return Err(nobody_named()),
     };
     let mut login = Login { origins, settings, ..again(&account) };
@@ -58,16 +60,37 @@ pub(crate) fn run(mut options: Options) -> Result<(), Failure> {
 
     let (secrets, withheld) = given::read(sources, options.timeout)?;
     login.secrets = secrets;
-    // The time that a program or a pipe took to hand a secret over is not the cloud's: the clock starts now.
-    let client = Client::new(options.timeout)?.withhold(withheld);
-    let mut talk = closing::Talk::new(&login, &options.secrets);
-    let mut human = tty.as_mut().map(|tty| intro::Introduced::new(tty, unsaid, options.timeout));
-    let human = human.as_mut().map(|human| human as &mut dyn Human);
-    super::tell(&dialogue::log_in(login, human, client, &mut |question, said| talk.heard(question, said))?);
+    let mut talk = talk::Talk::new(&login, &options.secrets);
+    // The time that a program or a pipe took to hand a secret over is not the cloud's: every try has a clock of its own.
+    let timeout = options.timeout;
+    let done = match &mut tty {
+        Some(tty) => opened(tty, timeout, |tty| {
+            let mut human = intro::Introduced::new(tty, unsaid.clone(), timeout);
+            tries::log_in(login.clone(), &mut talk, Some(&mut human), timeout, &withheld)
+        }),
+        None => tries::log_in(login, &mut talk, None, timeout, &withheld),
+    };
+    super::tell(&done.map_err(|failure| talk.mend(failure))?);
     if let Some(tty) = &mut tty {
-        talk.close(tty, options.timeout);
+        talk.close(tty);
     }
     Ok(())
+}
+
+/// Does `act`. If it finds the agent or its vault locked, whoever sits at `tty` opens it first: a login is refused by both.
+fn opened<T>(
+    tty: &mut Tty,
+    timeout: Duration,
+    mut act: impl FnMut(&mut Tty) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    match act(tty) {
+        Err(failure) if failure.is_of_a_lock() => {
+            tty.tell(&printable(&failure.fault.to_string())).map_err(|e| dialogue::cannot_ask(&e))?;
+            unlock::by(tty, timeout)?;
+            act(tty)
+        }
+        other => other,
+    }
 }
 
 fn nobody_named() -> Failure {
@@ -94,7 +117,9 @@ pub(crate) fn again(account: &str) -> Login {
 /// Such a login, at the terminal, in the middle of something else.
 #[cold]
 pub(crate) fn at_terminal(account: &str, mut tty: Tty, timeout: Duration) -> Result<(), Failure> {
-    let done = dialogue::log_in(again(account), Some(&mut tty), Client::new(timeout)?, &mut |_, _| {})?;
-    super::tell(&done);
+    let login = again(account);
+    let mut talk = talk::Talk::new(&login, &[]);
+    let done = tries::log_in(login, &mut talk, Some(&mut tty), timeout, &[]);
+    super::tell(&done.map_err(|failure| talk.mend(failure))?);
     Ok(())
 }

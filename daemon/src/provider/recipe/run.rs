@@ -54,6 +54,11 @@ enum Then {
 impl<'a> Conversation<'a> {
     /// Runs `steps` to their end. Without `ask` nobody is there to answer a question.
     pub(super) async fn run(&mut self, steps: &'a [Step], ask: Option<&dyn Ask>) -> Result<(), Fault> {
+        let run = self.walk(steps, ask).await;
+        run.map_err(|fault| fault.of_account(self.account.name.as_str()))
+    }
+
+    async fn walk(&mut self, steps: &'a [Step], ask: Option<&dyn Ask>) -> Result<(), Fault> {
         let mut index = 0;
         while let Some(step) = steps.get(index) {
             if self.is_left_out(step) {

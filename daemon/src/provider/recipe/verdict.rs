@@ -143,12 +143,13 @@ impl Case<'_> {
 
     /// What every fault of its kind carries: the command that mends it, or when to try again.
     fn mended(&self, fault: Fault) -> Fault {
-        match fault.kind {
+        let fault = match fault.kind {
             FaultKind::Refused | FaultKind::NeedsHuman => fault.hint(format!("`cloud-token {}`", self.command)),
-            FaultKind::Unreachable => match self.retry_after() {
-                Some(wait) => fault.retry_at(self.now.after(wait).seconds()),
-                None => fault,
-            },
+            _ => fault,
+        };
+        match (fault.kind, self.retry_after()) {
+            // A refusal with a pause is one for now: whoever tries on meanwhile locks the login out.
+            (FaultKind::Unreachable | FaultKind::Refused, Some(wait)) => fault.retry_at(self.now.after(wait).seconds()),
             _ => fault,
         }
     }

@@ -1,5 +1,9 @@
 //! A login as a conversation, at a terminal, with the programs as they are.
 
+mod hints;
+mod locked;
+mod refused;
+
 use std::time::Duration;
 
 use cloud_agent_tests::fake::echome::{EcHome, TOKEN as LOGIN};
@@ -114,6 +118,23 @@ fn where_nobody_can_be_asked_an_account_has_to_be_named() {
     terminal.types("\x04");
     assert_eq!(running.finish().code(), 4, "{}", terminal.shown());
     terminal.shows("no cloud was chosen");
+}
+
+#[test]
+fn a_hint_about_an_account_names_it() {
+    let cloud = EcHome::start();
+    let secret = cloud.add_key(KEY);
+    let home = sandbox();
+    let _agent = home.agent();
+    for (url, words) in [
+        (cloud.url().replace("http://", "https://"), "does not speak TLS"),
+        ("http://echome.example.org".to_owned(), "would send secrets unencrypted"),
+    ] {
+        let said = login(&home, "desk", &url, &secret).finish();
+        let hint = said.stderr.split_once("hint: ").map(|(_, hint)| hint).unwrap_or_default();
+        assert!(said.stderr.contains(words), "{said:?}");
+        assert!(hint.contains("`cloud-token login desk ") && !hint.contains("ACCOUNT"), "{said:?}");
+    }
 }
 
 #[test]
