@@ -6,7 +6,7 @@ use std::time::Duration;
 use cloud_agent_protocol::v1::{Examine, Examined, Finding, Level, Place, Request, Response, Status};
 use cloud_agent_protocol::{FaultKind, endpoint};
 
-use super::{Options, out_of_the_way};
+use super::Options;
 use crate::client::{answered, unexpected};
 use crate::connection::{Connection, NoConnection};
 use crate::deadline::Deadline;
@@ -86,7 +86,7 @@ fn place(socket: &Path) -> Result<(), Finding> {
             let path = socket.display();
             Err(Finding::new("socket.obstacle", Level::Error, format!("`{path}` is in the way: it is no socket"))
                 .seen("an agent neither listens there nor removes it")
-                .mend(out_of_the_way(socket, "moved")))
+                .mend(super::out_of_the_way(socket, "moved")))
         }
         _ => Ok(()),
     }
