@@ -46,6 +46,8 @@ impl Tty {
             None => Signals::listen()?,
         };
         let signals = self.signals.insert(signals);
+        // A stop that took its course while the terminal was not silent is over.
+        signals.caught.store(0, Ordering::SeqCst);
         signals.default.store(false, Ordering::SeqCst);
         let answer = Silence::begin(&self.file).and_then(|silence| {
             (&self.file).write_all(prompt.as_bytes())?;
