@@ -105,8 +105,14 @@ fn terminal_width() -> Option<usize> {
     if !rustix::termios::isatty(stdout) {
         return None;
     }
-    let size = rustix::termios::tcgetwinsize(stdout).ok();
-    Some(size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(USUAL))
+    Some(columns(stdout))
+}
+
+/// How wide a terminal is.
+#[cfg(unix)]
+pub(crate) fn columns(terminal: impl std::os::fd::AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(terminal).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(USUAL)
 }
 
 #[cfg(not(unix))]

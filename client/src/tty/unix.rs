@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::Human;
 use super::line::{Line, Typed};
+use crate::paint;
 
 /// Everything that ends or stops a process and would leave its terminal mute.
 const SIGNALS: [i32; 10] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU];
@@ -84,6 +85,9 @@ impl Human for Tty {
     fn pass_time(&mut self, line: &str) {
         // What cannot take a line back is shown none.
         if std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb") {
+            // Nor can a line be taken back that goes on in the next: a narrow screen would be filled with it.
+            let room = paint::columns(&self.file).saturating_sub(1);
+            let line: String = line.chars().take(room).collect();
             let _ = (&self.file).write_all(format!("\r{line}\x1b[K").as_bytes());
         }
     }
