@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use cloud_agent_protocol::Secret;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, isatty, tcflush, tcgetattr, tcsetattr,
+};
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU};
 use signal_hook::low_level::emulate_default_handler;
 use zeroize::Zeroizing;
@@ -90,6 +92,11 @@ impl Human for Tty {
             let line: String = line.chars().take(room).collect();
             let _ = (&self.file).write_all(format!("\r{line}\x1b[K").as_bytes());
         }
+    }
+
+    fn forget_typed(&mut self) {
+        self.ahead = Zeroizing::new(Vec::new());
+        let _ = tcflush(&self.file, QueueSelector::IFlush);
     }
 }
 

@@ -116,6 +116,18 @@ fn whoever_gives_up_at_the_second_try_reads_why_and_has_a_terminal_that_echoes()
 }
 
 #[test]
+fn pasted_lines_are_one_try_and_not_one_each() {
+    let it = Scene::new();
+    let arguments = it.arguments();
+    let running = at(&it.terminal, &it.home, &arguments.each_ref().map(String::as_str));
+    it.secret(1, "mistyped\nand\nwhat\nelse was copied");
+    it.terminal.shows(NO);
+    it.secret(2, &it.secret);
+    assert_eq!(running.finish().code(), 0, "{}", it.terminal.shown());
+    assert_eq!(it.cloud.count(LOGIN), 2, "{}", it.terminal.shown());
+}
+
+#[test]
 fn a_stop_between_two_questions_stops_once() {
     let it = Scene::new();
     let running = at(&it.terminal, &it.home, &["login", "desk", "--cloud", "echome", "--url", &it.cloud.url()]);

@@ -52,6 +52,8 @@ pub(super) fn log_in(
 
 /// Says why, and asks for the secrets that were typed; the agent asks for the rest. Whether they were said.
 fn ask_anew(fault: &Fault, login: &mut Login, talk: &mut Talk, human: &mut dyn Human) -> io::Result<bool> {
+    // Whoever pasted several lines has answered with the first. The others are not sent to the cloud as one try after another.
+    human.forget_typed();
     human.tell(&printable(&format!("not accepted: {}; ^D gives up", reason(fault))))?;
     let secrets = talk.secrets();
     talk.begin_anew();
