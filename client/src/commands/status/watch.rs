@@ -56,7 +56,8 @@ fn fitting(text: &str, (columns, rows): (usize, usize)) -> String {
         rest.is_some()
     };
     let shown: Vec<&str> = text.lines().take_while(fits).collect();
-    format!("{}\n… {} more", shown.join("\n"), text.lines().count() - shown.len())
+    let more = text.lines().count() - shown.len();
+    format!("{}\n… {more} more {}", shown.join("\n"), if more == 1 { "line" } else { "lines" })
 }
 
 /// How many columns `line` takes. Of sequences that steer a terminal it has colours only.
@@ -87,10 +88,10 @@ mod tests {
     fn what_a_low_screen_has_no_room_for_is_counted_and_not_scrolled() {
         let text = "one\n\x1b[32mtwo\x1b[0m\nthree\nfour\n";
         assert_eq!(fitting(text, (10, 5)), text);
-        assert_eq!(fitting(text, (10, 4)), "one\n\x1b[32mtwo\x1b[0m\n… 2 more");
+        assert_eq!(fitting(text, (10, 4)), "one\n\x1b[32mtwo\x1b[0m\n… 2 more lines");
         // `three` takes two lines of three columns.
-        assert_eq!(fitting(text, (3, 6)), "one\n\x1b[32mtwo\x1b[0m\nthree\n… 1 more");
-        assert_eq!(fitting(text, (3, 5)), "one\n\x1b[32mtwo\x1b[0m\n… 2 more");
-        assert_eq!(fitting(text, (3, 0)), "\n… 4 more");
+        assert_eq!(fitting(text, (3, 6)), "one\n\x1b[32mtwo\x1b[0m\nthree\n… 1 more line");
+        assert_eq!(fitting(text, (3, 5)), "one\n\x1b[32mtwo\x1b[0m\n… 2 more lines");
+        assert_eq!(fitting(text, (3, 0)), "\n… 4 more lines");
     }
 }
