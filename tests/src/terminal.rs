@@ -96,6 +96,15 @@ impl Terminal {
         tcgetattr(&self.line).expect("a terminal").local_modes.contains(LocalModes::ECHO)
     }
 
+    /// How many bytes were typed that its program has not read, as long as it reads them one by one.
+    ///
+    /// # Panics
+    /// If it is gone.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.line).expect("a terminal")
+    }
+
     /// Types.
     ///
     /// # Panics

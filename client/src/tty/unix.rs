@@ -76,7 +76,7 @@ impl Human for Tty {
             return self.hidden(prompt);
         }
         (&self.file).write_all(prompt.as_bytes())?;
-        let answer = read_line(&self.file, &mut self.ahead, || Ok(()))?;
+        let answer = read_line(&self.file, &mut self.ahead, || Ok(false))?;
         if answer.is_none() {
             // Who gives up has typed no line end: what is said next would stand behind the question.
             (&self.file).write_all(b"\n")?;
@@ -100,17 +100,19 @@ impl Human for Tty {
     }
 }
 
-/// Reads a line; `wait` returns when there is something to read.
+/// Reads a line; `wait` returns when there is something to read, and whether it was asked anew.
 fn read_line(
     mut tty: &File,
     ahead: &mut Zeroizing<Vec<u8>>,
-    wait: impl Fn() -> io::Result<()>,
+    wait: impl Fn() -> io::Result<bool>,
 ) -> io::Result<Option<Secret>> {
     let mut line = Line::new();
     let mut bytes = Zeroizing::new(vec![0; 4096]);
     loop {
         let typed = if ahead.is_empty() {
-            wait()?;
+            if wait()? {
+                line = Line::new();
+            }
             let n = loop {
                 match tty.read(&mut bytes) {
                     Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -205,8 +207,9 @@ impl Signals {
     }
 
     /// Returns when `tty` has something to read. A signal takes its course meanwhile; after a stop the question is
-    /// asked again.
-    fn wait(&self, mut tty: &File, silence: &Silence<'_>, prompt: &str) -> io::Result<()> {
+    /// asked again, and whether it was is returned: nobody sees what they had typed of the answer before.
+    fn wait(&self, mut tty: &File, silence: &Silence<'_>, prompt: &str) -> io::Result<bool> {
+        let mut anew = false;
         loop {
             let mut fds = [PollFd::new(&self.wake, PollFlags::IN), PollFd::new(tty, PollFlags::IN)];
             match poll(&mut fds, None) {
@@ -215,7 +218,7 @@ impl Signals {
                 Err(e) => return Err(e.into()),
             }
             if fds[0].revents().is_empty() {
-                return Ok(());
+                return Ok(anew);
             }
             let _ = (&self.wake).read(&mut [0; 64]);
             let signal = i32::try_from(self.caught.swap(0, Ordering::SeqCst)).unwrap_or_default();
@@ -225,6 +228,7 @@ impl Signals {
                 emulate_default_handler(signal)?;
                 silence.impose()?;
                 tty.write_all(prompt.as_bytes())?;
+                anew = true;
             }
         }
     }

@@ -147,6 +147,24 @@ fn a_stop_between_two_questions_stops_once() {
 }
 
 #[test]
+fn a_stop_in_the_middle_of_a_secret_asks_for_all_of_it() {
+    let it = Scene::new();
+    let arguments = it.arguments();
+    let running = at(&it.terminal, &it.home, &arguments.each_ref().map(String::as_str));
+    it.terminal.shows(SECRET);
+    assert!(until(PATIENCE, || !it.terminal.echoes()));
+    it.terminal.types("the beginning");
+    // Else the kernel drops with ^Z what was not read yet.
+    assert!(until(PATIENCE, || it.terminal.pending() == 0));
+    it.terminal.types("\x1a");
+    assert!(until(PATIENCE, || process::is_stopped(running.pid())), "{}", it.terminal.shown());
+    assert!(it.terminal.echoes());
+    running.signal(Signal::CONT);
+    it.secret(2, &it.secret);
+    assert_eq!((running.finish().code(), it.cloud.count(LOGIN)), (0, 1), "{}", it.terminal.shown());
+}
+
+#[test]
 fn what_was_given_is_not_asked_for_and_nobody_is_asked_where_nobody_is() {
     let it = Scene::new();
     let [login, desk, cloud, echome, url, address, set] = it.arguments();
