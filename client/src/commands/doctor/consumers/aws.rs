@@ -13,7 +13,10 @@ pub(super) fn look(facts: &Facts) -> Vec<Finding> {
     let given = env::var_os("AWS_CONFIG_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
     let Some(file) = given.or_else(|| Some(places::home().ok()?.join(".aws/config"))) else { return Vec::new() };
     let shown = file.display().to_string();
-    lines(&file).iter().filter_map(|line| judged(line, &shown, facts)).collect()
+    match lines("aws", &file) {
+        Ok(lines) => lines.iter().filter_map(|line| judged(line, &shown, facts)).collect(),
+        Err(found) => vec![found],
+    }
 }
 
 /// One line; nothing if it does not run us.
