@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cloud_agent_protocol::v1::{Finding, Level};
 
-use super::{Facts, bad, found, knows, lines, ready, stranger};
+use super::{Facts, bad, found, knows, lines, ready, stranger, words};
 use crate::places;
 
 #[cold]
@@ -22,7 +22,8 @@ pub(super) fn look(facts: &Facts) -> Vec<Finding> {
 /// One line; nothing if it does not run us.
 fn judged(line: &str, file: &str, facts: &Facts) -> Option<Finding> {
     let (key, command) = line.split_once('=')?;
-    let words: Vec<&str> = command.split_whitespace().map(|word| word.trim_matches('"')).collect();
+    let words = words(command.trim());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (program, account) = match words.as_slice() {
         [program, "helper", "aws", rest @ ..] => (*program, rest.iter().find(|word| !word.starts_with('-'))),
         _ => return None,
@@ -65,6 +66,7 @@ mod tests {
             ("credential_process = sh helper aws work", Some("aws.ready")),
             ("credential_process = sh helper aws nobody", Some("aws.account")),
             ("credential_process = \"/gone/cloud-token\" helper aws work", Some("aws.program")),
+            ("credential_process = \"/gone to/cloud-token\" helper aws work", Some("aws.program")),
         ] {
             assert_eq!(id(line).as_deref(), expected, "{line}");
         }

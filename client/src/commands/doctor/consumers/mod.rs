@@ -97,6 +97,26 @@ fn found(program: &str) -> Option<PathBuf> {
     places::on_path(&format!("{program}{}", env::consts::EXE_SUFFIX), |path| path.is_file())
 }
 
+/// The words of a command as a shell reads them, as far as quotes go.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut rest = command.chars();
+    while let Some(c) = rest.next() {
+        match (c, quote) {
+            (' ' | '\t', None) => words.extend(word.take()),
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, Some(open)) if c == open => quote = None,
+            ('\\', None | Some('"')) => word.get_or_insert_default().extend(rest.next()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
 /// The text of a consumer's file; empty if it is not there.
 ///
 /// # Errors
