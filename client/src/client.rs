@@ -92,7 +92,7 @@ pub(crate) fn answered(answer: Result<Response, NoAnswer>) -> Result<Response, F
 /// An answer to another question than was asked.
 #[cold]
 pub(crate) fn unexpected(response: &Response) -> Failure {
-    Fault::new(FaultKind::Internal, "the agent answered something else than was asked")
+    Fault::new(FaultKind::Internal, "the agent answered something other than what was asked")
         .because(format!("message {:#06x}", response.kind()))
         .hint(format!("end the running agent with `{END}`, and install both programs in the same version"))
         .into()

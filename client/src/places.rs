@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{env, io};
 
+use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::{Fault, FaultKind};
 
 use crate::report::{Failure, printable};
@@ -93,5 +94,14 @@ pub(crate) fn user_units() -> Result<PathBuf, Failure> {
 #[cold]
 pub(crate) fn unusable(path: &Path, error: &io::Error) -> Failure {
     let fault = Fault::new(FaultKind::Config, format!("`{}` cannot be used", printable(&path.display().to_string())));
-    fault.because(error.to_string()).into()
+    let fault = fault.because(error.to_string());
+    // What `configured` says of a pipe, or of what has no end: nobody's configuration.
+    if error.kind() == io::ErrorKind::InvalidInput { fault.hint(out_of_the_way(path, "moved")) } else { fault }.into()
+}
+
+/// What moves something away, and loses nothing of it.
+#[cold]
+pub(crate) fn out_of_the_way(path: &Path, ending: &str) -> String {
+    let path = path.display();
+    format!("`mv {} {}`", quoted(&path), quoted(format_args!("{path}.{ending}")))
 }

@@ -147,7 +147,7 @@ fn an_agent_does_not_inherit_a_variable_that_held_a_secret() {
     let args = ["login", "work", "--secret", "password=env:SECRET_OF_THE_CALLER", "--no-input"];
     let out = outcome(spawn(&sandbox, &client, &args).wait_with_output().unwrap());
     // The agent of this test answers everything with a credential, which is no answer to a login.
-    assert!(out.stderr.contains("something else than was asked"), "{}", out.stderr);
+    assert!(out.stderr.contains("something other than what was asked"), "{}", out.stderr);
 }
 
 #[test]

@@ -18,6 +18,7 @@
 
 pub mod account;
 mod codec;
+pub mod configured;
 pub mod credential;
 pub mod endpoint;
 pub mod fault;

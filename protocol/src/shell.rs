@@ -19,6 +19,12 @@ pub fn quoted(word: impl Display) -> String {
     }
 }
 
+/// `words` as one line that is a command, each [`quoted`].
+#[must_use]
+pub fn command(words: impl IntoIterator<Item = impl Display>) -> String {
+    words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(all(test, not(windows)))]
 mod tests {
     use super::*;
@@ -39,7 +45,7 @@ mod tests {
     #[test]
     fn a_shell_reads_back_what_was_quoted() {
         let hostile = "a'b\"c$d`e\\f;g&h|i j\tk*ü!~#";
-        let script = format!("printf %s {}", quoted(hostile));
+        let script = command(["printf", "%s", hostile]);
         let output = std::process::Command::new("sh").arg("-c").arg(script).output().expect("there is a shell");
         assert_eq!(String::from_utf8_lossy(&output.stdout), hostile);
     }

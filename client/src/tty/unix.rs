@@ -133,7 +133,7 @@ fn read_line(
                 Typed::Line => {
                     *ahead = Zeroizing::new(typed[i + 1..].to_vec());
                     let text = std::str::from_utf8(&line.0)
-                        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "what was typed is not UTF-8"))?;
+                        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "what was typed is not text (UTF-8)"))?;
                     return Ok(Some(Secret::from(text)));
                 }
             }

@@ -58,8 +58,9 @@ impl Tty {
                     Typed::More => {}
                     Typed::End => return Ok(None),
                     Typed::Line => {
-                        let text = std::str::from_utf8(&line.0)
-                            .map_err(|_| io::Error::new(ErrorKind::InvalidData, "what was typed is not UTF-8"))?;
+                        let text = std::str::from_utf8(&line.0).map_err(|_| {
+                            io::Error::new(ErrorKind::InvalidData, "what was typed is not text (UTF-8)")
+                        })?;
                         return Ok(Some(Secret::from(text)));
                     }
                 }

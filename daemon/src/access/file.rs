@@ -2,13 +2,12 @@
 //!
 //! Beside the accounts and not in them, so that a login that writes an account anew, or one that forgets it, takes no rule away.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cloud_agent_protocol::suggest::nearest;
-use cloud_agent_protocol::{AccountName, Fault};
+use cloud_agent_protocol::{AccountName, Fault, configured};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -86,7 +85,7 @@ struct WrittenJournal {
 /// # Errors
 /// `Config`, naming file, line and key.
 pub(super) fn read(path: &Path) -> Result<Rules, Fault> {
-    let text = match fs::read_to_string(path) {
+    let text = match configured::text(path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Rules::default()),
         Err(e) => return Err(unusable(path, None).because(e.to_string())),
@@ -227,6 +226,8 @@ fn text(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn parsed(text: &str) -> Result<Rules, Fault> {

@@ -34,13 +34,13 @@ impl Grants {
     /// Opens one; its id.
     ///
     /// # Errors
-    /// `Busy` if too many are open, `Internal` if the system has no random numbers.
+    /// `Busy` if too many are open, `Internal` if the system has no randomness.
     pub(crate) fn open(&self, grant: &Arc<Grant>) -> Result<Secret, Fault> {
         use std::fmt::Write as _;
 
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|why| {
-            Fault::new(FaultKind::Internal, "the system gives no random numbers").because(why.to_string())
+            Fault::new(FaultKind::Internal, "the system gives no randomness").because(why.to_string())
         })?;
         let id = bytes.iter().fold(String::with_capacity(32), |mut hex, byte| {
             // Writing to a string cannot fail.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use cloud_agent_protocol::suggest::nearest;
-use cloud_agent_protocol::{AccountName, Fault, FaultKind};
+use cloud_agent_protocol::{AccountName, Fault, FaultKind, configured};
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
@@ -154,7 +154,7 @@ pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
 /// # Errors
 /// `Config`, naming file and line.
 pub(super) fn read(path: &Path) -> Result<Contents, Fault> {
-    let text = match fs::read_to_string(path) {
+    let text = match configured::text(path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Contents::default()),
         Err(e) => return Err(unusable(path, None).because(e.to_string())),
@@ -284,7 +284,7 @@ fn remove(accounts: &mut Table, name: &AccountName) {
 
 fn edit(path: &Path, change: impl FnOnce(&mut Table)) -> Result<(), Fault> {
     let failed = |e: io::Error| unusable(path, None).because(e.to_string());
-    let text = match fs::read_to_string(path) {
+    let text = match configured::text(path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
         Err(e) => return Err(failed(e)),

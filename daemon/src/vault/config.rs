@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cloud_agent_protocol::{Fault, FaultKind};
+use cloud_agent_protocol::{Fault, FaultKind, configured};
 use serde::Deserialize;
 use toml_edit::{DocumentMut, value};
 
@@ -55,7 +55,7 @@ impl Config {
     /// # Errors
     /// `Config`, naming file and line.
     pub(super) fn read(path: &Path) -> Result<Self, Fault> {
-        let text = match fs::read_to_string(path) {
+        let text = match configured::text(path) {
             Ok(text) => text,
             Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(why) => return Err(unusable(path, why.to_string())),
@@ -89,7 +89,7 @@ impl Config {
     /// `Config` if the file cannot be read or written.
     pub(super) fn write_kind(path: &Path, kind: &str) -> Result<(), Fault> {
         let failed = |why: String| unusable(path, why);
-        let text = match fs::read_to_string(path) {
+        let text = match configured::text(path) {
             Ok(text) => text,
             Err(why) if why.kind() == io::ErrorKind::NotFound => String::new(),
             Err(why) => return Err(failed(why.to_string())),

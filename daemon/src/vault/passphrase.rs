@@ -129,7 +129,7 @@ fn read(path: &Path) -> Result<Secret, String> {
     if bytes.len() > usize::from(LONGEST) {
         return Err(format!("it is longer than {LONGEST} bytes"));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| "it is no text (UTF-8)".to_owned())?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| "it is not text (UTF-8)".to_owned())?;
     let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
     Ok(Secret::from(text))
 }

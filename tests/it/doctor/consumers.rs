@@ -312,7 +312,7 @@ pub(super) const TABLE: [Wrong; 28] = [
 
 /// A healthy home with this file in it.
 #[allow(clippy::unnecessary_wraps, reason = "it is what a scene is")]
-fn with_file(path: &str, text: &str) -> Option<Scene> {
+pub(super) fn with_file(path: &str, text: &str) -> Option<Scene> {
     let scene = Scene::healthy();
     scene.sandbox.unset("CARGO_HOME");
     scene.write(path, text);

@@ -7,6 +7,7 @@
 //! | `inside` | what only the agent knows: configuration, vault, network |
 //! | `accounts` | the accounts |
 //! | `consumers` | the configuration of git and others |
+//! | `pipes` | files that are none |
 //! | `proofs` | what only `--prove` finds |
 //! | `pasted` | what directories are called |
 
@@ -16,6 +17,7 @@ mod directories;
 mod inside;
 mod page;
 mod pasted;
+mod pipes;
 mod proofs;
 mod sockets;
 

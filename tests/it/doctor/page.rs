@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Wrong, accounts, consumers, directories, inside, proofs, sockets};
+use super::{Wrong, accounts, consumers, directories, inside, pipes, proofs, sockets};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -58,8 +58,15 @@ fn the_page_lists_every_finding_that_there_is() {
 }
 
 fn rows() -> Vec<&'static Wrong> {
-    let tables =
-        [&sockets::TABLE[..], &directories::TABLE, &inside::TABLE, &accounts::TABLE, &consumers::TABLE, &proofs::TABLE];
+    let tables = [
+        &sockets::TABLE[..],
+        &directories::TABLE,
+        &inside::TABLE,
+        &accounts::TABLE,
+        &consumers::TABLE,
+        &pipes::TABLE,
+        &proofs::TABLE,
+    ];
     tables.into_iter().flatten().collect()
 }
 

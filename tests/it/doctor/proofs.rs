@@ -120,6 +120,32 @@ fn what_only_a_try_finds_is_named_with_its_mend() {
 }
 
 #[test]
+fn a_sudo_that_hangs_and_cannot_be_ended_is_a_note() {
+    let what = "a_sudo_that_hangs_and_cannot_be_ended_is_a_note";
+    if !skip::unless_root(what) || skip::unless_tool(what, "cc").is_none() {
+        return;
+    }
+    let mut scene = Scene::empty();
+    // It belongs to root from its start, as the real one does; and is gone some time after this test.
+    scene.write("sudo.c", "#include <unistd.h>\nint main(void) { setuid(0); alarm(60); for (;;) pause(); }\n");
+    let sudo = scene.sandbox.program("sudo");
+    let source = scene.sandbox.path("home/sudo.c");
+    scene.sandbox.command("cc").arg("-o").arg(&sudo).arg(source).finish().ok();
+    fs::set_permissions(&sudo, fs::Permissions::from_mode(0o4755)).unwrap();
+    let directory = scene.sandbox.path("run/cloud-agent");
+    fs::create_dir(&directory).unwrap();
+    let _listener = UnixListener::bind(scene.sandbox.socket()).unwrap();
+    for open in [scene.sandbox.path("run"), directory, scene.sandbox.socket()] {
+        fs::set_permissions(open, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    scene.user = Some(1000);
+    let (_, found) = scene.examined(&["--prove"]);
+    let tried = findings(&found).iter().find(|finding| finding["id"] == "peer.second-user-untried");
+    let tried = tried.unwrap_or_else(|| panic!("{found:#}"));
+    assert_eq!(tried["evidence"][0], "it did not end in time");
+}
+
+#[test]
 fn another_user_who_tries_is_turned_away() {
     let what = "another_user_who_tries_is_turned_away";
     if !skip::unless_root(what) {

@@ -8,8 +8,7 @@ use cloud_agent_protocol::FaultKind;
 use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::v1::{Examined, Finding, Level};
 
-use super::out_of_the_way;
-use crate::places;
+use crate::places::{self, out_of_the_way};
 
 /// The two, with the variable that names each, the one that names the directory above it, and where that is else.
 const ALL: [(&str, &str, &str, &str); 2] = [

@@ -27,10 +27,8 @@ mod proxies;
 mod text;
 mod verdict;
 
-use std::path::Path;
 use std::time::Duration;
 
-use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::v1::{Finding, Place};
 
 use crate::paint::Paint;
@@ -67,12 +65,6 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         if options.json { json::write(&findings, options.prove) } else { text::write(&findings, &Paint::of_stdout()) };
     stdio::stdout(text.as_bytes())?;
     verdict::end(&findings)
-}
-
-/// What moves something away, and loses nothing of it.
-fn out_of_the_way(path: &Path, ending: &str) -> String {
-    let path = path.display();
-    format!("`mv {} {}`", quoted(&path), quoted(format_args!("{path}.{ending}")))
 }
 
 #[cold]

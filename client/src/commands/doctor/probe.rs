@@ -60,7 +60,7 @@ pub(super) fn ask(command: &mut Command, patience: Duration) -> Asked {
         _ => None,
     };
     if asked.is_none() {
-        kill(&mut child);
+        kill(child);
     }
     asked.map_or(Asked::Hung, Asked::Said)
 }
@@ -83,13 +83,14 @@ fn ended(child: &mut Child, end: Instant) -> Option<ExitStatus> {
     }
 }
 
-fn kill(child: &mut Child) {
+/// Ends it, and waits for no more than a moment until it has: `sudo` is root's, and whoever waits for the disk dies only after that.
+fn kill(mut child: Child) {
     #[cfg(unix)]
     if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
     let _ = child.kill();
-    let _ = child.wait();
+    Aside::begin(move || child.wait()).wait(PAUSE);
 }
 
 #[cfg(all(test, unix))]

@@ -1,8 +1,9 @@
 //! What is said once somebody has logged in by answering questions: how to do the same without them, and what to try next.
 
+use cloud_agent_protocol::shell;
 use cloud_agent_protocol::v1::{AccountStatus, CloudInfo};
 
-use super::talk::{Place, Talk, quote, quoted};
+use super::talk::{Place, Talk};
 use crate::report::printable;
 use crate::tty::Human;
 
@@ -29,7 +30,7 @@ impl Talk {
         let origin = if account.origin.is_empty() { "URL" } else { &account.origin };
         let next = [
             (format!("cloud-token {name}"), "prints its token, renewed if need be"),
-            (format!("cloud-token curl {name} -- {}", quote(origin)), "calls the API with it"),
+            (format!("cloud-token curl {name} -- {}", shell::quoted(origin)), "calls the API with it"),
             ("cloud-token status".to_owned(), "how everything is"),
         ];
         let width = next.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();
@@ -51,7 +52,7 @@ impl Talk {
         let variables = read.filter_map(|(_, value)| Some(value.split_once("=env:")?.1.to_owned())).collect();
         words.extend(self.given().chain(answers).flat_map(|(option, value)| [option.to_owned(), value]));
         words.extend(self.flags().map(str::to_owned));
-        (quoted(&words), variables)
+        (shell::command(words), variables)
     }
 }
 

@@ -1,9 +1,9 @@
 //! What to type after a login that failed. Nothing was kept, so the hint says all that was given and typed: whoever pastes it is
 //! asked for nothing but the secret.
 
-use cloud_agent_protocol::{Fault, FaultKind};
+use cloud_agent_protocol::{Fault, FaultKind, shell};
 
-use super::talk::{Given, Talk, is_main, quoted};
+use super::talk::{Given, Talk, is_main};
 use crate::report::Failure;
 
 /// What follows where the agent asks whether the address is right.
@@ -92,8 +92,7 @@ fn completed(hint: &str, bare: &str, options: &[Given]) -> Option<String> {
 
 fn spelled(options: &[Given]) -> String {
     let words = options.iter().flat_map(|(option, value)| [(*option).to_owned(), value.clone()]);
-    let words: Vec<String> = words.filter(|word| !word.is_empty()).collect();
-    quoted(&words)
+    shell::command(words.filter(|word| !word.is_empty()))
 }
 
 #[cfg(test)]

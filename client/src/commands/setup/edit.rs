@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use cloud_agent_protocol::configured;
+
 use crate::report::printable;
 
 /// Lines that are shown around what changes.
@@ -34,7 +36,7 @@ impl Edit {
     #[cold]
     pub(super) fn of(path: &Path, mode: u32, mask: fn(&str) -> String) -> io::Result<Self> {
         let path = followed(path);
-        let before = match fs::read_to_string(&path) {
+        let before = match configured::text(&path) {
             Ok(text) => Some(text),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(e),

@@ -111,7 +111,7 @@ fn changed(edit: &Edit, remove: bool) -> Result<Option<String>, Failure> {
     let text = fs::read_to_string(&copy.0).map_err(kept)?;
     copy.write(&told_of_the_cluster(&text)).map_err(kept)?;
     if !user(&copy)?.is_some_and(|user| is_complete(&user, &program)) {
-        return Err(Fault::new(FaultKind::Config, "kubectl wrote something else than it was asked for")
+        return Err(Fault::new(FaultKind::Config, "kubectl wrote something other than it was asked for")
             .hint("docs/consumers.md shows the lines to write by hand")
             .into());
     }

@@ -56,7 +56,7 @@ impl Keyring {
         // Believed when it comes back: some keyrings take what they do not keep.
         let kept = self.read(&head.id, patience).await?;
         if kept.expose() != key.expose() {
-            return Err(locked("the keyring returns something else than it was given"));
+            return Err(locked("the keyring returns something other than it was given"));
         }
         Ok((head, key))
     }

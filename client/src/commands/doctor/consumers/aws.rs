@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cloud_agent_protocol::v1::{Finding, Level};
 
-use super::{Facts, bad, found, knows, lines, ready, stranger};
+use super::{Facts, bad, found, knows, lines, ready, stranger, words};
 use crate::places;
 
 #[cold]
@@ -13,13 +13,17 @@ pub(super) fn look(facts: &Facts) -> Vec<Finding> {
     let given = env::var_os("AWS_CONFIG_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
     let Some(file) = given.or_else(|| Some(places::home().ok()?.join(".aws/config"))) else { return Vec::new() };
     let shown = file.display().to_string();
-    lines(&file).iter().filter_map(|line| judged(line, &shown, facts)).collect()
+    match lines("aws", &file) {
+        Ok(lines) => lines.iter().filter_map(|line| judged(line, &shown, facts)).collect(),
+        Err(found) => vec![found],
+    }
 }
 
 /// One line; nothing if it does not run us.
 fn judged(line: &str, file: &str, facts: &Facts) -> Option<Finding> {
     let (key, command) = line.split_once('=')?;
-    let words: Vec<&str> = command.split_whitespace().map(|word| word.trim_matches('"')).collect();
+    let words = words(command.trim());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (program, account) = match words.as_slice() {
         [program, "helper", "aws", rest @ ..] => (*program, rest.iter().find(|word| !word.starts_with('-'))),
         _ => return None,
@@ -62,6 +66,7 @@ mod tests {
             ("credential_process = sh helper aws work", Some("aws.ready")),
             ("credential_process = sh helper aws nobody", Some("aws.account")),
             ("credential_process = \"/gone/cloud-token\" helper aws work", Some("aws.program")),
+            ("credential_process = \"/gone to/cloud-token\" helper aws work", Some("aws.program")),
         ] {
             assert_eq!(id(line).as_deref(), expected, "{line}");
         }

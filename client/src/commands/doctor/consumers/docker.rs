@@ -1,11 +1,9 @@
 //! docker: the registries that it asks us for, and the name that it looks for us by.
 
-use std::fs;
-
 use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::v1::{Finding, Level};
 
-use super::{Facts, bad, found, ready};
+use super::{Facts, bad, found, ready, text};
 use crate::json::Value;
 use crate::places;
 
@@ -18,7 +16,11 @@ const SETUP: &str = "`cloud-token setup docker`";
 #[cold]
 pub(super) fn look(facts: &Facts) -> Vec<Finding> {
     let Ok(path) = places::docker_config() else { return Vec::new() };
-    let Ok(text) = fs::read_to_string(&path) else { return Vec::new() };
+    let text = match text("docker", &path) {
+        Ok(text) if text.is_empty() => return Vec::new(),
+        Ok(text) => text,
+        Err(found) => return vec![found],
+    };
     let shown = path.display().to_string();
     let config = match Value::parse(&text) {
         Ok(config) => config,

@@ -5,7 +5,7 @@ use std::process::Command;
 use cloud_agent_protocol::v1::{Finding, Level};
 
 use super::units::standing;
-use super::{Facts, bad, found, ready};
+use super::{Facts, bad, found, ready, words};
 use crate::commands::doctor::probe::{self, Asked, PATIENCE};
 use crate::commands::setup::Target;
 
@@ -72,23 +72,13 @@ fn program(value: &str) -> String {
         Some(command) => (command.trim_start(), false),
         None => (value, !value.starts_with('/')),
     };
-    let word = first_word(command);
+    // Before it, a shell takes variables, and those hold what nobody is to see.
+    let is_variable = |word: &String| {
+        let name = word.split_once('=').map_or("", |(name, _)| name);
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    let word = words(command).into_iter().find(|word| !is_variable(word)).unwrap_or_default();
     if named { format!("git-credential-{word}") } else { word }
-}
-
-/// As a shell reads it, with the quotes that `setup` puts around a path that has to have them.
-fn first_word(command: &str) -> String {
-    let (mut word, mut quoted) = (String::new(), false);
-    let mut rest = command.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => break,
-            '\\' if !quoted => word.extend(rest.next()),
-            c => word.push(c),
-        }
-    }
-    word
 }
 
 #[cfg(test)]
@@ -102,6 +92,7 @@ mod tests {
             ("!'/my dir/cloud-token' helper git", "/my dir/cloud-token"),
             (r"!'/Joe'\''s dir/cloud-token' helper git", "/Joe's dir/cloud-token"),
             ("!cloud-token helper git", "cloud-token"),
+            ("!TOKEN=secret _X='a b' /my/cloud-token helper git", "/my/cloud-token"),
             ("cloud-token", "git-credential-cloud-token"),
             ("cloud-token --account work", "git-credential-cloud-token"),
         ] {

@@ -47,16 +47,25 @@ fn look(
     names: impl Fn(&str) -> bool,
     is_there: impl Fn() -> bool,
 ) -> Vec<Finding> {
-    let naming = files.iter().find(|file| lines(file).iter().any(|line| names(line)));
-    let Some(file) = naming else { return Vec::new() };
+    let (mut naming, mut findings) = (None, Vec::new());
+    for file in files {
+        match lines(consumer, file) {
+            Ok(lines) if lines.iter().any(|line| names(line)) => naming = naming.or(Some(file)),
+            Ok(_) => {}
+            Err(found) => findings.push(found),
+        }
+    }
+    let Some(file) = naming else { return findings };
     let evidence = format!("`{}` names it", file.display());
     if is_there() {
-        return vec![ready(consumer, evidence)];
+        findings.push(ready(consumer, evidence));
+        return findings;
     }
     let place = if consumer == "terraform" { "~/.terraform.d/plugins" } else { "~/.local/bin" };
     let what = format!("{consumer} looks for `{program}`, which is not there");
     let mend = format!("`ln -sf \"$(command -v cloud-token)\" {place}/{program}`");
-    vec![bad(&format!("{consumer}.program"), Level::Error, what, evidence, mend)]
+    findings.push(bad(&format!("{consumer}.program"), Level::Error, what, evidence, mend));
+    findings
 }
 
 fn below_home(path: &str) -> Option<PathBuf> {

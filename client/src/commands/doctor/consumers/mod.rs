@@ -7,15 +7,16 @@ mod kubectl;
 mod links;
 mod units;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::{env, fs, thread};
+use std::{env, thread};
 
-use cloud_agent_protocol::FaultKind;
 use cloud_agent_protocol::shell::quoted;
 use cloud_agent_protocol::v1::{Finding, Level};
+use cloud_agent_protocol::{FaultKind, configured};
 
 use super::Facts;
-use crate::places;
+use crate::places::{self, out_of_the_way};
 
 /// What looks at one.
 type Look = fn(&Facts) -> Vec<Finding>;
@@ -96,8 +97,49 @@ fn found(program: &str) -> Option<PathBuf> {
     places::on_path(&format!("{program}{}", env::consts::EXE_SUFFIX), |path| path.is_file())
 }
 
-/// The lines of the file at `path` that are no comments; nothing if it is not there.
-fn lines(path: &Path) -> Vec<String> {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])).map(str::to_owned).collect()
+/// The words of a command as a shell reads them, as far as quotes go.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut rest = command.chars();
+    while let Some(c) = rest.next() {
+        match (c, quote) {
+            (' ' | '\t', None) => words.extend(word.take()),
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, Some(open)) if c == open => quote = None,
+            ('\\', None | Some('"')) => word.get_or_insert_default().extend(rest.next()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// The text of a consumer's file; empty if it is not there.
+///
+/// # Errors
+/// What is found of one that cannot be read.
+fn text(consumer: &str, path: &Path) -> Result<String, Finding> {
+    let e = match configured::read(path) {
+        // In whatever encoding: what names us is ASCII.
+        Ok(bytes) => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(String::new()),
+        Err(e) => e,
+    };
+    let what = format!("`{}` cannot be read, and may be about {consumer}", path.display());
+    let mend = if e.kind() == ErrorKind::PermissionDenied {
+        format!("`chmod u+r {}`", quoted(path.display()))
+    } else {
+        out_of_the_way(path, "moved")
+    };
+    let found = bad(&format!("{consumer}.config"), Level::Warning, what, e.to_string(), mend);
+    Err(found.about(path.display().to_string()))
+}
+
+/// The lines of that file that are no comments.
+fn lines(consumer: &str, path: &Path) -> Result<Vec<String>, Finding> {
+    let text = text(consumer, path)?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])).map(str::to_owned).collect())
 }
