@@ -107,13 +107,24 @@ pub(crate) fn cannot_ask(why: &std::io::Error) -> Failure {
 /// it the other way round.
 fn show(it: &Show, human: &mut dyn Human) -> std::io::Result<()> {
     human.tell(&printable(&it.title))?;
+    let mut too_wide = None;
     for line in it.text.expose().lines() {
-        let is_picture = line.chars().count() > 20 && line.chars().all(|c| " ▀▄█".contains(c));
+        let width = line.chars().count();
+        let is_picture = width > 20 && line.chars().all(|c| " ▀▄█".contains(c));
+        if is_picture && width > human.columns() {
+            too_wide = Some(width);
+            continue;
+        }
         let line =
             zeroize::Zeroizing::new(if is_picture { format!("\x1b[30;107m{line}\x1b[0m") } else { printable(line) });
         human.tell(&line)?;
     }
-    Ok(())
+    // Broken into pieces no camera reads it.
+    match too_wide {
+        Some(width) => human
+            .tell(&format!("the picture needs {width} columns, which this terminal does not have: copy the address")),
+        None => Ok(()),
+    }
 }
 
 /// Puts a question; an empty answer is the `proposal`, if there is one. `None` if the human gives up.
@@ -173,6 +184,7 @@ mod tests {
         answers: Vec<&'static str>,
         shown: Vec<String>,
         hidden: Vec<bool>,
+        columns: Option<usize>,
     }
 
     impl Script {
@@ -191,6 +203,10 @@ mod tests {
             self.shown.push(prompt.to_owned());
             self.hidden.push(hidden);
             Ok(self.answers.pop().map(Secret::from))
+        }
+
+        fn columns(&self) -> usize {
+            self.columns.unwrap_or(80)
         }
     }
 
@@ -275,5 +291,15 @@ mod tests {
                 "▀▄",
             ]
         );
+    }
+
+    #[test]
+    fn a_picture_that_a_narrow_terminal_would_break_is_left_out_and_said_to_be() {
+        let mut script = Script { columns: Some(40), ..Script::default() };
+        let picture = "█▀▄ ".repeat(11);
+        let text = format!("otpauth://totp/a:b\n\n{picture}\n{picture}");
+        show(&Show { title: "Scan".into(), text: text.as_str().into() }, &mut script).unwrap();
+        assert_eq!(script.shown[..3], ["Scan", "otpauth://totp/a:b", ""]);
+        assert!(script.shown.len() == 4 && script.shown[3].contains("44 columns"), "{:?}", script.shown);
     }
 }

@@ -12,6 +12,11 @@ pub(crate) trait Human {
     /// Shows `prompt` and reads a line; `hidden` shows nothing of it. `None` if they end the input instead (^D).
     fn ask(&mut self, prompt: &str, hidden: bool) -> io::Result<Option<Secret>>;
 
+    /// How many columns a line may have.
+    fn columns(&self) -> usize {
+        usize::MAX
+    }
+
     /// Shows `line` in the place of the one before, while there is nothing to tell; an empty one is the last.
     fn pass_time(&mut self, line: &str) {
         let _ = line;

@@ -84,11 +84,15 @@ impl Human for Tty {
         Ok(answer)
     }
 
+    fn columns(&self) -> usize {
+        paint::columns(&self.file)
+    }
+
     fn pass_time(&mut self, line: &str) {
         // What cannot take a line back is shown none.
         if std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb") {
             // Nor can a line be taken back that goes on in the next: a narrow screen would be filled with it.
-            let room = paint::columns(&self.file).saturating_sub(1);
+            let room = self.columns().saturating_sub(1);
             let line: String = line.chars().take(room).collect();
             let _ = (&self.file).write_all(format!("\r{line}\x1b[K").as_bytes());
         }

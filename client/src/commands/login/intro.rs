@@ -45,6 +45,10 @@ impl Human for Introduced<'_> {
         self.human.ask(prompt, hidden)
     }
 
+    fn columns(&self) -> usize {
+        self.human.columns()
+    }
+
     fn pass_time(&mut self, line: &str) {
         self.human.pass_time(line);
     }
