@@ -299,13 +299,16 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<(), Failure> {
     if let Some((consumer, arguments)) = consumers::helper(&args) {
         return frontend::run(consumer, arguments);
     }
-    let first = args.first().and_then(|arg| arg.to_str()).unwrap_or_default().to_owned();
+    let word = |n: usize| args.get(n).and_then(|arg| arg.to_str()).unwrap_or_default().to_owned();
+    let (first, second) = (word(0), word(1));
     let parsed = match Cli::try_parse_from(with_command(args)) {
         Ok(cli) => cli.command,
         Err(error) => {
-            if let Some(near) = nearest_command(&first).filter(|_| error.kind() == ErrorKind::UnknownArgument) {
-                let failure = Failure::usage(format!("no command `{}`", first.escape_debug()));
-                return Err(failure.hint(format!("did you mean `cloud-token {near}`?")));
+            let (word, help) = if first == "help" { (second, "help ") } else { (first, "") };
+            let is_no_command = [ErrorKind::UnknownArgument, ErrorKind::InvalidSubcommand].contains(&error.kind());
+            if let Some(near) = nearest_command(&word).filter(|_| is_no_command) {
+                let failure = Failure::usage(format!("no command `{}`", word.escape_debug()));
+                return Err(failure.hint(format!("did you mean `cloud-token {help}{near}`?")));
             }
             // Its own words and streams: help on stdout with 0, a mistake on stderr with 2.
             if error.use_stderr() {

@@ -105,8 +105,27 @@ fn terminal_width() -> Option<usize> {
     if !rustix::termios::isatty(stdout) {
         return None;
     }
-    let size = rustix::termios::tcgetwinsize(stdout).ok();
-    Some(size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(USUAL))
+    Some(columns(stdout))
+}
+
+/// How wide a terminal is.
+#[cfg(unix)]
+pub(crate) fn columns(terminal: impl std::os::fd::AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(terminal).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(USUAL)
+}
+
+/// The columns and rows of the terminal at stdout; of one that does not say, as many rows as it takes.
+#[cfg(unix)]
+pub(crate) fn size_of_stdout() -> (usize, usize) {
+    let stdout = rustix::stdio::stdout();
+    let rows = rustix::termios::tcgetwinsize(stdout).ok().map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 0);
+    (columns(stdout), rows.unwrap_or(usize::MAX))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn size_of_stdout() -> (usize, usize) {
+    (USUAL, usize::MAX)
 }
 
 #[cfg(not(unix))]

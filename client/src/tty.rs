@@ -16,6 +16,9 @@ pub(crate) trait Human {
     fn pass_time(&mut self, line: &str) {
         let _ = line;
     }
+
+    /// Drops what was typed ahead: it was meant for something else than what is asked next.
+    fn forget_typed(&mut self) {}
 }
 
 /// A line as it is being typed with the terminal's own editing off: hidden input is read byte by byte, because in line

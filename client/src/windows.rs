@@ -10,8 +10,8 @@ use std::ptr::null;
 
 use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation};
 use windows_sys::Win32::System::Console::{
-    ENABLE_ECHO_INPUT, ENABLE_LINE_INPUT, ENABLE_PROCESSED_INPUT, GetConsoleMode, ReadConsoleW, SetConsoleMode,
-    WriteConsoleW,
+    ENABLE_ECHO_INPUT, ENABLE_LINE_INPUT, ENABLE_PROCESSED_INPUT, FlushConsoleInputBuffer, GetConsoleMode,
+    ReadConsoleW, SetConsoleMode, WriteConsoleW,
 };
 
 /// Keeps our own three streams from children that are not given them on purpose. std starts every child with all that
@@ -61,6 +61,12 @@ pub(crate) fn read_console(console: &File, into: &mut [u16]) -> io::Result<usize
         ReadConsoleW(console.as_raw_handle(), into.as_mut_ptr().cast(), room, &raw mut count, null())
     })?;
     Ok(usize::try_from(count).unwrap_or_default().min(into.len()))
+}
+
+/// Drops what was typed and not read yet.
+pub(crate) fn forget_keys(console: &File) -> io::Result<()> {
+    // SAFETY: the handle is open.
+    succeeded(unsafe { FlushConsoleInputBuffer(console.as_raw_handle()) })
 }
 
 /// Writes text to a console.

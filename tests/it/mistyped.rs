@@ -18,10 +18,13 @@ fn a_mistyped_command_account_cloud_or_option_is_met_with_the_nearest() {
         ("lgoin work --cloud echome", 2, "hint: did you mean `cloud-token login`?"),
         ("setup dcoker", 2, "\nhint: a similar value exists: 'docker'"),
         ("helper kubctl", 2, "\nhint: a similar value exists: 'kubectl'"),
+        ("help lgoin", 2, "hint: did you mean `cloud-token help login`?"),
         ("man lgoin", 2, "hint: did you mean `cloud-token man login`?"),
         // Accounts, by their own name or by a cloud's.
         ("echome-wrok", 6, "hint: did you mean `ecHome-work`?"),
         ("check echome-wrk", 6, "hint: did you mean `ecHome-work`?"),
+        ("do echme-work", 4, "hint: did you mean `ecHome-work`?"),
+        ("login echme-work --no-input", 4, "hint: did you mean `ecHome-work`?"),
         ("grencloud", 6, "hint: did you mean `cloud-token login greencloud`?"),
         ("exec ceura -- true", 6, "hint: did you mean `cloud-token login cleura`?"),
         // Clouds, and what they have.

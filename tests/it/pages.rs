@@ -141,6 +141,7 @@ fn shells_complete_commands_options_and_the_names_of_accounts_and_clouds() {
             ("cloud-token ecHome -o he", "headers"),
             ("cloud-token login x --cloud web", "webitel"),
             ("cloud-token setup k", "kubectl"),
+            ("cloud-token forward --only e", "ecHome"),
         ] {
             let shown = completed(&sandbox, shell, line);
             let first = shown.lines().map(|line| line.split('\t').next().unwrap().trim());

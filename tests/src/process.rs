@@ -66,6 +66,13 @@ pub fn doing(pid: u32) -> String {
     described.collect::<Vec<_>>().join(" | ")
 }
 
+/// Whether it was stopped, as by ^Z.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim().starts_with('T'))
+}
+
 /// How many files it has open.
 #[must_use]
 pub fn open_files(pid: u32) -> Option<usize> {

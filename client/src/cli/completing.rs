@@ -23,7 +23,7 @@ fn with_names(command: Command) -> Command {
             let takes =
                 arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
             match &*takes {
-                "ACCOUNT" => arg.add(ArgValueCandidates::new(completions::accounts)),
+                "ACCOUNT" | "ACCOUNT,…" => arg.add(ArgValueCandidates::new(completions::accounts)),
                 "CLOUD" => arg.add(ArgValueCandidates::new(completions::clouds)),
                 "FORMAT" => arg.add(ArgValueCandidates::new(|| Vec::from(Format::ALL.map(|(word, _)| word.into())))),
                 "SHELL" => arg.add(ArgValueCandidates::new(shells)),

@@ -10,21 +10,38 @@ use super::source::Source;
 use crate::client::Client;
 use crate::deadline::Deadline;
 use crate::dialogue;
-use crate::report::Failure;
+use crate::report::{Failure, printable};
 use crate::tty::{Human, Tty};
+
+/// How often whoever mistypes it is asked; ssh and sudo ask as often.
+const ATTEMPTS: u8 = 3;
 
 /// Opens it.
 #[cold]
 pub(crate) fn run(source: Option<&str>, no_input: bool, timeout: Duration) -> Result<(), Failure> {
     let (passphrase, withheld) = passphrase(source, timeout)?;
-    let mut tty = if no_input || passphrase.is_some() { None } else { Tty::open().ok() };
-    let human = tty.as_mut().map(|tty| tty as &mut dyn Human);
-    open(passphrase, human, Client::new(timeout)?.withhold(withheld))
+    if passphrase.is_none()
+        && !no_input
+        && let Ok(mut tty) = Tty::open()
+    {
+        return by(&mut tty, timeout);
+    }
+    let client = Client::new(timeout)?.withhold(withheld);
+    open(passphrase, None, client)
 }
 
-/// Opens what is locked, asking this human.
+/// Opens what is locked, asking this human; again, if they are wrong.
 #[cold]
 pub(crate) fn by(human: &mut dyn Human, timeout: Duration) -> Result<(), Failure> {
+    for _ in 1..ATTEMPTS {
+        match open(None, Some(human), Client::new(timeout)?) {
+            Err(failure) if failure.fault.kind == FaultKind::Refused => {
+                let told = human.tell(&printable(&format!("not accepted: {}; ^D gives up", failure.fault.message)));
+                told.map_err(|e| dialogue::cannot_ask(&e))?;
+            }
+            done => return done,
+        }
+    }
     open(None, Some(human), Client::new(timeout)?)
 }
 

@@ -9,13 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use cloud_agent_protocol::Secret;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, isatty, tcflush, tcgetattr, tcsetattr,
+};
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU};
 use signal_hook::low_level::emulate_default_handler;
 use zeroize::Zeroizing;
 
 use super::Human;
 use super::line::{Line, Typed};
+use crate::paint;
 
 /// Everything that ends or stops a process and would leave its terminal mute.
 const SIGNALS: [i32; 10] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU];
@@ -46,6 +49,8 @@ impl Tty {
             None => Signals::listen()?,
         };
         let signals = self.signals.insert(signals);
+        // A stop that took its course while the terminal was not silent is over.
+        signals.caught.store(0, Ordering::SeqCst);
         signals.default.store(false, Ordering::SeqCst);
         let answer = Silence::begin(&self.file).and_then(|silence| {
             (&self.file).write_all(prompt.as_bytes())?;
@@ -82,8 +87,16 @@ impl Human for Tty {
     fn pass_time(&mut self, line: &str) {
         // What cannot take a line back is shown none.
         if std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb") {
+            // Nor can a line be taken back that goes on in the next: a narrow screen would be filled with it.
+            let room = paint::columns(&self.file).saturating_sub(1);
+            let line: String = line.chars().take(room).collect();
             let _ = (&self.file).write_all(format!("\r{line}\x1b[K").as_bytes());
         }
+    }
+
+    fn forget_typed(&mut self) {
+        self.ahead = Zeroizing::new(Vec::new());
+        let _ = tcflush(&self.file, QueueSelector::IFlush);
     }
 }
 

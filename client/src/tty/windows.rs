@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::Human;
 use super::line::{Line, Typed};
-use crate::windows::{Silence, read_console, write_console};
+use crate::windows::{Silence, forget_keys, read_console, write_console};
 
 /// How a process ends at ^C by itself (`STATUS_CONTROL_C_EXIT`).
 const CONTROL_C_EXIT: u32 = 0xC000_013A;
@@ -118,6 +118,11 @@ impl Human for Tty {
             self.show("\n")?;
         }
         answer
+    }
+
+    fn forget_typed(&mut self) {
+        self.keys.units = Zeroizing::new(Vec::new());
+        let _ = forget_keys(&self.input);
     }
 }
 

@@ -189,16 +189,20 @@ impl Broker {
         }
         let choices: Vec<String> = self.clouds.list().iter().map(|cloud| cloud.name.clone()).collect();
         let near = nearest(stem, choices.iter().map(String::as_str)).map(str::to_owned);
+        // Whoever mistyped an account does not want another one.
+        let unknown = AccountName::parse(&request.account).ok().and_then(|name| self.accounts.find(&name).err());
+        let meant = unknown.filter(|fault| fault.kind == FaultKind::UnknownAccount).and_then(|fault| fault.hint);
         let question = Question {
             name: "cloud".into(),
             prompt: format!("Which cloud is `{}` at?", request.account),
-            detail: None,
+            detail: meant.clone(),
             secret: false,
             optional: false,
             choices,
         };
         let said = ask.ask(question).await.map_err(|fault| {
-            let near = near.map(|near| format!("did you mean `--cloud {near}`? ")).unwrap_or_default();
+            let cloud = near.map(|near| format!("did you mean `--cloud {near}`?"));
+            let near = meant.or(cloud).map(|near| near + " ").unwrap_or_default();
             let login = format!("`cloud-token login {} --cloud CLOUD`", request.account);
             fault.hint(format!("{near}{login}; `cloud-token clouds` lists them"))
         })?;

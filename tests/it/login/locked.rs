@@ -2,6 +2,7 @@
 
 use cloud_agent_tests::fake::echome::{EcHome, TOKEN as LOGIN};
 use cloud_agent_tests::sandbox::TOKEN;
+use cloud_agent_tests::wait::{PATIENCE, until};
 
 use super::{at, hidden};
 use crate::support::{KEY, login, sandbox, token};
@@ -56,7 +57,7 @@ fn the_passphrase_comes_before_everything_that_would_have_to_be_typed_twice() {
 }
 
 #[test]
-fn a_wrong_passphrase_ends_it_and_where_nobody_can_be_asked_a_lock_is_exit_4() {
+fn a_passphrase_that_is_wrong_three_times_ends_it_and_where_nobody_can_be_asked_a_lock_is_exit_4() {
     let cloud = EcHome::start();
     let secret = cloud.add_key(KEY);
     let home = sandbox();
@@ -67,7 +68,11 @@ fn a_wrong_passphrase_ends_it_and_where_nobody_can_be_asked_a_lock_is_exit_4() {
     home.command(TOKEN).args(["lock", "--passphrase", "env:PW"]).env("PW", PASSPHRASE).finish().ok();
     let terminal = Terminal::open().of_width(200);
     let running = at(&terminal, &home, &["login", "desk", "--cloud", "echome"]);
-    hidden(&terminal, "Passphrase that the agent was locked with", "mistyped");
+    for before in 0..3 {
+        let prompts = || terminal.shown().matches("Passphrase that the agent was locked with").count();
+        assert!(until(PATIENCE, || prompts() > before), "{}", terminal.shown());
+        hidden(&terminal, "Passphrase that the agent was locked with", "mistyped");
+    }
     assert_eq!(running.finish().code(), 1, "{}", terminal.shown());
     terminal.shows("hint: `cloud-token unlock`");
     assert_eq!(cloud.count(LOGIN), 0);

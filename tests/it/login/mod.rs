@@ -169,6 +169,23 @@ fn what_takes_long_is_shown_at_a_terminal_and_nowhere_else() {
 }
 
 #[test]
+fn a_narrow_screen_is_not_filled_with_waiting() {
+    let cloud = EcHome::start();
+    let secret = cloud.add_key(KEY);
+    let home = sandbox();
+    let _agent = home.agent();
+    let terminal = Terminal::open().of_width(20);
+    cloud.break_next(1, LOGIN, Fault::Delay(SLOW));
+    let key = format!("access-id={KEY}");
+    let running = at(&terminal, &home, &["login", "ecHome", "--url", &cloud.url(), "--set", &key]);
+    hidden(&terminal, "Secret of the access key", &secret);
+    assert_eq!(running.finish().code(), 0, "{}", terminal.shown());
+    let shown = terminal.shown();
+    let mut pictures = shown.split('\r').filter_map(|line| line.strip_suffix("\x1b[K")).filter(|line| !line.is_empty());
+    assert!(pictures.clone().count() > 1 && pictures.all(|line| line.len() < 20), "{shown:?}");
+}
+
+#[test]
 fn a_code_to_be_scanned_is_drawn_at_the_terminal() {
     let cloud = greencloud::GreenCloud::with(greencloud::Options::default());
     let password = cloud.add_user("alice@example.com");

@@ -3,8 +3,10 @@
 use cloud_agent_tests::fake::cleura::{Cleura, Options, Second, TOKENS};
 use cloud_agent_tests::fake::echome::{EcHome, TOKEN as LOGIN};
 use cloud_agent_tests::fake::{Fault, Reply};
+use cloud_agent_tests::process;
 use cloud_agent_tests::sandbox::{Agent, Sandbox, TOKEN};
 use cloud_agent_tests::wait::{PATIENCE, until};
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::{at, hidden};
@@ -111,6 +113,37 @@ fn whoever_gives_up_at_the_second_try_reads_why_and_has_a_terminal_that_echoes()
         assert_eq!(it.cloud.count(LOGIN), 1);
         it.home.token(["desk", "--no-input"]).fails(6);
     }
+}
+
+#[test]
+fn pasted_lines_are_one_try_and_not_one_each() {
+    let it = Scene::new();
+    let arguments = it.arguments();
+    let running = at(&it.terminal, &it.home, &arguments.each_ref().map(String::as_str));
+    it.secret(1, "mistyped\nand\nwhat\nelse was copied");
+    it.terminal.shows(NO);
+    it.secret(2, &it.secret);
+    assert_eq!(running.finish().code(), 0, "{}", it.terminal.shown());
+    assert_eq!(it.cloud.count(LOGIN), 2, "{}", it.terminal.shown());
+}
+
+#[test]
+fn a_stop_between_two_questions_stops_once() {
+    let it = Scene::new();
+    let running = at(&it.terminal, &it.home, &["login", "desk", "--cloud", "echome", "--url", &it.cloud.url()]);
+    it.terminal.shows("Access key id");
+    it.terminal.types(&format!("{KEY}\n"));
+    it.secret(1, "mistyped");
+    it.secret(2, "mistyped");
+    it.terminal.shows(&format!("[{KEY}]: "));
+    it.terminal.types("\x1a");
+    assert!(until(PATIENCE, || process::is_stopped(running.pid())), "{}", it.terminal.shown());
+    running.signal(Signal::CONT);
+    it.terminal.types("\n");
+    it.secret(3, &it.secret);
+    shows(&it.terminal, 2, &format!("[{KEY}]: "));
+    it.terminal.types("\n");
+    assert_eq!(running.finish().code(), 0, "{}", it.terminal.shown());
 }
 
 #[test]

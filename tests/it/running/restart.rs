@@ -252,6 +252,7 @@ fn if_the_new_program_does_not_come_up_the_old_one_goes_on_and_says_why() {
     replace(&scene.sandbox, "#!/bin/sh\nexec sleep 60\n");
     let outcome = scene.sandbox.token(["restart", "--timeout", "2s"]);
     assert!(outcome.code() != 0 && outcome.stderr.contains("took more than"), "{outcome:?}");
+    assert!(outcome.stderr.contains("hint: `cloud-token restart --timeout 5m` waits longer"), "{outcome:?}");
     fs::remove_file(scene.sandbox.program(AGENT)).unwrap();
     assert!(scene.sandbox.token(["restart"]).fails(1).contains("No such file"));
     assert_eq!(scene.pid(), pid);

@@ -191,6 +191,20 @@ fn a_full_or_closed_disk_costs_nobody_the_token_and_is_made_up_for() {
 }
 
 #[test]
+fn a_login_that_could_not_be_saved_is_shown_where_it_is() {
+    let scene = scene();
+    let Some(disk) = disk(&scene, "a_login_that_could_not_be_saved_is_shown_where_it_is") else { return };
+    let _agent = agent(&scene);
+    assert_eq!(scene.login().finish().code(), 0);
+    scene.sandbox.token(["logout", "ecHome"]).ok();
+    disk.fill();
+    assert_eq!(scene.login().finish().code(), 0);
+    let shown = scene.sandbox.token(["status", "--json"]);
+    assert!(shown.ok().contains(r#""holds":["#) && !shown.ok().contains(r#""holds":[]"#), "{shown:?}");
+    assert!(shown.ok().contains(r#""held_in":"memory""#), "{shown:?}");
+}
+
+#[test]
 fn moving_out_of_a_full_disk_takes_along_what_could_not_be_saved() {
     let scene = scene();
     let Some(disk) = disk(&scene, "moving_out_of_a_full_disk_takes_along_what_could_not_be_saved") else { return };

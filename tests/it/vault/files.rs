@@ -94,6 +94,34 @@ fn the_passphrase_is_asked_for_hidden_and_twice_when_it_is_new() {
 }
 
 #[test]
+fn whoever_mistypes_the_passphrase_is_asked_again_and_after_three_times_told_what_to_type() {
+    let scene = Scene::new();
+    let agent = scene.sandbox.agent_with(["--vault", "passphrase"]);
+    let given = scene.sandbox.command(TOKEN).args(["unlock", "--passphrase", "env:PW"]).env("PW", PASSPHRASE);
+    given.finish().ok();
+    agent.crash();
+    let _agent = scene.sandbox.agent_with(["--vault", "passphrase"]);
+    for (said, code) in [(["one", "two", "three"], 1), (["one", "two", PASSPHRASE], 0)] {
+        let terminal = Terminal::open().of_width(200);
+        let running = terminal.run(&scene.sandbox, TOKEN, &["unlock"]).spawn();
+        for (before, said) in said.into_iter().enumerate() {
+            let prompts = || terminal.shown().matches("Passphrase of the vault").count();
+            assert!(until(PATIENCE, || prompts() > before), "{}", terminal.shown());
+            assert!(until(PATIENCE, || !terminal.echoes()), "what is typed is shown");
+            terminal.types(&format!("{said}\n"));
+        }
+        assert_eq!(running.finish().code(), code, "{}", terminal.shown());
+        let shown = terminal.shown();
+        assert_eq!(
+            shown.matches("not accepted: that is not the passphrase of the vault; ^D gives up").count(),
+            2,
+            "{shown}"
+        );
+        assert_eq!(shown.contains("hint: `cloud-token unlock`"), code == 1, "{shown}");
+    }
+}
+
+#[test]
 fn whoever_wants_a_token_of_a_locked_vault_at_a_terminal_is_asked_for_its_passphrase() {
     let scene = Scene::new();
     let agent = scene.sandbox.agent_with(["--vault", "passphrase"]);

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use cloud_agent_protocol::suggest::nearest;
 use cloud_agent_protocol::v1::{CloudInfo, ListClouds, Request, Response};
 use cloud_agent_protocol::{AccountName, Fault, FaultKind};
 
@@ -103,7 +104,9 @@ fn pick(
         if found.is_some() {
             return Ok(found);
         }
-        human.tell(&format!("answer with a number from 1 to {}, or a name; ^D gives up", items.len()))?;
+        let near = nearest(said, items.iter().map(|(name, _)| *name));
+        let near = near.map(|near| format!("did you mean `{}`? ", printable(near))).unwrap_or_default();
+        human.tell(&format!("{near}answer with a number from 1 to {}, or a name; ^D gives up", items.len()))?;
     }
     Ok(None)
 }
@@ -159,6 +162,15 @@ mod tests {
             let mut script = Script::answering(answers);
             assert_eq!(pick("Which?", &ITEMS, default, &mut script).unwrap(), found, "{answers:?}");
         }
+    }
+
+    #[test]
+    fn a_slip_is_met_with_the_nearest_name() {
+        let mut script = Script::answering(&["amce", "zzzzz", "1"]);
+        pick("Which?", &ITEMS, None, &mut script).unwrap();
+        let said: Vec<&str> = script.1.iter().filter(|line| line.contains("answer with")).map(String::as_str).collect();
+        let plain = "answer with a number from 1 to 2, or a name; ^D gives up";
+        assert_eq!(said, [&format!("did you mean `acme`? {plain}"), plain]);
     }
 
     #[test]

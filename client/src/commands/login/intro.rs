@@ -48,4 +48,8 @@ impl Human for Introduced<'_> {
     fn pass_time(&mut self, line: &str) {
         self.human.pass_time(line);
     }
+
+    fn forget_typed(&mut self) {
+        self.human.forget_typed();
+    }
 }

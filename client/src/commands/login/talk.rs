@@ -143,6 +143,12 @@ impl Talk {
         self.place.as_ref()
     }
 
+    /// The account and its cloud, as a fault names them.
+    pub(super) fn names(&self) -> Vec<String> {
+        let cloud = self.place.as_ref().map(|place| format!("the cloud {} ", place.cloud.title));
+        [format!("`{}`", self.account)].into_iter().chain(cloud).collect()
+    }
+
     /// What was given, less what is good only once.
     pub(super) fn given(&self) -> impl Iterator<Item = Given> {
         let is_code = |value: &str| value.split_once('=').is_some_and(|(name, _)| self.is_code(name));

@@ -17,7 +17,8 @@ use crate::tty::Human;
 const ATTEMPTS: u8 = 3;
 
 /// What a cloud says to a login that it takes no more for a while. To try on would make it longer.
-const SHUT: [&str; 6] = ["lock", "too many", "throttl", "rate limit", "later", "suspend"];
+const SHUT: [&str; 10] =
+    ["lock", "too many", "throttl", "rate limit", "later", "again in", "exceed", "suspend", "disabled", "banned"];
 
 /// Logs in; if the cloud refuses what `human` has typed, again with what they type instead. What was given is not asked for, and
 /// nothing is sent twice unasked.
@@ -38,11 +39,12 @@ pub(super) fn log_in(
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
-        let Some(human) = human.as_mut().filter(|_| left > 0 && may_again(&failure.fault, &talk.account)) else {
+        let Some(human) = human.as_mut().filter(|_| left > 0 && failure.fault.kind == FaultKind::Refused) else {
             return Err(failure);
         };
         talk.look();
-        if !talk.may_be_otherwise()
+        if !may_again(&failure.fault, &talk.names())
+            || !talk.may_be_otherwise()
             || !ask_anew(&failure.fault, &mut login, talk, *human).map_err(|e| dialogue::cannot_ask(&e))?
         {
             return Err(failure);
@@ -52,6 +54,8 @@ pub(super) fn log_in(
 
 /// Says why, and asks for the secrets that were typed; the agent asks for the rest. Whether they were said.
 fn ask_anew(fault: &Fault, login: &mut Login, talk: &mut Talk, human: &mut dyn Human) -> io::Result<bool> {
+    // Whoever pasted several lines has answered with the first. The others are not sent to the cloud as one try after another.
+    human.forget_typed();
     human.tell(&printable(&format!("not accepted: {}; ^D gives up", reason(fault))))?;
     let secrets = talk.secrets();
     talk.begin_anew();
@@ -66,9 +70,10 @@ fn ask_anew(fault: &Fault, login: &mut Login, talk: &mut Talk, human: &mut dyn H
 }
 
 /// Whether `fault` may be about what was typed, and the cloud takes another try.
-fn may_again(fault: &Fault, account: &str) -> bool {
-    // An account may be called `locks`.
-    let said = [&fault.message].into_iter().chain(&fault.causes).map(|said| said.replace(&format!("`{account}`"), ""));
+fn may_again(fault: &Fault, names: &[String]) -> bool {
+    // An account may be called `locks`, and a cloud Block.
+    let nameless = |said: &String| names.iter().fold(said.clone(), |said, name| said.replace(name, ""));
+    let said = [&fault.message].into_iter().chain(&fault.causes).map(nameless);
     let is_shut = said.map(|said| said.to_lowercase()).any(|said| SHUT.iter().any(|word| said.contains(word)));
     fault.kind == FaultKind::Refused && fault.retry_at.is_none() && !is_shut
 }
@@ -85,15 +90,25 @@ mod tests {
     #[test]
     fn only_a_refusal_that_is_not_for_now_is_worth_another_try() {
         let refused = |message: &str| Fault::new(FaultKind::Refused, message).because("status 401");
-        assert!(may_again(&refused("refused the credentials of account `locks`"), "locks"));
-        assert!(may_again(&refused("no").because("secret incorrect"), "work"));
-        for shut in ["Account is locked", "Too many attempts", "Request was throttled.", "try again later"] {
-            assert!(!may_again(&refused("no").because(shut), "work"), "{shut}");
+        let names = ["`locks`", "the cloud Block "].map(str::to_owned);
+        assert!(may_again(&refused("the cloud Block refused the credentials of account `locks`"), &names));
+        assert!(may_again(&refused("no").because("secret incorrect"), &names));
+        for shut in [
+            "Account is locked",
+            "The account is blocked",
+            "Too many attempts",
+            "Request was throttled.",
+            "try again later",
+            "Try again in 5 minutes",
+            "Maximum number of attempts exceeded",
+            "This user is disabled",
+        ] {
+            assert!(!may_again(&refused("no").because(shut), &names), "{shut}");
         }
-        assert!(!may_again(&refused("the login is suspended"), "work"));
-        assert!(!may_again(&refused("no").retry_at(1_795_319_040), "work"));
+        assert!(!may_again(&refused("the login is suspended"), &names));
+        assert!(!may_again(&refused("no").retry_at(1_795_319_040), &names));
         for kind in [FaultKind::Unreachable, FaultKind::NeedsHuman, FaultKind::MalformedReply, FaultKind::Config] {
-            assert!(!may_again(&Fault::new(kind, "no"), "work"), "{kind:?}");
+            assert!(!may_again(&Fault::new(kind, "no"), &names), "{kind:?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The status for people: a table that is read in one look, or a block for each account where the screen is too narrow for one.
 
 use cloud_agent_protocol::v1::{AccountStatus, Holding, LOCKED, Overview};
-use cloud_agent_protocol::{Fault, v1};
+use cloud_agent_protocol::{Fault, FaultKind, v1};
 
 use super::accounts;
 use crate::moment;
@@ -93,7 +93,7 @@ fn row(account: &AccountStatus, holding: &Holding, now: i64) -> Row {
         if holding.place.is_empty() { NOTHING.to_owned() } else { printable(&holding.place) },
         left(holding.until),
     ];
-    let mut notes: Vec<_> = account.fault.iter().flat_map(|fault| notes(fault, now)).collect();
+    let mut notes: Vec<_> = account.fault.iter().flat_map(|fault| notes(fault, &account.name, now)).collect();
     // Nothing has failed where nobody has logged in yet, and still there is something to type.
     if notes.is_empty() && account.state == "needs-login" {
         notes.push(("mend:", Tone::Heading, format!("`cloud-token login {}`", printable(&account.name))));
@@ -109,14 +109,27 @@ fn tone(state: &str) -> Tone {
     }
 }
 
-fn notes(fault: &Fault, now: i64) -> Vec<(&'static str, Tone, String)> {
+fn notes(fault: &Fault, account: &str, now: i64) -> Vec<(&'static str, Tone, String)> {
     let mut notes = vec![("fault:", Tone::Bad, printable(&fault.to_string()))];
     // A moment that has passed says no more than that nobody has asked since.
     if let Some(at) = fault.retry_at.filter(|at| *at > now) {
         notes.push(("next try:", Tone::Heading, moment::relative(at, now)));
     }
-    notes.extend(fault.hint.iter().map(|hint| ("mend:", Tone::Heading, printable(hint))));
+    let mend = fault.hint.clone().unwrap_or_else(|| mend(fault.kind, account));
+    notes.push(("mend:", Tone::Heading, printable(&mend)));
     notes
+}
+
+/// What to type where the fault names nothing. That of its kind would often lead to what is being read.
+fn mend(kind: FaultKind, account: &str) -> String {
+    match kind {
+        FaultKind::Refused | FaultKind::NeedsHuman => format!("`cloud-token login {account}`"),
+        FaultKind::Unreachable | FaultKind::Busy => {
+            "the next use tries again; `cloud-token doctor` looks for what is wrong".to_owned()
+        }
+        FaultKind::Config | FaultKind::Other(_) => "`cloud-token doctor` looks for what is wrong".to_owned(),
+        other => other.mend().replace("ACCOUNT", account),
+    }
 }
 
 /// How wide each column is: as its widest cell.

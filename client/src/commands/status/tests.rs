@@ -152,6 +152,18 @@ fn an_account_that_only_lacks_its_login_says_what_to_type() {
 }
 
 #[test]
+fn every_fault_is_told_with_something_to_type_that_is_not_what_is_being_read() {
+    for kind in [FaultKind::Unreachable, FaultKind::Refused, FaultKind::Config, FaultKind::MalformedReply] {
+        let mut overview = overview();
+        overview.status.accounts[1].fault = Some(Fault::new(kind, "no"));
+        let text = glance::words(&overview, 1000, &Paint::PLAIN);
+        let (_, mend) = text.split_once("\n  mend: ").unwrap_or_else(|| panic!("{kind:?}: {text}"));
+        let leads_on = mend.contains("`cloud-token ") && !mend.contains("status") && !mend.contains("ACCOUNT");
+        assert!(leads_on, "{kind:?}: {mend}");
+    }
+}
+
+#[test]
 fn a_locked_agent_is_told_and_nothing_below_it() {
     let mut locked = overview();
     locked.status.accounts.clear();

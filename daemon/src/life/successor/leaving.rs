@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use cloud_agent_protocol::frame::MAX_RESPONSE;
 use cloud_agent_protocol::v1::Response;
@@ -38,7 +39,7 @@ impl Leaving {
                 biased;
                 () = self.shutdown.requested() => Err(gone_on("it was told to end")),
                 done = tokio::time::timeout(patience, self.hand_over()) => {
-                    done.unwrap_or_else(|_| Err(gone_on(&format!("it took more than {} s", patience.as_secs_f32()))))
+                    done.unwrap_or_else(|_| Err(too_slow(patience)))
                 }
             };
             match handed_over {
@@ -203,6 +204,13 @@ impl Drop for Successor {
 /// The fault of a restart that came to nothing.
 fn gone_on(why: &str) -> Fault {
     Fault::new(FaultKind::Internal, "the agent was not restarted, and goes on as it was").because(why)
+}
+
+/// That of one that was not done in time: mostly because somebody is at a login, who is not to begin anew.
+fn too_slow(patience: Duration) -> Fault {
+    gone_on(&format!("it took more than {} s", patience.as_secs_f32())).hint(
+        "`cloud-token restart --timeout 5m` waits longer for a login that is under way, a renewal, or the new program",
+    )
 }
 
 fn told(body: &[u8]) -> Fault {
