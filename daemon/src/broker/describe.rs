@@ -64,12 +64,11 @@ impl Broker {
             let vault = entry.as_ref().map_or(&*self.vault, |entry| self.vault_of(entry));
             // What the vault would not take is newer than what it has, and may be all that there is.
             let unsaved = entry.as_ref().and_then(|entry| entry.state().unsaved.as_ref().map(|it| it.held().clone()));
-            let held = match unsaved {
-                Some(held) => Ok(Some(held)),
-                None => {
-                    let record = tokio::time::timeout_at(patience, vault.load(&account.name.key())).await;
-                    record.unwrap_or_else(|_| Err(self.silent())).map(|record| record.map(|record| record.held))
-                }
+            let held = if let Some(held) = unsaved {
+                Ok(Some(held))
+            } else {
+                let record = tokio::time::timeout_at(patience, vault.load(&account.name.key())).await;
+                record.unwrap_or_else(|_| Err(self.silent())).map(|record| record.map(|record| record.held))
             };
             let trouble = held.as_ref().err().map(with_hint);
             let (since, term) = self.term_of(&account, entry.as_deref(), held.as_ref().ok().and_then(Option::as_ref));
