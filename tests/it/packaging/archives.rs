@@ -75,6 +75,11 @@ fn a_tarball_over_a_prefix_is_an_installation_that_git_finds() {
         assert_eq!(fs::read_link(bin.join(helper)).unwrap(), Path::new("cloud-token"));
     }
     assert_eq!(sandbox.token(["--version"]).ok(), format!("cloud-token {}", version()));
+    let documents = sandbox.path("share/doc/cloud-agent");
+    let readme = fs::read_to_string(documents.join("README.md")).unwrap();
+    let pictures: Vec<&str> =
+        readme.split("](docs/images/").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(pictures.len() > 1 && pictures.iter().all(|name| documents.join("docs/images").join(name).is_file()));
 
     let cloud = EcHome::start();
     let secret = cloud.add_key(KEY);

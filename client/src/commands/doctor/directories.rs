@@ -61,6 +61,17 @@ fn repossess(owner: u32, own: u32, path: &Path) -> String {
     }
 }
 
+/// Why its owner may not write to `path`, and what mends it.
+#[cfg(unix)]
+fn unwritable(mode: u32, path: &Path) -> (String, String) {
+    let (mode, shown) = (mode & 0o7777, quoted(path.display()));
+    if mode & 0o200 == 0 {
+        return (format!("its mode is {mode:04o}"), format!("`chmod u+w {shown}`"));
+    }
+    let elsewhere = "have it writable, or name a directory on another one";
+    (format!("its mode is {mode:04o}, so its file system is read-only"), format!("`df {shown}` names it: {elsewhere}"))
+}
+
 fn is_bad(found: &Finding) -> bool {
     found.level() > Level::Note
 }
@@ -161,8 +172,8 @@ fn judged(name: &str, path: &Path, directory: bool) -> Finding {
         }
         if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
             let what = format!("`{shown}` cannot be written");
-            let evidence = format!("its mode is {:04o}, or its file system is read-only", meta.mode() & 0o7777);
-            return bad("directory.read-only", what, evidence, format!("`chmod u+w {}`", quoted(&shown)));
+            let (evidence, mend) = unwritable(meta.mode(), path);
+            return bad("directory.read-only", what, evidence, mend);
         }
     }
     Finding::new("directory.own", Level::Ok, format!("the {name} directory is yours, and nobody else may write it"))
@@ -178,5 +189,12 @@ mod tests {
     fn what_another_user_has_put_there_is_moved_away_and_never_taken_over() {
         assert_eq!(repossess(0, 1000, Path::new("/my c")), "`sudo chown -R 1000 '/my c'`");
         assert_eq!(repossess(1001, 1000, Path::new("/c")), "`mv /c /c.foreign`");
+    }
+
+    #[test]
+    fn what_is_on_a_read_only_file_system_is_not_to_be_mended_by_a_mode() {
+        let mend = |mode| unwritable(mode, Path::new("/my c")).1;
+        assert_eq!(mend(0o40_500), "`chmod u+w '/my c'`");
+        assert!(mend(0o40_700).starts_with("`df '/my c'`"));
     }
 }

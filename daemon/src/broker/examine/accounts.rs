@@ -73,7 +73,7 @@ pub(super) async fn authorities(stored: &[Stored]) -> Vec<Finding> {
         let slow = Finding::new("account.ca-file", Level::Error, "a file of certificate authorities cannot be read");
         vec![
             slow.seen(format!("it did not come within {} s", http::STORE_PATIENCE.as_secs()))
-                .mend("`grep ca-file accounts.toml`: is it on a network that hangs?"),
+                .mend("`cloud-token login ACCOUNT --set ca-file=PATH`, with a copy of it on this machine"),
         ]
     })
 }
