@@ -210,7 +210,7 @@ impl Reader<'_> {
     }
 
     fn span(&self, key: &str, of: &Spanned<String>, most: Duration) -> Result<Duration, Fault> {
-        let span = parse_span(of.get_ref()).map_err(|_| self.wrong(key, of, "it is no span of time, such as `10m`"))?;
+        let span = parse_span(of.get_ref()).map_err(|_| self.wrong(key, of, "it is no duration, such as `10m`"))?;
         if span <= most {
             Ok(span)
         } else {

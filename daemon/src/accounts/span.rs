@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_hours(366 * 24);
 /// `Usage` for anything else, and for what is shorter than a second or longer than a year.
 pub(crate) fn parse_span(text: &str) -> Result<Duration, Fault> {
     words::parse_duration(text).filter(|exact| (Duration::from_secs(1)..=LONGEST).contains(exact)).ok_or_else(|| {
-        Fault::new(FaultKind::Usage, format!("`{text}` is no span of time from a second to a year"))
+        Fault::new(FaultKind::Usage, format!("`{text}` is no duration from a second to a year"))
             .hint("`12h`, `1d 6h`, `90 minutes`")
     })
 }

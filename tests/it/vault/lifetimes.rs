@@ -92,7 +92,7 @@ fn the_agents_own_limit_is_the_most_for_every_account() {
     limited(&scene, &["hold-for=8h"]);
     is_held_no_longer(&scene, "it was held for 3s, as the agent's `--hold-for 3s` says");
     let wrong = scene.sandbox.command(cloud_agent_tests::sandbox::AGENT).args(["--hold-idle", "soon"]).finish();
-    assert!(wrong.fails(2).contains("`soon` is no span of time"), "{wrong:?}");
+    assert!(wrong.fails(2).contains("`soon` is no duration"), "{wrong:?}");
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn what_is_wrong_is_said_with_its_line_and_what_was_meant() {
         ("{ jwt = \"access\" }", "{ jwt = \"acess\" }", 20, "`acess`", "`access`"),
         ("{ jwt = \"access\" }", "{ jwt = \"access\", epoch = \"access\" }", 20, "one of", ""),
         ("{ jwt = \"access\" }", "{ jtw = \"access\" }", 20, "`jtw` is not a key here", "`jwt`"),
-        ("\"20h\"", "\"20 hours\"", 20, "no span of time", ""),
+        ("\"20h\"", "\"20 hours\"", 20, "no duration", ""),
         ("name = \"password\"\nprompt", "name = \"user\"\nprompt", 25, "two of the ask `user`", ""),
         ("name = \"password\"\nprompt", "name = \"hold-for\"\nprompt", 25, "`hold-for` is a setting of every account", ""),
         ("name = \"password\"\nprompt", "name = \"hold-idle\"\nprompt", 25, "`hold-idle` is a setting of every account", ""),

@@ -170,6 +170,6 @@ pub(super) fn seconds(text: &Text) -> Judged<u64> {
     };
     match value[..split].parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) {
         Some(seconds) if (1..=366 * 86_400).contains(&seconds) => Ok(seconds),
-        _ => Err(Problem::new(text.span(), format!("`{value}` is no span of time: `90s`, `45m`, `20h`, `30d`"))),
+        _ => Err(Problem::new(text.span(), format!("`{value}` is no duration: `90s`, `45m`, `20h`, `30d`"))),
     }
 }
