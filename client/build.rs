@@ -14,11 +14,11 @@ fn main() {
     // GNU ld gives headers, code and constants a mapping each; one mapping for all three saves two page faults of 26.
     println!("cargo:rustc-link-arg-bins=-Wl,-z,noseparate-code");
 
-    if is("CARGO_CFG_TARGET_ENV", "musl")
-        && let Ok(root) = env::var("CARGO_MANIFEST_DIR")
-    {
+    if let Ok(root) = env::var("CARGO_MANIFEST_DIR") {
         println!("cargo:rerun-if-changed=warm.ld");
         println!("cargo:rustc-link-arg-bins=-Wl,-T,{root}/warm.ld");
+    }
+    if is("CARGO_CFG_TARGET_ENV", "musl") {
         // The addresses that are mended at the start, in a hundredth of the room: a page fault or two less. Only here, because
         // glibc knows that form only from 2.36 on.
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
