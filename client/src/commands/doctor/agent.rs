@@ -12,7 +12,6 @@ use crate::connection::{Connection, NoConnection};
 use crate::deadline::Deadline;
 use crate::launch;
 use crate::moment;
-use crate::places;
 use crate::report::Failure;
 
 /// What an agent is given to say that it is there, if the user gives it longer: it answers at once, or not at all.
@@ -87,7 +86,7 @@ fn place(socket: &Path) -> Result<(), Finding> {
             let path = socket.display();
             Err(Finding::new("socket.obstacle", Level::Error, format!("`{path}` is in the way: it is no socket"))
                 .seen("an agent neither listens there nor removes it")
-                .mend(places::out_of_the_way(socket, "moved")))
+                .mend(crate::places::out_of_the_way(socket, "moved")))
         }
         _ => Ok(()),
     }
