@@ -76,7 +76,8 @@ fn findings(options: Options) -> Vec<Finding> {
     let (mut facts, mut proofs) = (Facts { accounts: None, served: seen.served }, Vec::new());
     if let Some(examined) = seen.examined {
         findings.extend(proxies::look(&examined.environment));
-        findings.extend(examined.findings.into_iter().map(proxies::mend));
+        let environment = &examined.environment;
+        findings.extend(examined.findings.into_iter().map(|finding| proxies::mend(finding, environment)));
         if options.prove {
             let worth_a_try = examined.accounts.iter().filter(|account| prove::is_worth_a_try(account, &findings));
             proofs.extend(prove::accounts(&worth_a_try.cloned().collect::<Vec<_>>(), options.timeout));

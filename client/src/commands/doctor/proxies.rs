@@ -26,9 +26,13 @@ fn afresh(names: &str, are_set: bool) -> String {
 /// Values by name.
 type Values = BTreeMap<String, String>;
 
+fn values(settings: &[Setting]) -> Values {
+    settings.iter().map(|setting| (setting.name.clone(), setting.value.clone())).collect()
+}
+
 #[cold]
 pub(super) fn look(agents: &[Setting]) -> Vec<Finding> {
-    let agents: Values = agents.iter().map(|setting| (setting.name.clone(), setting.value.clone())).collect();
+    let agents = values(agents);
     let names = PROXIES.iter().chain(&CERTIFICATES).flatten();
     let ours: Values = names.filter_map(|name| Some(((*name).to_owned(), masked(&env::var(name).ok()?)))).collect();
     let mut findings: Vec<Finding> = differing("proxy.differs", &PROXIES, &agents, &ours).into_iter().collect();
@@ -38,12 +42,13 @@ pub(super) fn look(agents: &[Setting]) -> Vec<Finding> {
 
 /// Says how the agent's way is mended where `finding` is of one that leads nowhere: the agent does not know what starts it.
 #[cold]
-pub(super) fn mend(finding: Finding) -> Finding {
+pub(super) fn mend(finding: Finding, agents: &[Setting]) -> Finding {
     let is_bad = finding.id.starts_with("proxy.") && finding.level() > Level::Note;
-    let variable = finding.evidence.first().and_then(|evidence| evidence.split([' ', ':']).next());
-    match variable.filter(|_| is_bad) {
-        Some(name) => {
-            let mend = format!("set {name} to the proxy's address, or unset it; then {}", afresh(name, true));
+    let agents = values(agents);
+    let proxy = effective(&PROXIES[0], &agents).or_else(|| effective(&PROXIES[1], &agents));
+    match proxy.filter(|_| is_bad) {
+        Some((name, _)) => {
+            let mend = format!("set {name} to the proxy's address, or unset it; then {}", afresh(&name, true));
             finding.mend(mend)
         }
         None => finding,
